@@ -1,0 +1,49 @@
+/** \file
+ * Memory and checked integers. Not collective.
+ *
+ * An allocation that fails ends the program on every rank with code 71: the plan has
+ * checked before that the job fits, so there is nothing better to do. */
+#ifndef ZG_BASE_MEMORY_H
+#define ZG_BASE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** `count` elements of `size` bytes, uninitialised; the caller frees with free(). */
+void *zg_alloc(int64_t count, size_t size);
+/** The same, zeroed. */
+void *zg_calloc(int64_t count, size_t size);
+/** Make room for `count` elements; the contents stay. */
+void *zg_realloc(void *memory, int64_t count, size_t size);
+/** A copy of a string; NULL stays NULL. */
+char *zg_strdup(const char *text);
+
+#define ZG_NEW(type, count) ((type *)zg_alloc((count), sizeof(type)))
+#define ZG_NEW0(type, count) ((type *)zg_calloc((count), sizeof(type)))
+
+/** A count for BLAS, MPI or BLACS, which take int. Ends the program when it does not
+ * fit: the planner keeps every such count below 2^31. */
+int zg_int(int64_t value);
+
+static inline int64_t zg_min(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+static inline int64_t zg_max(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+static inline int64_t zg_ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+/** Start of part `k` when `count` things are cut into `parts` nearly equal runs. */
+static inline int64_t zg_part(int64_t count, int64_t parts, int64_t k) {
+  return count / parts * k + zg_min(k, count % parts);
+}
+
+/** Largest resident size of this process so far, in bytes. */
+int64_t zg_peak_memory(void);
+/** Memory that one of `local_ranks` processes on this node may use, in bytes: the
+ * smaller of what is free on the node and of the limits set by Slurm, cgroup and
+ * ulimit. */
+int64_t zg_memory_limit(int local_ranks);
+
+#endif

@@ -1,0 +1,87 @@
+/** \file
+ * `zoogram plan`: what `run` would do, from headers alone. */
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/prepare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const zg_flag flags[] = {
+    {"--ranks", "P", "number of MPI ranks to plan for (required)"},
+    {"--memory-per-rank", "SIZE",
+     "memory of a rank, such as 4GiB, where the job does not say"},
+    {"--json", NULL, "for machines"},
+    {NULL, NULL, NULL}};
+
+static zg_status parse_ranks(const char *text, int *ranks) {
+  char *end;
+  if (!text) return zg_fail(ZG_ERR_USAGE, "zoogram plan: --ranks P is required");
+  long value = strtol(text, &end, 10);
+  if (*end || end == text || value < 1 || value > 10000000)
+    return zg_fail(ZG_ERR_USAGE, "--ranks %s: expected a whole number >= 1", text);
+  *ranks = (int)value;
+  return ZG_OK;
+}
+
+static zg_status parse_memory(const char *text, int ranks, int64_t *memory) {
+  int64_t cores = zg_max(1, sysconf(_SC_NPROCESSORS_ONLN));
+  *memory = zg_memory_limit((int)zg_min(ranks, cores));
+  if (text && !zg_parse_bytes(text, memory))
+    return zg_fail(ZG_ERR_USAGE, "--memory-per-rank %s: expected a size such as 4GiB",
+                   text);
+  return ZG_OK;
+}
+
+static void print_plan(const zg_zoo *zoo, const zg_plan *plan) {
+  char *described = zg_describe_zoo(zoo), *text = zg_plan_text(plan);
+  printf("zoo   %s\nplan for %d rank%s\n%s\n", described, plan->ranks,
+         plan->ranks == 1 ? "" : "s", text);
+  int64_t megabytes = zg_ceil_div(plan->memory.total * 5 / 4, 1 << 20);
+  printf("Slurm\n  #SBATCH --ntasks=%d --cpus-per-task=1 --mem-per-cpu=%lldM\n",
+         plan->ranks, (long long)megabytes);
+  free(described);
+  free(text);
+}
+
+static zg_status plan_job(const zg_job *job, int ranks, int64_t memory, bool json) {
+  zg_zoo *zoo = NULL;
+  zg_plan *plan = NULL;
+  zg_status status = zg_prepare_zoo(job, &zoo);
+  if (status == ZG_OK) status = zg_prepare_plan(job, zoo, ranks, memory, &plan);
+  if (status == ZG_OK && json) zg_json_print(zg_plan_json(plan));
+  if (status == ZG_OK && !json) print_plan(zoo, plan);
+  zg_plan_destroy(&plan);
+  zg_zoo_destroy(&zoo);
+  return status;
+}
+
+static zg_status execute(const zg_args *args) {
+  const char *memory_text = zg_args_get(&zg_command_plan, args, "--memory-per-rank");
+  int ranks = 1;
+  int64_t memory;
+  ZG_TRY(parse_ranks(zg_args_get(&zg_command_plan, args, "--ranks"), &ranks));
+  ZG_TRY(parse_memory(memory_text, ranks, &memory));
+  char *text = NULL;
+  zg_job *job = NULL;
+  ZG_TRY(zg_job_read(args->operands[0], &text));
+  zg_status status = zg_job_parse(args->operands[0], text, &job);
+  free(text);
+  if (status != ZG_OK) return status;
+  if (memory_text) job->memory_per_rank = memory;
+  status = plan_job(job, ranks, memory,
+                    zg_args_get(&zg_command_plan, args, "--json") != NULL);
+  zg_job_destroy(&job);
+  return status;
+}
+
+const zg_command zg_command_plan = {
+    .name = "plan",
+    .operands = "JOB.yaml",
+    .summary = "show how a job would be run: teams, tiles, memory; reads headers only",
+    .least_operands = 1,
+    .most_operands = 1,
+    .flags = flags,
+    .execute = execute};

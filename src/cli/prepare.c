@@ -1,0 +1,63 @@
+#include "cli/prepare.h"
+
+#include "base/memory.h"
+
+static bool pairs_rows(const zg_job *job) {
+  for (int64_t k = 0; k < job->call_count; k++)
+    if (job->calls[k].measure->pairs_rows) return true;
+  return false;
+}
+
+zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
+  zg_list paths = {0};
+  zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
+  if (status == ZG_OK) status = zg_zoo_open(&paths, &job->select, zoo);
+  zg_list_clear(&paths);
+  if (status == ZG_OK && pairs_rows(job)) status = zg_zoo_check_paired(*zoo);
+  return status;
+}
+
+zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
+                          int64_t memory, zg_plan **plan) {
+  zg_request request = {.zoo = zoo,
+                        .calls = job->calls,
+                        .call_count = job->call_count,
+                        .precision = job->double_precision ? ZG_DOUBLE : ZG_SINGLE,
+                        .ranks = ranks,
+                        .team_size = job->team_size,
+                        .memory = job->memory_per_rank ? job->memory_per_rank : memory};
+  return zg_plan_create(&request, plan);
+}
+
+static void add_count(zg_text *text, const char *before, int64_t count,
+                      const char *noun) {
+  zg_text_add(text, "%s%lld %s%s", before, (long long)count, noun,
+              count == 1 ? "" : "s");
+}
+
+char *zg_describe_zoo(const zg_zoo *zoo) {
+  zg_text text = {0};
+  add_count(&text, "", zoo->layer_count, "layer");
+  add_count(&text, " of ", zoo->model_count, "model");
+  add_count(&text, " in ", zoo->file_count, "file");
+  if (zoo->layer_count == 0) return text.data;
+  int64_t least = INT64_MAX, most = 0;
+  bool used[ZG_OTHER_NUMBER + 1] = {false};
+  for (int64_t k = 0; k < zoo->layer_count; k++) {
+    least = zg_min(least, zoo->layers[k].d);
+    most = zg_max(most, zoo->layers[k].d);
+    used[zoo->layers[k].dtype] = true;
+  }
+  zg_text_add(&text, ", n = %lld", (long long)zg_zoo_rows(zoo, &zoo->layers[0]));
+  if (least == most)
+    zg_text_add(&text, ", width %lld", (long long)most);
+  else
+    zg_text_add(&text, ", widths %lld to %lld", (long long)least, (long long)most);
+  const char *separator = ", ";
+  for (int t = 0; t <= ZG_OTHER_NUMBER; t++)
+    if (used[t]) {
+      zg_text_add(&text, "%s%s", separator, zg_dtype_name((zg_dtype)t));
+      separator = " and ";
+    }
+  return text.data;
+}

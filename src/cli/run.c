@@ -1,0 +1,316 @@
+/** \file
+ * `zoogram run`: from a job file to a results file, on all ranks together. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/environment.h"
+#include "cli/output.h"
+#include "cli/prepare.h"
+#include "cli/version.h"
+#include "engine/engine.h"
+#include "linalg/core.h"
+#include "results/owner.h"
+#include "results/read.h"
+#include "zoo/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const double owner_patience = 60; /* seconds */
+
+static const zg_flag flags[] = {
+    {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},
+    {"--restart", NULL, "discard what an interrupted run has left"},
+    {"--quiet", NULL, "no log on standard output"},
+    {"--log", "FILE", "append the log to a file as well"},
+    {NULL, NULL, NULL}};
+
+/* A run from its start to its end. */
+typedef struct session {
+  const zg_args *args;
+  MPI_Comm comm;
+  int rank, ranks;
+  double start;
+  zg_job *job;
+  zg_zoo *zoo;
+  zg_plan *plan;
+  char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
+  zg_owner *owner;              /* on rank 0 */
+  bool complete;                /* the results are there already */
+} session;
+
+static const char *flag(const session *s, const char *name) {
+  return zg_args_get(&zg_command_run, s->args, name);
+}
+
+/* ---- the log's header and footer ---- */
+
+static void log_header(const session *s, int local_ranks) {
+  char date[32], host[256] = "?", *libraries = zg_library_versions();
+  zg_utc_time(date, sizeof date);
+  gethostname(host, sizeof host - 1);
+  int nodes = (s->ranks + local_ranks - 1) / local_ranks,
+      threads = zg_environment_threads();
+  zg_note("zoogram %s  %s  job %s", ZG_VERSION, date, s->job->path);
+  zg_note("  on            %d rank%s x %d thread%s, %d node%s, first %s", s->ranks,
+          s->ranks == 1 ? "" : "s", threads, threads == 1 ? "" : "s", nodes,
+          nodes == 1 ? "" : "s", host);
+  zg_note("  libraries     %s", libraries);
+  zg_note("  BLAS core     %s%s", zg_blas_core(),
+          zg_environment_corrected()
+              ? ", corrected: the library had not recognised this CPU"
+              : "");
+  const char *better = zg_blas_better_core();
+  if (better)
+    zg_warn(
+        "BLAS uses its kernel for %s; OPENBLAS_CORETYPE=%s would be faster on this CPU",
+        zg_blas_core(), better);
+  free(libraries);
+}
+
+static void log_plan(const session *s) {
+  char *described = zg_describe_zoo(s->zoo), *text = zg_plan_text(s->plan);
+  zg_note("zoo\n  found         %s", described);
+  if (s->zoo->models_found > s->zoo->model_count ||
+      s->zoo->layers_found > s->zoo->layer_count)
+    zg_note("  selected from %lld models", (long long)s->zoo->models_found);
+  zg_note("plan\n%s", text);
+  if (s->plan->idle)
+    zg_warn("%d of %d ranks stay idle: teams of %d do not divide them", s->plan->idle,
+            s->plan->ranks, s->plan->team_size);
+  free(described);
+  free(text);
+}
+
+static void log_phases(const session *s, const zg_report *report) {
+  zg_note("time            mean        max         rank");
+  for (int p = 0; p < ZG_PHASES; p++) {
+    zg_rank_stat stat = zg_rank_stat_of(s->comm, report->phases[p].total);
+    char mean[ZG_UNIT_BYTES], most[ZG_UNIT_BYTES];
+    if (stat.most > 0)
+      zg_note("  %-12s  %-10s  %-10s  %d", zg_phase_name((zg_phase)p),
+              zg_format_duration(mean, stat.mean), zg_format_duration(most, stat.most),
+              stat.most_rank);
+  }
+}
+
+static void log_rates(const session *s, const zg_report *report) {
+  static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_FORM, ZG_PHASE_KERNEL,
+                                       ZG_PHASE_REDUCE};
+  double busy = 0;
+  for (size_t k = 0; k < sizeof computing / sizeof *computing; k++)
+    busy += report->phases[computing[k]].total;
+  zg_rank_stat seconds = zg_rank_stat_of(s->comm, busy);
+  zg_rank_stat flop = zg_rank_stat_of(s->comm, report->flop);
+  zg_rank_stat bytes = zg_rank_stat_of(s->comm, (double)report->bytes_read);
+  zg_rank_stat memory = zg_rank_stat_of(s->comm, (double)zg_peak_memory());
+  char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES];
+  zg_note("  work          %s, %s per busy rank", zg_format_si(a, flop.sum, "flop"),
+          zg_format_si(b, seconds.sum > 0 ? flop.sum / seconds.sum : 0, "flop/s"));
+  zg_note("  read          %s in all", zg_format_bytes(a, bytes.sum));
+  zg_note("  peak memory   %s (rank %d), planned %s", zg_format_bytes(a, memory.most),
+          memory.most_rank, zg_format_bytes(b, (double)s->plan->memory.total));
+}
+
+static void log_entries(const zg_report *report) {
+  for (int code = 1; code < ZG_CODES; code++)
+    if (report->entries[code])
+      zg_warn("%lld entries have status %d (%s)", (long long)report->entries[code],
+              code, zg_code_meaning((zg_code)code));
+}
+
+static void log_footer(const session *s, const zg_report *report) {
+  char total[ZG_UNIT_BYTES];
+  log_phases(s, report);
+  log_rates(s, report);
+  log_entries(report);
+  zg_note("done in %s: %s", zg_format_duration(total, zg_clock() - s->start),
+          s->job->output);
+}
+
+/* ---- preparation ---- */
+
+static zg_status load_job(session *s) {
+  const char *path = s->args->operands[0];
+  char *text = NULL;
+  zg_status status = s->rank == 0 ? zg_job_read(path, &text) : ZG_OK;
+  status = zg_agree(s->comm, status);
+  if (status == ZG_OK) {
+    zg_broadcast_text(s->comm, &text);
+    status = zg_job_parse(path, text, &s->job); /* the same on all ranks */
+  }
+  free(text);
+  return status;
+}
+
+static zg_status load_zoo(session *s) {
+  zg_status status = s->rank == 0 ? zg_prepare_zoo(s->job, &s->zoo) : ZG_OK;
+  ZG_TRY(zg_agree(s->comm, status));
+  zg_zoo_broadcast(s->comm, &s->zoo);
+  return ZG_OK;
+}
+
+static zg_status make_plan(session *s, int local_ranks) {
+  int64_t memory = zg_memory_limit(local_ranks);
+  MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
+  return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, &s->plan);
+}
+
+/* Job and inputs by which results are recognised as those of the same job. */
+static zg_status make_digest(session *s) {
+  ZG_TRY(zg_zoo_digest(s->comm, s->zoo, s->job->full_digest));
+  char job[ZG_DIGEST_BYTES];
+  zg_job_digest(s->job, job);
+  zg_hash *hash = zg_hash_create();
+  zg_hash_add_text(hash, job);
+  for (int64_t k = 0; k < s->zoo->file_count; k++)
+    zg_hash_add_text(hash, s->zoo->files[k].digest);
+  zg_hash_finish(&hash, s->digest);
+  return ZG_OK;
+}
+
+/* What to do about a file that has the output's name. */
+static zg_status look_at_existing(session *s) {
+  struct stat existing;
+  const char *output = s->job->output;
+  if (stat(output, &existing) != 0) return ZG_OK;
+  zg_results_info *info = NULL;
+  zg_filetype type = ZG_FILE_OTHER;
+  if (zg_filetype_of(output, &type) != ZG_OK || type != ZG_FILE_RESULTS ||
+      zg_results_inspect(output, &info) != ZG_OK)
+    return zg_fail(ZG_ERR_CREATE,
+                   "%s: exists and is not a results file; it is left alone", output);
+  s->complete = info->complete && !strcmp(info->job_digest, s->digest);
+  zg_results_info_destroy(&info);
+  if (s->complete) return ZG_OK;
+  return zg_fail(ZG_ERR_CREATE,
+                 "%s: holds the results of another job or of other inputs; it is left "
+                 "alone: remove it or choose another output",
+                 output);
+}
+
+static zg_status take_output(session *s) {
+  zg_status status = ZG_OK;
+  if (s->rank == 0) {
+    status = zg_owner_acquire(s->job->output, owner_patience, &s->owner);
+    if (status == ZG_OK) status = look_at_existing(s);
+  }
+  status = zg_agree(s->comm, status);
+  s->complete = zg_any(s->comm, s->complete);
+  return status;
+}
+
+/* ---- the run itself ---- */
+
+static char *describe_inputs(const zg_zoo *zoo) {
+  json_t *files = json_array();
+  for (int64_t k = 0; k < zoo->file_count; k++) {
+    json_t *file = json_object();
+    json_object_set_new(file, "path", zg_json_text(zoo->files[k].path));
+    json_object_set_new(file, "digest", json_string(zoo->files[k].digest));
+    json_array_append_new(files, file);
+  }
+  char *text = json_dumps(files, JSON_COMPACT);
+  json_decref(files);
+  return text;
+}
+
+static zg_status compute(session *s, zg_report *report) {
+  char date[32], *libraries = zg_library_versions(), *inputs = describe_inputs(s->zoo);
+  char *plan = zg_plan_line(s->plan);
+  zg_text history = {0};
+  zg_utc_time(date, sizeof date);
+  zg_text_add(&history, "%s zoogram %s run %s on %d ranks", date, ZG_VERSION,
+              s->job->path, s->ranks);
+  const zg_attribute attributes[] = {
+      {.name = "format", .text = "zoogram-results"},
+      {.name = "version", .number = 1, .integer = true},
+      {.name = "complete", .number = 0, .integer = true},
+      {.name = "job", .text = s->job->text},
+      {.name = "job_digest", .text = s->digest},
+      {.name = "zoogram_version", .text = ZG_VERSION},
+      {.name = "libraries", .text = libraries},
+      {.name = "inputs", .text = inputs},
+      {.name = "ranks", .number = s->ranks, .integer = true},
+      {.name = "plan", .text = plan},
+      {.name = "history", .text = history.data},
+      {.name = NULL}};
+  zg_run run = {.comm = s->comm,
+                .zoo = s->zoo,
+                .plan = s->plan,
+                .calls = s->job->calls,
+                .call_count = s->job->call_count,
+                .output = s->job->output,
+                .float32 = s->job->float32_storage,
+                .attributes = attributes,
+                .should_stop = zg_should_stop};
+  zg_status status = zg_engine_run(&run, report);
+  zg_text_clear(&history);
+  free(plan);
+  free(inputs);
+  free(libraries);
+  if (status == ZG_STOPPED)
+    zg_fail(status, "%s: stopped by %s; the same command computes it anew",
+            s->job->output, zg_stop_reason());
+  return status;
+}
+
+static zg_status run_job(session *s) {
+  double max_time = 0;
+  const char *limit = flag(s, "--max-time");
+  if (limit && !zg_parse_duration(limit, &max_time))
+    return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
+                   limit);
+  zg_watch_stop(max_time);
+  ZG_TRY(load_job(s));
+  int local_ranks = zg_local_ranks(s->comm);
+  ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
+                                       flag(s, "--log"))));
+  log_header(s, local_ranks);
+  ZG_TRY(load_zoo(s));
+  ZG_TRY(make_plan(s, local_ranks));
+  log_plan(s);
+  ZG_TRY(make_digest(s));
+  ZG_TRY(take_output(s));
+  if (s->complete) {
+    zg_note("%s is complete already; nothing to do", s->job->output);
+    return ZG_OK;
+  }
+  zg_report report = {0};
+  zg_status status = compute(s, &report);
+  if (status == ZG_OK || status == ZG_PARTIAL) log_footer(s, &report);
+  return status;
+}
+
+static void end_session(session *s) {
+  zg_owner_release(&s->owner);
+  zg_plan_destroy(&s->plan);
+  zg_zoo_destroy(&s->zoo);
+  zg_job_destroy(&s->job);
+  zg_log_close();
+}
+
+static zg_status execute(const zg_args *args) {
+  session s = {.args = args, .comm = MPI_COMM_WORLD, .start = zg_clock()};
+  zg_watch_launcher();
+  zg_mpi_start();
+  MPI_Comm_rank(s.comm, &s.rank);
+  MPI_Comm_size(s.comm, &s.ranks);
+  zg_status status = run_job(&s);
+  end_session(&s);
+  if (s.rank == 0 && status != ZG_OK && status != ZG_PARTIAL) zg_print_error();
+  zg_mpi_end();
+  return status;
+}
+
+const zg_command zg_command_run = {
+    .name = "run",
+    .operands = "JOB.yaml",
+    .summary = "compute a job, under mpirun or srun, or alone as one rank",
+    .least_operands = 1,
+    .most_operands = 1,
+    .flags = flags,
+    .parallel = true,
+    .execute = execute};

@@ -1,0 +1,57 @@
+/** \file
+ * Carrying out a plan: from rows in files to tensors in a file.
+ *
+ *     items.h    statistics of every item: means, scale, whether it is usable
+ *     panels.h   centred rows of all items, in panels that stay while memory lasts
+ *     sweep.h    the tiles of a pass, and which team has which
+ *     median.h   exact medians of squared distances
+ *     gram.h     the gram-product form: tiles to kernels to sums of products */
+#ifndef ZG_ENGINE_ENGINE_H
+#define ZG_ENGINE_ENGINE_H
+
+#include "base/clock.h"
+#include "plan/plan.h"
+#include "results/results.h"
+
+typedef enum zg_phase {
+  ZG_PHASE_READ,    /**< files to centred rows */
+  ZG_PHASE_MEDIAN,  /**< distances for the bandwidth */
+  ZG_PHASE_FORM,    /**< Gram tiles */
+  ZG_PHASE_KERNEL,  /**< kernels on tiles */
+  ZG_PHASE_REDUCE,  /**< products of tiles */
+  ZG_PHASE_COMBINE, /**< sums over teams */
+  ZG_PHASE_WRITE,   /**< results file */
+  ZG_PHASES
+} zg_phase;
+/** "read", "Gram tiles", ... */
+const char *zg_phase_name(zg_phase phase);
+
+/** What this rank has done. */
+typedef struct zg_report {
+  zg_timer phases[ZG_PHASES];
+  double flop; /**< useful: pairs counted once */
+  int64_t bytes_read;
+  int64_t tiles;
+  int64_t entries[ZG_CODES]; /**< entries of all tensors by code; summed over ranks */
+} zg_report;
+
+typedef struct zg_run {
+  MPI_Comm comm;
+  const zg_zoo *zoo; /**< all below is borrowed */
+  const zg_plan *plan;
+  const zg_call *calls;
+  int64_t call_count;
+  const char *output;             /**< path of the results file */
+  bool float32;                   /**< type of the tensors */
+  const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
+  bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
+} zg_run;
+
+/** Compute and write everything.
+ * \param [in,out] report  start with zeros.
+ * \return ZG_OK; ZG_PARTIAL when the file is complete but bad input has left entries
+ * undefined; ZG_STOPPED; or an error. Without success there is no file. Collective; the
+ * same status on all ranks. */
+zg_status zg_engine_run(const zg_run *run, zg_report *report);
+
+#endif

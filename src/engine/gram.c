@@ -1,0 +1,413 @@
+/** \file
+ * How the inner products come about. With V_i the off-diagonal part of an item's kernel
+ * matrix after subtracting u_a + u_b (a shift to which HSIC is blind), alpha =
+ * diag(K_i) - 2u what is left of its diagonal, and r = V_i 1,
+ *
+ *     U-centred:  <V_i,V_j> - 2/(n-2) r_i.r_j + (1'r_i)(1'r_j)/((n-1)(n-2))
+ *     centred:    <V_i,V_j> + alpha_i.alpha_j - 2/n t_i.t_j + (1't_i)(1't_j)/n^2, t = r
+ * + alpha
+ *
+ * <V_i,V_j> is what costs; it is summed in runs of the working precision and then in
+ * double, everything else in double. For linear kernels u is the shift of U-centring,
+ * known from the row norms of centred features, so that r = 0 and nothing cancels in
+ * the first line. For RBF kernels u is half a constant near the mean of the kernel off
+ * the diagonal. */
+#include "engine/gram.h"
+
+#include "base/memory.h"
+#include "engine/median.h"
+#include "engine/sweep.h"
+#include "linalg/select.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Between the rows of two items' tiles, so that they do not fall on the same cache
+ * lines. */
+enum { PADDING = 16 };
+
+/* A pass in progress. */
+typedef struct pass_state {
+  zg_work *work;
+  const zg_pass *pass;
+  zg_gram *gram;
+  void *V;           /* [N, stride] this rank's part of the tile of every item */
+  zg_pairs triangle; /* sum of <V_i,V_j>, one triangle */
+  zg_pairs
+      rest[ZG_CENTRINGS]; /* everything else, both triangles; empty where it is zero */
+  double *gamma, *offset; /* [N] RBF: exp(-gamma d^2) - 1 - offset */
+  double *row_sums; /* [N, n] r of a full RBF pass; [N, batch] of the current batch */
+  double *total;    /* [N] 1'alpha of linear kernels */
+  double *left_side, *right_side; /* [tile] shifts */
+  double *alpha; /* [N, tile] what is left of the diagonals of a tile */
+  double
+      *distances; /* batches: squared distances of this rank's part, then of the tile */
+} pass_state;
+
+static bool is_rbf(const pass_state *s) {
+  return s->pass->kernel == ZG_KERNEL_RBF;
+}
+
+static zg_precision precision_of(const pass_state *s) {
+  return s->work->run->plan->precision;
+}
+
+/* ---- RBF: bandwidth and offset ---- */
+
+static double gamma_of(const zg_pass *pass, double median) {
+  return 1 / (2 * pass->bandwidth * pass->bandwidth * median);
+}
+
+/* Mean of exp(-gamma d^2) - 1 over some distances. */
+static double mean_kernel(double gamma, const double *distances, int64_t count,
+                          int64_t step) {
+  double sum = 0;
+  int64_t terms = 0;
+  for (int64_t k = 0; k < count; k += step, terms++)
+    sum += zg_expm1_double(-gamma * distances[k]);
+  return terms ? sum / (double)terms : 0;
+}
+
+static zg_status prepare_rbf(pass_state *s, zg_panels *panels) {
+  zg_work *work = s->work;
+  zg_medians medians = {0};
+  zg_status status = zg_medians_find(work, panels, s->pass, &medians);
+  for (int64_t i = 0; status == ZG_OK && i < work->run->plan->items; i++) {
+    if (s->gram->code[i] != ZG_CODE_OK) continue;
+    if (!(medians.median[i] > 0)) {
+      s->gram->code[i] = ZG_CODE_ZERO_VARIANCE;
+      continue;
+    }
+    s->gamma[i] = gamma_of(s->pass, medians.median[i]);
+    s->offset[i] =
+        mean_kernel(s->gamma[i], medians.quantiles + i * ZG_QUANTILES, ZG_QUANTILES, 1);
+    s->gram->median[i] = medians.median[i] * work->items.items[i].squares;
+  }
+  zg_medians_clear(&medians);
+  return status;
+}
+
+/* Squared distances of a whole batch, on every rank of the team. */
+static int64_t batch_distances(pass_state *s, const zg_step *step,
+                               const zg_block *block, int64_t i) {
+  const double *norms = zg_panel_norms(step->left, i);
+  zg_block_distances(block, norms, norms, s->distances);
+  int own = (int)zg_block_entries(block);
+  const zg_team *team = &s->work->team;
+  if (team->size == 1) return own;
+  int *counts = ZG_NEW(int, 2 * team->size), *starts = counts + team->size;
+  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, team->comm);
+  starts[0] = 0;
+  for (int r = 1; r < team->size; r++)
+    starts[r] = starts[r - 1] + counts[r - 1];
+  int total = starts[team->size - 1] + counts[team->size - 1];
+  double *mine = ZG_NEW(double, own);
+  memcpy(mine, s->distances, (size_t)own * sizeof *mine);
+  MPI_Allgatherv(mine, own, MPI_DOUBLE, s->distances, counts, starts, MPI_DOUBLE,
+                 team->comm);
+  free(mine);
+  free(counts);
+  return total;
+}
+
+/* Bandwidth and offset of one item on one batch. \return false where its median is
+ * zero. */
+static bool prepare_batch(pass_state *s, const zg_step *step, const zg_block *block,
+                          int64_t i) {
+  int64_t count = batch_distances(s, step, block, i);
+  double median = zg_distance_median(s->distances, step->left->rows);
+  if (!(median > 0)) return false;
+  s->gamma[i] = gamma_of(s->pass, median);
+  s->offset[i] =
+      mean_kernel(s->gamma[i], s->distances, count, 1 + count / ZG_QUANTILES);
+  return true;
+}
+
+/* ---- a tile ---- */
+
+static void make_zero(const zg_block *block) {
+  memset(block->values, 0,
+         (size_t)(block->rows * block->columns) * zg_real_size(block->precision));
+}
+
+/* Row sums of an item: a full pass keeps them for all samples, a batch for its own. */
+static double *row_sums_at(const pass_state *s, int64_t i, const zg_panel *panel) {
+  if (s->pass->batch) return s->row_sums + i * panel->rows;
+  return s->row_sums + i * s->work->run->plan->samples + panel->first;
+}
+
+static void apply_rbf(pass_state *s, const zg_step *step, int64_t i, zg_block *block) {
+  if (s->pass->batch && !prepare_batch(s, step, block, i)) {
+    make_zero(block);
+    return;
+  }
+  zg_block_rbf(block, zg_panel_norms(step->left, i), zg_panel_norms(step->right, i),
+               s->gamma[i], s->offset[i], row_sums_at(s, i, step->left),
+               row_sums_at(s, i, step->right));
+}
+
+/* The samples and the trace that the shift of linear kernels is made of. */
+static void shift_of(const pass_state *s, const zg_panel *panel, int64_t i, double *u) {
+  int64_t n = s->pass->batch ? panel->rows : s->work->run->plan->samples;
+  double trace = s->pass->batch ? panel->traces[i] : 1;
+  zg_ucentring_shift(panel->rows, zg_panel_norms(panel, i), trace, n, u);
+}
+
+static void apply_linear(pass_state *s, const zg_step *step, int64_t i,
+                         zg_block *block) {
+  shift_of(s, step->left, i, s->left_side);
+  shift_of(s, step->right, i, s->right_side);
+  zg_block_shift(block, s->left_side, s->right_side);
+  if (!step->diagonal || !s->pass->needs[ZG_CENTRED]) return;
+  double *alpha = s->alpha + i * step->left->rows;
+  for (int64_t a = 0; a < step->left->rows; a++) {
+    alpha[a] = zg_panel_norms(step->left, i)[a] - 2 * s->left_side[a];
+    s->total[i] += alpha[a];
+  }
+}
+
+/* V of every item on this tile, with zeros up to the longest part of the team. */
+static void form_tile(pass_state *s, const zg_step *step, int64_t stride) {
+  zg_precision precision = precision_of(s);
+  int64_t size = step->tile.local_rows * step->tile.local_columns;
+  for (int64_t i = 0; i < s->work->run->plan->items; i++) {
+    void *K = zg_real_at(precision, s->V, i * stride);
+    zg_block block = zg_tile_block(&step->tile, precision, K, step->diagonal);
+    memset(zg_real_at(precision, K, size), 0,
+           (size_t)(stride - size) * zg_real_size(precision));
+    if (s->gram->code[i] != ZG_CODE_OK) {
+      make_zero(&block);
+      continue;
+    }
+    zg_phase_start(s->work, ZG_PHASE_FORM);
+    zg_step_product(s->work, step, i, K);
+    zg_phase_stop(s->work, ZG_PHASE_FORM);
+    zg_phase_start(s->work, ZG_PHASE_KERNEL);
+    if (is_rbf(s))
+      apply_rbf(s, step, i, &block);
+    else
+      apply_linear(s, step, i, &block);
+    zg_phase_stop(s->work, ZG_PHASE_KERNEL);
+  }
+}
+
+static void sum_rows(const double *vectors, int64_t N, int64_t length, double *sums) {
+  for (int64_t i = 0; i < N; i++)
+    for (int64_t a = 0; a < length; a++)
+      sums[i] += vectors[i * length + a];
+}
+
+/* The terms of r for a kernel matrix of n samples that is complete. */
+static void add_ucentring(int64_t n, const double *row_sums, int64_t first,
+                          int64_t count, int64_t stride, const double *totals,
+                          zg_pairs *rest) {
+  double m = (double)n;
+  zg_pairs_add_vectors(-2 / (m - 2), row_sums + first, count, stride, rest);
+  if (totals) zg_pairs_add_scalars(1 / ((m - 1) * (m - 2)), totals, rest);
+}
+
+static void finish_batch(pass_state *s, int64_t rows) {
+  const zg_team *team = &s->work->team;
+  int64_t N = s->work->run->plan->items;
+  if (team->size > 1) zg_sum_doubles(team->comm, s->row_sums, N * rows);
+  double *totals = ZG_NEW0(double, N);
+  sum_rows(s->row_sums, N, rows, totals);
+  add_ucentring(rows, s->row_sums, 0, rows, rows, totals, &s->rest[ZG_UCENTRED]);
+  memset(s->row_sums, 0, (size_t)(N * rows) * sizeof *s->row_sums);
+  free(totals);
+}
+
+static zg_status visit(void *context, const zg_step *step) {
+  pass_state *s = context;
+  zg_work *work = s->work;
+  const zg_tile *tile = &step->tile;
+  int64_t size = tile->local_rows * tile->local_columns, N = work->run->plan->items;
+  int64_t stride = tile->longest + PADDING;
+  form_tile(s, step, stride);
+  zg_phase_start(work, ZG_PHASE_REDUCE);
+  /* Every pair of samples stands twice in a full matrix. */
+  zg_pairs_add_product(&work->team, precision_of(s), 2, s->V, size, tile->longest,
+                       stride, &s->triangle);
+  if (step->diagonal && !is_rbf(s) && s->pass->needs[ZG_CENTRED])
+    zg_pairs_add_vectors(1 - 2 / (double)work->run->plan->samples, s->alpha,
+                         step->left->rows, step->left->rows, &s->rest[ZG_CENTRED]);
+  if (s->pass->batch && is_rbf(s)) finish_batch(s, step->left->rows);
+  zg_phase_stop(work, ZG_PHASE_REDUCE);
+  work->report->flop += (double)N * (double)N * zg_step_pairs(step) / work->team.size;
+  return ZG_OK;
+}
+
+/* ---- the end of a pass ---- */
+
+/* A full RBF pass: the row sums are complete once they are added up over all ranks.
+ * Each team takes a run of samples, the first the scalars. */
+static void add_row_sums(pass_state *s) {
+  const zg_team *team = &s->work->team;
+  const zg_plan *plan = s->work->run->plan;
+  int64_t N = plan->items, n = plan->samples;
+  zg_sum_doubles(team->world, s->row_sums, N * n);
+  if (!zg_team_works(team)) return;
+  int64_t first = zg_part(n, team->teams, team->team);
+  int64_t count = zg_part(n, team->teams, team->team + 1) - first;
+  double *totals = ZG_NEW0(double, N), m = (double)n;
+  sum_rows(s->row_sums, N, n, totals);
+  if (s->pass->needs[ZG_UCENTRED])
+    add_ucentring(n, s->row_sums, first, count, n, team->team == 0 ? totals : NULL,
+                  &s->rest[ZG_UCENTRED]);
+  if (s->pass->needs[ZG_CENTRED]) {
+    zg_pairs *rest = &s->rest[ZG_CENTRED];
+    for (int64_t i = 0; i < N; i++) { /* alpha of exp(0) - 1 - offset */
+      for (int64_t a = 0; a < n; a++)
+        s->row_sums[i * n + a] -= s->offset[i];
+      totals[i] -= m * s->offset[i];
+    }
+    zg_pairs_add_vectors(-2 / m, s->row_sums + first, count, n, rest);
+    if (team->team == 0) {
+      zg_pairs_add_scalars(1 / (m * m), totals, rest);
+      zg_pairs_add_scalars(m, s->offset, rest);
+    }
+  }
+  free(totals);
+}
+
+static void add_linear_totals(pass_state *s) {
+  const zg_team *team = &s->work->team;
+  double m = (double)s->work->run->plan->samples;
+  MPI_Comm comm = zg_team_works(team) ? team->peers : MPI_COMM_NULL;
+  if (comm == MPI_COMM_NULL) return;
+  zg_sum_doubles(comm, s->total, s->work->run->plan->items);
+  if (team->team == 0)
+    zg_pairs_add_scalars(1 / (m * m), s->total, &s->rest[ZG_CENTRED]);
+}
+
+static void combine(pass_state *s) {
+  zg_work *work = s->work;
+  bool works = zg_team_works(&work->team);
+  if (is_rbf(s) && !s->pass->batch) add_row_sums(s);
+  if (!is_rbf(s) && s->pass->needs[ZG_CENTRED]) add_linear_totals(s);
+  if (works) zg_pairs_symmetrise(&work->team, &s->triangle);
+  for (int c = 0; c < ZG_CENTRINGS; c++) {
+    if (!s->pass->needs[c]) continue;
+    zg_pairs *product = &s->gram->product[c];
+    if (s->rest[c].n) {
+      if (works) zg_pairs_add(&s->triangle, &s->rest[c]);
+      *product = s->rest[c];
+      s->rest[c] = (zg_pairs){0};
+    } else {
+      *product = s->triangle;
+      s->triangle = (zg_pairs){0};
+    }
+    zg_pairs_combine(&work->team, product, s->gram->self[c]);
+  }
+}
+
+/* Sum of f(n_b) over the batches, or of the one whole. */
+static void set_weights(pass_state *s) {
+  const zg_plan *plan = s->work->run->plan;
+  int64_t n = plan->samples, batch = s->pass->batch ? s->pass->batch : n;
+  double squares = 0, weight = 0;
+  for (int64_t first = 0; first + 4 <= n; first += batch) {
+    double m = (double)zg_min(batch, n - first);
+    weight += m * (m - 3);
+    squares += m * m;
+  }
+  s->gram->weight[ZG_UCENTRED] = weight;
+  s->gram->weight[ZG_CENTRED] = (double)(n - 1) * (double)(n - 1);
+  double epsilon = precision_of(s) == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON;
+  double noise = 8 * epsilon;
+  s->gram->floor = noise * noise * (is_rbf(s) ? squares : 1);
+}
+
+static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state *s) {
+  const zg_plan *plan = work->run->plan;
+  const zg_team *team = &work->team;
+  int64_t N = plan->items,
+          edge = zg_max(plan->tile, zg_min(pass->batch, plan->samples));
+  *gram = (zg_gram){.scale = ZG_NEW(double, N), .code = ZG_NEW(zg_code, N)};
+  bool rbf = pass->kernel == ZG_KERNEL_RBF;
+  for (int64_t i = 0; i < N; i++) {
+    gram->scale[i] = rbf ? 1 : work->items.items[i].squares;
+    gram->code[i] = work->items.items[i].code;
+  }
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    if (pass->needs[c]) gram->self[c] = ZG_NEW(double, N);
+  *s = (pass_state){.work = work, .pass = pass, .gram = gram};
+  zg_pairs_create(team, N, &s->triangle);
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    if (pass->needs[c] && (rbf || c == ZG_CENTRED))
+      zg_pairs_create(team, N, &s->rest[c]);
+  if (rbf) {
+    s->gamma = ZG_NEW0(double, N);
+    s->offset = ZG_NEW0(double, N);
+    s->row_sums = ZG_NEW0(double, N *(pass->batch ? edge : plan->samples));
+    if (pass->batch) s->distances = ZG_NEW(double, edge *edge / 2);
+    if (!pass->batch) {
+      gram->median = ZG_NEW(double, N);
+      for (int64_t i = 0; i < N; i++)
+        gram->median[i] = NAN;
+    }
+  } else {
+    s->total = ZG_NEW0(double, N);
+    s->left_side = ZG_NEW(double, edge);
+    s->right_side = ZG_NEW(double, edge);
+    if (pass->needs[ZG_CENTRED]) s->alpha = ZG_NEW0(double, N *edge);
+  }
+}
+
+static void destroy(pass_state *s) {
+  zg_pairs_destroy(&s->triangle);
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    zg_pairs_destroy(&s->rest[c]);
+  double *owned[] = {s->gamma,     s->offset,     s->row_sums, s->total,
+                     s->left_side, s->right_side, s->alpha,    s->distances};
+  for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
+    free(owned[k]);
+  free(s->V);
+}
+
+/* Room for the largest tile of the pass on this rank. */
+static void allocate_tiles(pass_state *s) {
+  zg_work *work = s->work;
+  if (!zg_team_works(&work->team)) return;
+  const zg_plan *plan = work->run->plan;
+  int64_t edge = s->pass->batch ? zg_min(s->pass->batch, plan->samples) : plan->tile;
+  zg_tile largest;
+  zg_tile_create(&work->team, edge, edge, &largest);
+  s->V = zg_alloc(plan->items * (largest.longest + PADDING),
+                  zg_real_size(plan->precision));
+  zg_tile_destroy(&largest);
+}
+
+zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram) {
+  pass_state s;
+  zg_panels panels;
+  create(work, pass, gram, &s);
+  zg_panels_create(work, pass->batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
+                   pass->batch ? 2 : work->run->plan->panels_kept, &panels);
+  zg_status status = ZG_OK;
+  if (is_rbf(&s) && !pass->batch) status = prepare_rbf(&s, &panels);
+  allocate_tiles(&s);
+  if (status == ZG_OK) status = zg_sweep(work, &panels, pass, "Gram tiles", visit, &s);
+  zg_panels_destroy(&panels);
+  if (status == ZG_OK) {
+    zg_phase_start(work, ZG_PHASE_COMBINE);
+    combine(&s);
+    set_weights(&s);
+    zg_phase_stop(work, ZG_PHASE_COMBINE);
+  }
+  destroy(&s);
+  return status;
+}
+
+void zg_gram_clear(zg_gram *gram) {
+  for (int c = 0; c < ZG_CENTRINGS; c++) {
+    zg_pairs_destroy(&gram->product[c]);
+    free(gram->self[c]);
+  }
+  free(gram->scale);
+  free(gram->code);
+  free(gram->median);
+  *gram = (zg_gram){0};
+}

@@ -1,0 +1,28 @@
+/** \file
+ * The gram-product form: one pass over the tiles, from centred rows to the inner
+ * products of all items' kernel matrices. */
+#ifndef ZG_ENGINE_GRAM_H
+#define ZG_ENGINE_GRAM_H
+
+#include "engine/work.h"
+#include "grid/pairs.h"
+
+/** What a pass yields. */
+typedef struct zg_gram {
+  zg_pairs
+      product[ZG_CENTRINGS];  /**< combined; empty where the pass does not need it */
+  double *self[ZG_CENTRINGS]; /**< [N] its diagonal, on every rank; owned */
+  double *scale;              /**< [N] by which each kernel was divided; owned */
+  zg_code *code;              /**< [N] of each item under this kernel; owned */
+  double *median; /**< [N] median squared distances in the features' units; NULL where
+                     none are needed; owned */
+  double weight[ZG_CENTRINGS]; /**< of an HSIC: see zg_gram_pair */
+  double floor;                /**< of self products: see zg_gram_pair */
+} zg_gram;
+
+/** Collective over the run's communicator; the same status on all ranks. Clear it in
+ * any case. */
+zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram);
+void zg_gram_clear(zg_gram *gram);
+
+#endif

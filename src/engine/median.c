@@ -1,0 +1,354 @@
+#include "engine/median.h"
+
+#include "base/memory.h"
+#include "engine/sweep.h"
+#include "linalg/select.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  ALL_ROWS = 1024,          /* up to so many samples the sample is everything */
+  SAMPLE_ROWS = 512,        /* else so many rows, */
+  RUN = 16,                 /* in runs of so many neighbours, which are cheap to read */
+  SLICES = ZG_MEDIAN_SLICES /* per sweep */
+};
+
+/* Numbers >= 0 have the order of their bits. */
+static uint64_t key_of(double value) {
+  uint64_t key;
+  memcpy(&key, &value, sizeof key);
+  return key;
+}
+
+static double value_of(uint64_t key) {
+  double value;
+  memcpy(&value, &key, sizeof value);
+  return value;
+}
+
+/* The search for one item's upper middle value: it lies in [low, high), `below`
+ * distances are smaller than low and `inside` are in the bracket (-1: not counted yet).
+ */
+typedef struct search {
+  uint64_t low, high;
+  int64_t below, inside;
+  bool done;
+} search;
+
+typedef struct finder {
+  zg_work *work;
+  search *searches;      /* [N] */
+  int64_t rank[2];       /* of the two middle values among the pairs */
+  int64_t *counts;       /* [N, SLICES + 1]: below, then the slices; one sweep's */
+  double *largest_below; /* [N]: the largest distance below the bracket */
+  int64_t few;        /* so many distances per item are collected and selected from */
+  double *values;     /* [N, few]: collected */
+  int64_t *collected; /* [N] */
+  void *K;
+  double *distances;
+} finder;
+
+/* ---- the sample ---- */
+
+static int64_t sample_size(int64_t n) {
+  return n <= ALL_ROWS ? n : SAMPLE_ROWS;
+}
+
+static zg_status read_run(zg_work *work, int64_t i, int64_t row, int64_t rows, void *to,
+                          double *norms) {
+  const zg_item *item = &work->items.items[i];
+  zg_slab slab;
+  ZG_TRY(zg_reader_rows(work->reader, i, row, rows, &slab));
+  zg_centre_rows(&slab, item->mean, item->scale, work->run->plan->precision, to, norms);
+  return ZG_OK;
+}
+
+static zg_status read_sample(zg_work *work, int64_t i, int64_t rows, void *X,
+                             double *norms) {
+  int64_t n = work->run->plan->samples, d = zg_work_width(work, i);
+  zg_precision precision = work->run->plan->precision;
+  if (rows == n) return read_run(work, i, 0, n, X, norms);
+  int64_t runs = rows / RUN;
+  for (int64_t k = 0; k < runs; k++) {
+    int64_t row = (n - RUN) * k / (runs - 1);
+    ZG_TRY(read_run(work, i, row, RUN, zg_real_at(precision, X, k * RUN * d),
+                    norms + k * RUN));
+  }
+  return ZG_OK;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Squared distances of a sample, ascending. \return how many. */
+static int64_t sample_distances(zg_work *work, int64_t d, int64_t rows, const void *X,
+                                const double *norms, double *distances) {
+  zg_precision precision = work->run->plan->precision;
+  void *K = zg_alloc(rows * rows, zg_real_size(precision));
+  int64_t *position = ZG_NEW(int64_t, rows);
+  for (int64_t a = 0; a < rows; a++)
+    position[a] = a;
+  zg_self_product(precision, rows, d, 1, X, d, 0, K, rows);
+  zg_block block = {.precision = precision,
+                    .values = K,
+                    .rows = rows,
+                    .columns = rows,
+                    .row_of = position,
+                    .column_of = position,
+                    .diagonal = true};
+  int64_t count = zg_block_entries(&block);
+  zg_block_distances(&block, norms, norms, distances);
+  qsort(distances, (size_t)count, sizeof *distances, compare_doubles);
+  free(position);
+  free(K);
+  return count;
+}
+
+static zg_status sample_item(zg_work *work, int64_t i, zg_medians *medians) {
+  int64_t n = work->run->plan->samples, rows = sample_size(n);
+  int64_t d = zg_work_width(work, i);
+  void *X = zg_alloc(rows * d, zg_real_size(work->run->plan->precision));
+  double *norms = ZG_NEW(double, rows);
+  zg_status status = read_sample(work, i, rows, X, norms);
+  if (status == ZG_OK) {
+    double *distances = ZG_NEW(double, rows *(rows - 1) / 2);
+    int64_t count = sample_distances(work, d, rows, X, norms, distances);
+    for (int64_t q = 0; q < ZG_QUANTILES; q++)
+      medians->quantiles[i * ZG_QUANTILES + q] =
+          distances[(count - 1) * q / (ZG_QUANTILES - 1)];
+    if (rows == n) medians->median[i] = zg_distance_median(distances, n);
+    free(distances);
+  }
+  free(norms);
+  free(X);
+  return status;
+}
+
+/* Items are dealt out to all ranks, also to idle ones. */
+static zg_status sample_all(zg_work *work, zg_medians *medians) {
+  int rank, ranks;
+  MPI_Comm_rank(work->run->comm, &rank);
+  MPI_Comm_size(work->run->comm, &ranks);
+  int64_t N = work->run->plan->items;
+  zg_status status = ZG_OK;
+  for (int64_t i = rank; status == ZG_OK && i < N; i += ranks)
+    if (zg_item_usable(&work->items.items[i])) status = sample_item(work, i, medians);
+  ZG_TRY(zg_agree(work->run->comm, status));
+  zg_sum_doubles(work->run->comm, medians->quantiles, N * ZG_QUANTILES);
+  zg_sum_doubles(work->run->comm, medians->median, N);
+  return ZG_OK;
+}
+
+/* ---- narrowing ---- */
+
+/* Bits to drop so that the bracket has at most SLICES slices. */
+static int slice_shift(const search *s) {
+  int shift = 0;
+  while ((s->high - s->low - 1) >> shift >= SLICES)
+    shift++;
+  return shift;
+}
+
+/* The ranks of 512 sampled rows stray by some per cent at most; a bracket that misses
+ * only costs a sweep. */
+static void start_search(const double *quantiles, search *s) {
+  s->low = key_of(quantiles[ZG_QUANTILES / 2 - ZG_QUANTILES / 16]);
+  s->high = key_of(quantiles[ZG_QUANTILES / 2 + ZG_QUANTILES / 16]) + 1;
+  s->inside = -1;
+}
+
+static void count_distances(finder *f, int64_t i, int64_t entries) {
+  const search *s = &f->searches[i];
+  int64_t *counts = f->counts + i * (SLICES + 1);
+  int shift = slice_shift(s);
+  for (int64_t k = 0; k < entries; k++) {
+    uint64_t key = key_of(f->distances[k]);
+    if (key < s->low)
+      counts[0]++;
+    else if (key < s->high)
+      counts[1 + ((key - s->low) >> shift)]++;
+  }
+}
+
+static void collect_distances(finder *f, int64_t i, int64_t entries) {
+  const search *s = &f->searches[i];
+  for (int64_t k = 0; k < entries; k++) {
+    uint64_t key = key_of(f->distances[k]);
+    if (key < s->low)
+      f->largest_below[i] = fmax(f->largest_below[i], f->distances[k]);
+    else if (key < s->high && s->inside <= f->few)
+      f->values[i * f->few + f->collected[i]++] = f->distances[k];
+  }
+}
+
+static bool is_narrow(const finder *f, int64_t i) {
+  const search *s = &f->searches[i];
+  return s->inside >= 0 && (s->inside <= f->few || s->high - s->low == 1);
+}
+
+static zg_status visit(void *context, const zg_step *step) {
+  finder *f = context;
+  zg_work *work = f->work;
+  for (int64_t i = 0; i < work->run->plan->items; i++) {
+    if (f->searches[i].done) continue;
+    zg_step_product(work, step, i, f->K);
+    zg_block block =
+        zg_tile_block(&step->tile, work->run->plan->precision, f->K, step->diagonal);
+    zg_block_distances(&block, zg_panel_norms(step->left, i),
+                       zg_panel_norms(step->right, i), f->distances);
+    int64_t entries = zg_block_entries(&block);
+    if (is_narrow(f, i))
+      collect_distances(f, i, entries);
+    else
+      count_distances(f, i, entries);
+  }
+  return ZG_OK;
+}
+
+/* Move the bracket to the slice of the wanted rank, or, when the rank is outside, to
+ * what lies on that side. */
+static void narrow(finder *f, int64_t i) {
+  search *s = &f->searches[i];
+  const int64_t *counts = f->counts + i * (SLICES + 1);
+  int64_t below = counts[0], wanted = f->rank[1];
+  if (wanted < below) {
+    *s = (search){.low = 0, .high = s->low, .inside = -1};
+    return;
+  }
+  int shift = slice_shift(s);
+  for (int64_t k = 0; k < SLICES; k++) {
+    if (wanted < below + counts[1 + k]) {
+      uint64_t low = s->low + ((uint64_t)k << shift);
+      uint64_t high = low + ((uint64_t)1 << shift);
+      *s = (search){.low = low,
+                    .high = high < s->high ? high : s->high,
+                    .below = below,
+                    .inside = counts[1 + k]};
+      return;
+    }
+    below += counts[1 + k];
+  }
+  *s = (search){.low = s->high, .high = key_of(INFINITY), .inside = -1};
+}
+
+/* The two middle values from what was collected. The lower one is the neighbour of the
+ * upper one, so it is either among them or the largest distance below. */
+static double finish_search(finder *f, int64_t i) {
+  search *s = &f->searches[i];
+  double *values = f->values + i * f->few;
+  int64_t upper_at = f->rank[1] - s->below, lower_at = f->rank[0] - s->below;
+  bool tied = s->inside > f->few;
+  double upper =
+      tied ? value_of(s->low) : zg_order_statistic(values, s->inside, upper_at);
+  double lower = upper;
+  if (lower_at < 0)
+    lower = f->rank[0] < 0 ? 0 : f->largest_below[i];
+  else if (lower_at < upper_at && !tied)
+    lower = zg_order_statistic(values, upper_at, lower_at);
+  s->done = true;
+  return 0.5 * (lower + upper);
+}
+
+/* Bring the values that the ranks have collected together, on every rank. */
+static void gather_values(finder *f, int64_t i) {
+  int ranks, own = (int)f->collected[i];
+  MPI_Comm_size(f->work->run->comm, &ranks);
+  int *counts = ZG_NEW(int, 2 * ranks), *starts = counts + ranks;
+  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, f->work->run->comm);
+  starts[0] = 0;
+  for (int r = 1; r < ranks; r++)
+    starts[r] = starts[r - 1] + counts[r - 1];
+  double *mine = ZG_NEW(double, own);
+  memcpy(mine, f->values + i * f->few, (size_t)own * sizeof *mine);
+  MPI_Allgatherv(mine, own, MPI_DOUBLE, f->values + i * f->few, counts, starts,
+                 MPI_DOUBLE, f->work->run->comm);
+  free(mine);
+  free(counts);
+}
+
+static void conclude(finder *f, zg_medians *medians) {
+  MPI_Comm comm = f->work->run->comm;
+  int64_t N = f->work->run->plan->items;
+  zg_sum_counts(comm, f->counts, N * (SLICES + 1));
+  MPI_Allreduce(MPI_IN_PLACE, f->largest_below, zg_int(N), MPI_DOUBLE, MPI_MAX, comm);
+  for (int64_t i = 0; i < N; i++) {
+    if (f->searches[i].done) continue;
+    if (is_narrow(f, i)) {
+      gather_values(f, i);
+      medians->median[i] = finish_search(f, i);
+    } else {
+      narrow(f, i);
+    }
+  }
+  memset(f->counts, 0, (size_t)(N * (SLICES + 1)) * sizeof *f->counts);
+}
+
+static bool all_done(const finder *f) {
+  for (int64_t i = 0; i < f->work->run->plan->items; i++)
+    if (!f->searches[i].done) return false;
+  return true;
+}
+
+static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
+  const zg_plan *plan = work->run->plan;
+  int64_t N = plan->items, size = plan->tile * plan->tile;
+  int64_t few = zg_plan_median_values(plan->samples);
+  *f = (finder){.work = work,
+                .searches = ZG_NEW0(search, N),
+                .counts = ZG_NEW0(int64_t, N * (SLICES + 1)),
+                .largest_below = ZG_NEW0(double, N),
+                .few = few,
+                .values = ZG_NEW(double, N *few),
+                .collected = ZG_NEW0(int64_t, N),
+                .K = zg_alloc(size, zg_real_size(plan->precision)),
+                .distances = ZG_NEW(double, size)};
+  zg_median_ranks(plan->samples, f->rank);
+  for (int64_t i = 0; i < N; i++) {
+    start_search(medians->quantiles + i * ZG_QUANTILES, &f->searches[i]);
+    f->searches[i].done = !zg_item_usable(&work->items.items[i]);
+  }
+}
+
+static void destroy_finder(finder *f) {
+  free(f->searches);
+  free(f->counts);
+  free(f->largest_below);
+  free(f->values);
+  free(f->collected);
+  free(f->K);
+  free(f->distances);
+}
+
+zg_status zg_medians_find(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                          zg_medians *medians) {
+  const zg_plan *plan = work->run->plan;
+  *medians = (zg_medians){.median = ZG_NEW0(double, plan->items),
+                          .quantiles = ZG_NEW0(double, plan->items *ZG_QUANTILES)};
+  double reading =
+      work->report->phases[ZG_PHASE_READ].total; /* of panels, on the way */
+  zg_phase_start(work, ZG_PHASE_MEDIAN);
+  zg_status status = sample_all(work, medians);
+  if (status == ZG_OK && sample_size(plan->samples) < plan->samples) {
+    finder f;
+    create_finder(work, medians, &f);
+    while (status == ZG_OK && !all_done(&f)) {
+      status = zg_sweep(work, panels, pass, "medians", visit, &f);
+      if (status == ZG_OK) conclude(&f, medians);
+    }
+    destroy_finder(&f);
+  }
+  zg_phase_stop(work, ZG_PHASE_MEDIAN);
+  work->report->phases[ZG_PHASE_MEDIAN].total -=
+      work->report->phases[ZG_PHASE_READ].total - reading;
+  return status;
+}
+
+void zg_medians_clear(zg_medians *medians) {
+  free(medians->median);
+  free(medians->quantiles);
+  *medians = (zg_medians){0};
+}

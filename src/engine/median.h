@@ -1,0 +1,27 @@
+/** \file
+ * The exact median of all n^2 squared distances of every item, diagonal included.
+ *
+ * A sample of rows gives a bracket; sweeps over the tiles count how many distances lie
+ * in each of some thousand slices of it and narrow it to one slice, until what is left
+ * fits into memory and the value is selected. Slices are made of the bits of the
+ * numbers, so that ties and gaps end the search as well. */
+#ifndef ZG_ENGINE_MEDIAN_H
+#define ZG_ENGINE_MEDIAN_H
+
+#include "engine/panels.h"
+
+enum { ZG_QUANTILES = 256 };
+
+typedef struct zg_medians {
+  double *median; /**< [N], of features scaled to trace 1; 0: zero variance; owned */
+  double
+      *quantiles; /**< [N, ZG_QUANTILES] of a sample of distances, ascending; owned */
+} zg_medians;
+
+/** Collective over the run's communicator; the same status on all ranks.
+ * \param [in] pass  a full RBF pass. */
+zg_status zg_medians_find(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                          zg_medians *medians);
+void zg_medians_clear(zg_medians *medians);
+
+#endif

@@ -1,0 +1,52 @@
+/** \file
+ * Panels: a run of samples of every item, centred, scaled and laid out for tile
+ * products on this rank's team. The panels used last stay while the plan's memory
+ * lasts. */
+#ifndef ZG_ENGINE_PANELS_H
+#define ZG_ENGINE_PANELS_H
+
+#include "engine/work.h"
+
+/** Samples [first, first + rows) of all items. */
+typedef struct zg_panel {
+  int64_t first, rows;
+  void **features; /**< [N] this rank's part of each item (grid/tile.h); NULL where the
+                      item cannot be used; owned */
+  double *norms;   /**< [N, rows] squared norms of the rows, on every rank of the team;
+                      owned */
+  double *traces;  /**< [N] their sums; owned */
+  void *storage;   /**< behind features; owned */
+  int64_t used;    /**< when last used; -1: empty */
+} zg_panel;
+
+/** What rows are centred about. */
+typedef enum zg_centre {
+  ZG_CENTRE_ITEM, /**< the item's mean over all samples; scaled to trace 1 over all
+                     samples */
+  ZG_CENTRE_PANEL /**< the panel's own mean (batches); the scale is the same */
+} zg_centre;
+
+typedef struct zg_panels {
+  zg_work *work; /**< borrowed */
+  zg_centre centre;
+  zg_panel *kept; /**< [capacity], owned */
+  int64_t capacity, clock;
+} zg_panels;
+
+/** \param [in] capacity  panels that stay; at least 2. Not collective. */
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t capacity,
+                      zg_panels *panels);
+void zg_panels_destroy(zg_panels *panels);
+
+/** Samples [first, first + rows): from memory or from the files.
+ * \param [out] panel  borrowed; valid until the second next call.
+ * Collective over the team, the same status on its ranks. */
+zg_status zg_panels_get(zg_panels *panels, int64_t first, int64_t rows,
+                        const zg_panel **panel);
+
+/** Norms of one item. */
+static inline const double *zg_panel_norms(const zg_panel *panel, int64_t item) {
+  return panel->norms + item * panel->rows;
+}
+
+#endif

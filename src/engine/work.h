@@ -1,0 +1,52 @@
+/** \file
+ * What the parts of the engine share while a run lasts; private to this folder. */
+#ifndef ZG_ENGINE_WORK_H
+#define ZG_ENGINE_WORK_H
+
+#include "engine/engine.h"
+#include "grid/team.h"
+#include "zoo/reader.h"
+
+/** Statistics of an item (a layer). */
+typedef struct zg_item {
+  double *mean;   /**< [d], into zg_items.means */
+  double squares; /**< sum of the centred squares: the trace of the linear kernel */
+  double scale;   /**< 1/sqrt(squares): features times this have trace 1 */
+  zg_code code;   /**< ok, non-finite, zero variance */
+} zg_item;
+
+typedef struct zg_items {
+  zg_item *items; /**< [N], owned */
+  double *means;  /**< [D], owned */
+} zg_items;
+
+typedef struct zg_work {
+  const zg_run *run;
+  zg_report *report;
+  zg_team team;
+  zg_reader *reader;
+  zg_items items;
+} zg_work;
+
+static inline void zg_phase_start(zg_work *work, zg_phase phase) {
+  zg_timer_start(&work->report->phases[phase]);
+}
+static inline void zg_phase_stop(zg_work *work, zg_phase phase) {
+  zg_timer_stop(&work->report->phases[phase]);
+}
+/** Features of an item. */
+static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
+  return work->run->zoo->layers[item].d;
+}
+
+/** Measure all items: every number is read once, the rows shared by all ranks.
+ * Collective over the run's communicator; the same status on all ranks. */
+zg_status zg_items_measure(zg_work *work);
+void zg_items_clear(zg_items *items);
+
+/** Whether an item's features can enter products. */
+static inline bool zg_item_usable(const zg_item *item) {
+  return item->code == ZG_CODE_OK;
+}
+
+#endif

@@ -1,0 +1,175 @@
+#include "grid/tile.h"
+
+#include "base/memory.h"
+#include "grid/scalapack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int zero = 0, one = 1;
+enum { LARGEST_BLOCK = 256 };
+
+/* PBLAS's own step; the library's answer of 32 costs half of its speed. Found instead
+ * of the library's because the executable exports it. */
+int pilaenv_(const int *context, const char *precision, size_t length);
+int pilaenv_(const int *context, const char *precision, size_t length) {
+  (void)context, (void)precision, (void)length;
+  return 128;
+}
+
+/* Blocks are as large as is good for BLAS, but every process gets one if there are
+ * enough. */
+static int block_for(int64_t count, int processes) {
+  return (int)zg_min(LARGEST_BLOCK, zg_max(1, count / processes));
+}
+
+static int local_count(int64_t count, int block, int me, int processes) {
+  int n = zg_int(count);
+  return numroc_(&n, &block, &me, &zero, &processes);
+}
+
+static void describe(int descriptor[9], const zg_grid *grid, int64_t rows,
+                     int64_t columns, int row_block, int column_block,
+                     int64_t leading) {
+  int m = zg_int(rows), n = zg_int(columns), ld = zg_int(zg_max(1, leading)), info;
+  descinit_(descriptor, &m, &n, &row_block, &column_block, &zero, &zero, &grid->context,
+            &ld, &info);
+  ZG_REQUIRE(info == 0);
+}
+
+/* Global position of each local index of a cyclic axis. */
+static int64_t *positions(int64_t local, int block, int me, int processes) {
+  int64_t *of = ZG_NEW(int64_t, local);
+  for (int64_t k = 0; k < local; k++)
+    of[k] = (k / block * processes + me) * block + k % block;
+  return of;
+}
+
+void zg_tile_create(const zg_team *team, int64_t rows, int64_t columns, zg_tile *tile) {
+  const zg_grid *grid = &team->square;
+  *tile = (zg_tile){.rows = rows, .columns = columns};
+  if (team->size == 1) {
+    tile->block = zg_int(zg_max(rows, columns));
+    tile->local_rows = rows;
+    tile->local_columns = columns;
+    tile->longest = rows * columns;
+  } else {
+    tile->block = block_for(zg_min(rows, columns), grid->columns);
+    tile->local_rows = local_count(rows, tile->block, grid->my_row, grid->rows);
+    tile->local_columns =
+        local_count(columns, tile->block, grid->my_column, grid->columns);
+    tile->longest = (int64_t)local_count(rows, tile->block, 0, grid->rows) *
+                    local_count(columns, tile->block, 0, grid->columns);
+    describe(tile->descriptor, grid, rows, columns, tile->block, tile->block,
+             tile->local_rows);
+  }
+  tile->row_of = positions(tile->local_rows, tile->block, grid->my_row, grid->rows);
+  tile->column_of =
+      positions(tile->local_columns, tile->block, grid->my_column, grid->columns);
+}
+
+void zg_tile_destroy(zg_tile *tile) {
+  free(tile->row_of);
+  free(tile->column_of);
+  *tile = (zg_tile){0};
+}
+
+zg_block zg_tile_block(const zg_tile *tile, zg_precision precision, void *values,
+                       bool diagonal) {
+  return (zg_block){.precision = precision,
+                    .values = values,
+                    .rows = tile->local_rows,
+                    .columns = tile->local_columns,
+                    .row_of = tile->row_of,
+                    .column_of = tile->column_of,
+                    .diagonal = diagonal};
+}
+
+void zg_panel_share(const zg_team *team, int64_t rows, int64_t *first, int64_t *count) {
+  int64_t share = zg_ceil_div(rows, team->size);
+  *first = zg_min(rows, share * team->position);
+  *count = zg_min(rows, *first + share) - *first;
+}
+
+/* A panel is stored as its transpose, d x rows: features along the process rows,
+ * samples along the process columns of the square grid. */
+typedef struct panel_layout {
+  int feature_block, sample_block;
+  int64_t features, samples; /* local */
+} panel_layout;
+
+static panel_layout panel_layout_of(const zg_team *team, int64_t rows, int64_t d) {
+  const zg_grid *grid = &team->square;
+  panel_layout layout = {.feature_block = block_for(d, grid->rows),
+                         .sample_block = block_for(rows, grid->columns)};
+  layout.features = local_count(d, layout.feature_block, grid->my_row, grid->rows);
+  layout.samples =
+      local_count(rows, layout.sample_block, grid->my_column, grid->columns);
+  return layout;
+}
+
+int64_t zg_panel_size(const zg_team *team, int64_t rows, int64_t d) {
+  if (team->size == 1) return rows * d;
+  panel_layout layout = panel_layout_of(team, rows, d);
+  return layout.features * layout.samples;
+}
+
+static void describe_panel(const zg_team *team, int64_t rows, int64_t d,
+                           int descriptor[9]) {
+  panel_layout layout = panel_layout_of(team, rows, d);
+  describe(descriptor, &team->square, d, rows, layout.feature_block,
+           layout.sample_block, layout.features);
+}
+
+/* The rows as read are a d x rows matrix whose columns are cut in Q runs on a 1 x Q
+ * grid. */
+void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t rows,
+                         int64_t d, const void *read, void *panel) {
+  if (team->size == 1) {
+    if (panel != read)
+      memcpy(panel, read, (size_t)(rows * d) * zg_real_size(precision));
+    return;
+  }
+  int from[9], to[9], m = zg_int(d), n = zg_int(rows);
+  describe(from, &team->row, d, rows, m, zg_int(zg_ceil_div(rows, team->size)), d);
+  describe_panel(team, rows, d, to);
+  if (precision == ZG_SINGLE)
+    psgemr2d_(&m, &n, read, &one, &one, from, panel, &one, &one, to,
+              &team->square.context);
+  else
+    pdgemr2d_(&m, &n, read, &one, &one, from, panel, &one, &one, to,
+              &team->square.context);
+}
+
+static void distributed_product(const zg_team *team, zg_precision precision,
+                                const zg_tile *tile, int64_t d, const void *left,
+                                const void *right, void *K) {
+  int m = zg_int(tile->rows), n = zg_int(tile->columns), k = zg_int(d), a[9], b[9];
+  const int *c = tile->descriptor;
+  const float one_s = 1, zero_s = 0;
+  const double one_d = 1, zero_d = 0;
+  describe_panel(team, tile->rows, d, a);
+  describe_panel(team, tile->columns, d, b);
+  bool self = left == right;
+  if (self && precision == ZG_SINGLE)
+    pssyrk_("L", "T", &n, &k, &one_s, left, &one, &one, a, &zero_s, K, &one, &one, c);
+  else if (self)
+    pdsyrk_("L", "T", &n, &k, &one_d, left, &one, &one, a, &zero_d, K, &one, &one, c);
+  else if (precision == ZG_SINGLE)
+    psgemm_("T", "N", &m, &n, &k, &one_s, left, &one, &one, a, right, &one, &one, b,
+            &zero_s, K, &one, &one, c);
+  else
+    pdgemm_("T", "N", &m, &n, &k, &one_d, left, &one, &one, a, right, &one, &one, b,
+            &zero_d, K, &one, &one, c);
+}
+
+void zg_tile_product(const zg_team *team, zg_precision precision, const zg_tile *tile,
+                     int64_t d, const void *left, const void *right, void *K) {
+  if (team->size > 1)
+    distributed_product(team, precision, tile, d, left, right, K);
+  else if (left == right)
+    zg_self_product(precision, tile->rows, d, 1, left, d, 0, K, tile->rows);
+  else
+    zg_product(precision, tile->rows, tile->columns, d, 1, left, d, right, d, 0, K,
+               tile->rows);
+}

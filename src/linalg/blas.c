@@ -1,0 +1,85 @@
+#include "linalg/blas.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+/* The Fortran interface, which every BLAS has. */
+void sgemm_(const char *, const char *, const int *, const int *, const int *,
+            const float *, const float *, const int *, const float *, const int *,
+            const float *, float *, const int *);
+void dgemm_(const char *, const char *, const int *, const int *, const int *,
+            const double *, const double *, const int *, const double *, const int *,
+            const double *, double *, const int *);
+void ssyrk_(const char *, const char *, const int *, const int *, const float *,
+            const float *, const int *, const float *, float *, const int *);
+void dsyrk_(const char *, const char *, const int *, const int *, const double *,
+            const double *, const int *, const double *, double *, const int *);
+
+void zg_product(zg_precision precision, int64_t m64, int64_t n64, int64_t k64,
+                double alpha, const void *A, int64_t lda64, const void *B,
+                int64_t ldb64, double beta, void *C, int64_t ldc64) {
+  int m = zg_int(m64), n = zg_int(n64), k = zg_int(k64);
+  int lda = zg_int(lda64), ldb = zg_int(ldb64), ldc = zg_int(ldc64);
+  if (!m || !n) return;
+  if (precision == ZG_SINGLE) {
+    float a = (float)alpha, b = (float)beta;
+    sgemm_("T", "N", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
+  } else {
+    dgemm_("T", "N", &m, &n, &k, &alpha, A, &lda, B, &ldb, &beta, C, &ldc);
+  }
+}
+
+void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double alpha,
+                     const void *A, int64_t lda64, double beta, void *C,
+                     int64_t ldc64) {
+  int n = zg_int(n64), k = zg_int(k64), lda = zg_int(lda64), ldc = zg_int(ldc64);
+  if (!n) return;
+  if (precision == ZG_SINGLE) {
+    float a = (float)alpha, b = (float)beta;
+    ssyrk_("L", "T", &n, &k, &a, A, &lda, &b, C, &ldc);
+  } else {
+    dsyrk_("L", "T", &n, &k, &alpha, A, &lda, &beta, C, &ldc);
+  }
+}
+
+/* Add the part of a product that lies in columns [j, j + width) on and below the
+ * diagonal. C is (n - j) x width. */
+static void add_columns(zg_precision precision, int64_t n, int64_t j, int64_t width,
+                        const void *C, double *H) {
+  int64_t rows = n - j;
+  for (int64_t c = 0; c < width; c++) {
+    double *column = H + (j + c) * n + j;
+    if (precision == ZG_SINGLE) {
+      const float *from = (const float *)C + c * rows;
+      for (int64_t r = c; r < rows; r++)
+        column[r] += (double)from[r];
+    } else {
+      const double *from = (const double *)C + c * rows;
+      for (int64_t r = c; r < rows; r++)
+        column[r] += from[r];
+    }
+  }
+}
+
+void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
+                           const void *V, int64_t ldv, double *H) {
+  /* Columns of H are taken in blocks, so that the scratch is small for any n and no
+   * more than a block's width above the diagonal is computed in vain. */
+  enum { BLOCK = 256 };
+  void *scratch = zg_alloc(n * zg_min(BLOCK, n), zg_real_size(precision));
+  for (int64_t k0 = 0; k0 < k; k0 += ZG_RUN) {
+    int64_t terms = zg_min(ZG_RUN, k - k0);
+    for (int64_t j = 0; j < n; j += BLOCK) {
+      int64_t width = zg_min(BLOCK, n - j);
+      const void *rest = zg_real_at(precision, V, j * ldv + k0);
+      if (n <= BLOCK)
+        zg_self_product(precision, n, terms, alpha, rest, ldv, 0, scratch, n);
+      else
+        zg_product(precision, n - j, width, terms, alpha, rest, ldv, rest, ldv, 0,
+                   scratch, n - j);
+      add_columns(precision, n, j, width, scratch, H);
+    }
+  }
+  free(scratch);
+}

@@ -1,0 +1,41 @@
+/** \file
+ * Dense products on one rank, in either precision. Column-major, as BLAS has it: a
+ * row-major [n, d] array is a d x n matrix here. Not collective. */
+#ifndef ZG_LINALG_BLAS_H
+#define ZG_LINALG_BLAS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum zg_precision { ZG_SINGLE, ZG_DOUBLE } zg_precision;
+
+/** Bytes of one number. */
+static inline size_t zg_real_size(zg_precision precision) {
+  return precision == ZG_SINGLE ? sizeof(float) : sizeof(double);
+}
+/** The address `count` numbers behind `base`. */
+static inline void *zg_real_at(zg_precision precision, const void *base,
+                               int64_t count) {
+  return (char *)base + count * (int64_t)zg_real_size(precision);
+}
+
+/** C := alpha A' B + beta C; A is k x m, B is k x n, C is m x n. */
+void zg_product(zg_precision precision, int64_t m, int64_t n, int64_t k, double alpha,
+                const void *A, int64_t lda, const void *B, int64_t ldb, double beta,
+                void *C, int64_t ldc);
+
+/** Lower triangle of C := alpha A' A + beta C; A is k x n. */
+void zg_self_product(zg_precision precision, int64_t n, int64_t k, double alpha,
+                     const void *A, int64_t lda, double beta, void *C, int64_t ldc);
+
+/** Lower triangle (by columns) of H += alpha V' V, with H in double and V in either
+ * precision: runs of at most 4096 terms are summed in V's precision, the runs in
+ * double. \param [in]     V  k x n, leading dimension ldv. \param [in,out] H  n x n,
+ * leading dimension n. */
+void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
+                           const void *V, int64_t ldv, double *H);
+
+/** Terms that zg_accumulate_product and its distributed sister add in V's precision. */
+enum { ZG_RUN = 4096 };
+
+#endif

@@ -1,0 +1,129 @@
+#include "linalg/features.h"
+
+#include "linalg/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Loops that exist for each type of the file and each type of the result. */
+#define DEFINE_READING(suffix, real)                                                   \
+  ZG_VECTOR static void add_rows_##suffix(const real *restrict x, int64_t rows,        \
+                                          int64_t d, double *restrict sum) {           \
+    for (int64_t a = 0; a < rows; a++)                                                 \
+      for (int64_t k = 0; k < d; k++)                                                  \
+        sum[k] += (double)x[a * d + k];                                                \
+  }                                                                                    \
+  ZG_VECTOR static double squares_##suffix(const real *restrict x, int64_t d,          \
+                                           const double *restrict mean) {              \
+    double lanes[8] = {0};                                                             \
+    int64_t k = 0;                                                                     \
+    for (; k + 8 <= d; k += 8)                                                         \
+      for (int lane = 0; lane < 8; lane++) {                                           \
+        double deviation = (double)x[k + lane] - mean[k + lane];                       \
+        lanes[lane] += deviation * deviation;                                          \
+      }                                                                                \
+    for (; k < d; k++) {                                                               \
+      double deviation = (double)x[k] - mean[k];                                       \
+      lanes[0] += deviation * deviation;                                               \
+    }                                                                                  \
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +                           \
+           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
+  }                                                                                    \
+  ZG_VECTOR static double largest_##suffix(const real *restrict x, int64_t count) {    \
+    double largest = 0;                                                                \
+    for (int64_t k = 0; k < count; k++) {                                              \
+      double magnitude = fabs((double)x[k]);                                           \
+      largest = magnitude > largest ? magnitude : largest;                             \
+    }                                                                                  \
+    return largest;                                                                    \
+  }
+
+#define DEFINE_CENTRING(suffix, in, out_type)                                          \
+  ZG_VECTOR static double centre_##suffix(const in *restrict x, int64_t d,             \
+                                          const double *restrict mean, double scale,   \
+                                          out_type *restrict out) {                    \
+    double lanes[8] = {0};                                                             \
+    int64_t k = 0;                                                                     \
+    for (; k + 8 <= d; k += 8)                                                         \
+      for (int lane = 0; lane < 8; lane++) {                                           \
+        out_type y = (out_type)(((double)x[k + lane] - mean[k + lane]) * scale);       \
+        out[k + lane] = y;                                                             \
+        lanes[lane] += (double)y * (double)y;                                          \
+      }                                                                                \
+    for (; k < d; k++) {                                                               \
+      out_type y = (out_type)(((double)x[k] - mean[k]) * scale);                       \
+      out[k] = y;                                                                      \
+      lanes[0] += (double)y * (double)y;                                               \
+    }                                                                                  \
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +                           \
+           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
+  }
+
+DEFINE_READING(single, float)
+DEFINE_READING(double, double)
+DEFINE_CENTRING(single_single, float, float)
+DEFINE_CENTRING(single_double, float, double)
+DEFINE_CENTRING(double_single, double, float)
+DEFINE_CENTRING(double_double, double, double)
+
+static void column_sums(const zg_slab *slab, double *sum) {
+  memset(sum, 0, (size_t)slab->d * sizeof *sum);
+  if (slab->precision == ZG_SINGLE)
+    add_rows_single(slab->data, slab->rows, slab->d, sum);
+  else
+    add_rows_double(slab->data, slab->rows, slab->d, sum);
+}
+
+static double sum_of_squares(const zg_slab *slab, const double *mean) {
+  double total = 0;
+  for (int64_t a = 0; a < slab->rows; a++) {
+    const void *row = zg_real_at(slab->precision, slab->data, a * slab->d);
+    total += slab->precision == ZG_SINGLE ? squares_single(row, slab->d, mean)
+                                          : squares_double(row, slab->d, mean);
+  }
+  return total;
+}
+
+void zg_moments_add(zg_moments *moments, const zg_slab *slab, double *scratch) {
+  int64_t count = slab->rows * slab->d;
+  double largest = slab->precision == ZG_SINGLE ? largest_single(slab->data, count)
+                                                : largest_double(slab->data, count);
+  moments->largest = fmax(moments->largest, largest);
+  column_sums(slab, scratch);
+  double here = (double)slab->rows, before = (double)moments->rows;
+  for (int64_t k = 0; k < slab->d; k++)
+    scratch[k] /= here;
+  double squares = sum_of_squares(slab, scratch);
+  double between = 0;
+  for (int64_t k = 0; k < slab->d; k++) {
+    double step = scratch[k] - (before > 0 ? moments->mean[k] : 0);
+    if (before > 0) between += step * step;
+    moments->mean[k] =
+        (before > 0 ? moments->mean[k] : 0) + step * (here / (before + here));
+  }
+  moments->squares += squares + between * before * here / (before + here);
+  moments->rows += slab->rows;
+  moments->finite = moments->finite && isfinite(moments->squares);
+}
+
+bool zg_is_constant(double squares, int64_t rows, int64_t d, double epsilon,
+                    double largest) {
+  double spacing = 4 * epsilon * largest;
+  return squares <= (double)rows * (double)d * spacing * spacing;
+}
+
+void zg_centre_rows(const zg_slab *slab, const double *mean, double scale,
+                    zg_precision precision, void *out, double *norms) {
+  int64_t d = slab->d;
+  for (int64_t a = 0; a < slab->rows; a++) {
+    const void *row = zg_real_at(slab->precision, slab->data, a * d);
+    void *to = zg_real_at(precision, out, a * d);
+    bool from_single = slab->precision == ZG_SINGLE;
+    if (precision == ZG_SINGLE)
+      norms[a] = from_single ? centre_single_single(row, d, mean, scale, to)
+                             : centre_double_single(row, d, mean, scale, to);
+    else
+      norms[a] = from_single ? centre_single_double(row, d, mean, scale, to)
+                             : centre_double_double(row, d, mean, scale, to);
+  }
+}

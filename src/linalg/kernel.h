@@ -1,0 +1,55 @@
+/** \file
+ * From inner products to kernels: what happens to a block of K = X X' before it is
+ * reduced.
+ *
+ * All functions work in place on a block of a tile: `rows` x `columns`, column-major
+ * with leading dimension rows; entry (r, c) belongs to the sample pair (row_of[r],
+ * column_of[c]), given as positions in the tile. On a diagonal tile only pairs with row
+ * > column count; the others become zero. Not collective. */
+#ifndef ZG_LINALG_KERNEL_H
+#define ZG_LINALG_KERNEL_H
+
+#include "linalg/blas.h"
+
+#include <stdbool.h>
+
+typedef struct zg_block {
+  zg_precision precision;
+  void *values;
+  int64_t rows, columns;
+  const int64_t *row_of, *column_of; /**< positions in the tile, borrowed */
+  bool diagonal;                     /**< the tile lies on the diagonal */
+} zg_block;
+
+/** Number of entries that count. */
+int64_t zg_block_entries(const zg_block *block);
+
+/** K - u_a - u_b: for centred linear kernels with u as zg_ucentring_shift has it, this
+ * is the U-centred kernel itself, whose rows sum to zero. \param [in] u_row, u_column
+ * by position in the tile. */
+void zg_block_shift(zg_block *block, const double *u_row, const double *u_column);
+
+/** exp(-gamma d^2) - 1 - offset with d^2 = max(0, a + b - 2 K); a d^2 that rounding
+ * cannot tell from zero counts as zero. \param [in]     norm_row, norm_column  squared
+ * norms, by position in the tile. \param [in,out] sum_row, sum_column    the block's
+ * row and column sums are added, by position in the tile. */
+void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_column,
+                  double gamma, double offset, double *sum_row, double *sum_column);
+
+/** Squared distances of the pairs that count, in the order of the block.
+ * \param [out] distances  [zg_block_entries], never negative. */
+void zg_block_distances(const zg_block *block, const double *norm_row,
+                        const double *norm_column, double *distances);
+
+/** The shift u_a = r_a/(n-2) - (1'r)/(2(n-1)(n-2)) of U-centring (Szekely & Rizzo 2014)
+ * for a kernel whose full rows sum to zero, so that r_a = -norm_a: u_a = -norm_a/(n-2)
+ * + trace/(2(n-1)(n-2)). \param [in] n  samples of the whole matrix, at least 4. */
+void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_t n,
+                        double *u);
+
+/** exp(x) - 1 for x <= 0, as the blocks use it; relative error below 2^-22 (single) or
+ * 2^-51 (double). For tests and for offsets. */
+float zg_expm1_single(float x);
+double zg_expm1_double(double x);
+
+#endif

@@ -1,0 +1,52 @@
+#include "linalg/select.h"
+
+static void swap(double *a, double *b) {
+  double t = *a;
+  *a = *b;
+  *b = t;
+}
+
+/* Hoare's selection with the median of three as pivot. */
+double zg_order_statistic(double *v, int64_t count, int64_t k) {
+  int64_t low = 0, high = count - 1;
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (v[middle] < v[low]) swap(v + middle, v + low);
+    if (v[high] < v[low]) swap(v + high, v + low);
+    if (v[high] < v[middle]) swap(v + high, v + middle);
+    double pivot = v[middle];
+    int64_t i = low, j = high;
+    while (i <= j) {
+      while (v[i] < pivot)
+        i++;
+      while (pivot < v[j])
+        j--;
+      if (i <= j) swap(v + i++, v + j--);
+    }
+    if (k <= j)
+      high = j;
+    else if (k >= i)
+      low = i;
+    else
+      break;
+  }
+  return v[k];
+}
+
+void zg_median_ranks(int64_t n, int64_t rank[2]) {
+  /* Sorted, the n^2 values start with the n zeros of the diagonal; then every pair's
+   * distance stands twice. */
+  int64_t middle[2] = {(n * n - 1) / 2, n * n / 2};
+  for (int k = 0; k < 2; k++)
+    rank[k] = middle[k] < n ? -1 : (middle[k] - n) / 2;
+}
+
+double zg_distance_median(double *pairs, int64_t n) {
+  int64_t rank[2], count = n * (n - 1) / 2;
+  zg_median_ranks(n, rank);
+  if (rank[1] < 0) return 0;
+  double upper = zg_order_statistic(pairs, count, rank[1]);
+  if (rank[0] == rank[1]) return upper;
+  double lower = rank[0] < 0 ? 0 : zg_order_statistic(pairs, rank[1], rank[0]);
+  return 0.5 * (lower + upper);
+}

@@ -1,0 +1,121 @@
+/** \file
+ * Centred kernel alignment and the Hilbert-Schmidt independence criterion.
+ *
+ * With kernel matrices K, L of the same n samples and H = I - 11'/n:
+ *
+ *     HSIC_biased   = tr(K H L H) / (n-1)^2                       Gretton et al. 2005,
+ * eq. 9 HSIC_debiased = [ <K~,L~> + (1'K~1)(1'L~1)/((n-1)(n-2))
+ *                       - 2/(n-2) (K~1).(L~1) ] / (n(n-3))        Song et al. 2012, eq.
+ * 5 CKA           = HSIC(K,L) / sqrt(HSIC(K,K) HSIC(L,L))       Kornblith et al. 2019,
+ * eq. 4
+ *
+ * Mini-batch: HSIC = sum_b w_b HSIC_debiased(b) / sum_b w_b with w_b = n_b (n_b - 3),
+ * so that equal batches give the mean (Nguyen, Raghu & Kornblith 2021, eq. 2). In terms
+ * of the U-centred product, w_b HSIC_debiased(b) is just the product itself. */
+#include "measures/gram.h"
+
+#include <math.h>
+
+static const zg_option options[] = {
+    {.name = "kernel",
+     .type = ZG_OPTION_CHOICE,
+     .choices = {"linear", "rbf"},
+     .help = "linear: x'y; rbf: exp(-d^2/(2 t^2 m)), m the median of all n^2 squared "
+             "distances"},
+    {.name = "estimator",
+     .type = ZG_OPTION_CHOICE,
+     .choices = {"debiased", "biased", "minibatch"},
+     .help = "estimator of HSIC: Song 2012, Gretton 2005, or Song 2012 summed over "
+             "batches"},
+    {.name = "bandwidth",
+     .type = ZG_OPTION_NUMBER,
+     .initial = 0.4,
+     .least = 0,
+     .open = true,
+     .most = 1e6,
+     .unit = "root median squared distances",
+     .needs = "kernel",
+     .needs_choice = "rbf",
+     .help = "t, the kernel's width"},
+    {.name = "batch",
+     .type = ZG_OPTION_COUNT,
+     .initial = 256,
+     .least = 4,
+     .most = 1 << 20,
+     .unit = "samples",
+     .needs = "estimator",
+     .needs_choice = "minibatch",
+     .help = "consecutive samples per batch; a last batch of fewer than 4 is dropped"},
+    {.name = NULL}};
+
+static zg_gram_spec spec(const zg_call *call) {
+  bool rbf = zg_call_is(call, "kernel", "rbf");
+  bool batches = zg_call_is(call, "estimator", "minibatch");
+  return (zg_gram_spec){
+      .kernel = rbf ? ZG_KERNEL_RBF : ZG_KERNEL_LINEAR,
+      .bandwidth = rbf ? zg_call_value(call, "bandwidth") : 0,
+      .batch = batches ? (int64_t)zg_call_value(call, "batch") : 0,
+      .centring = zg_call_is(call, "estimator", "biased") ? ZG_CENTRED : ZG_UCENTRED};
+}
+
+/* What is wrong with the data of either item; non-finite numbers outrank the rest. */
+static zg_code worse(zg_code a, zg_code b) {
+  if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
+  return a < b ? a : b;
+}
+
+static double finish_cka(const zg_call *call, const zg_gram_pair *pair, zg_code *code) {
+  (void)call;
+  *code = worse(pair->code_a, pair->code_b);
+  if (*code == ZG_CODE_OK && fmin(pair->self_a, pair->self_b) <= pair->floor)
+    *code = ZG_CODE_ZERO_VARIANCE;
+  if (*code != ZG_CODE_OK) return NAN;
+  if (pair->same) return 1;
+  return pair->cross / (sqrt(pair->self_a) * sqrt(pair->self_b));
+}
+
+static double finish_hsic(const zg_call *call, const zg_gram_pair *pair,
+                          zg_code *code) {
+  (void)call;
+  *code = worse(pair->code_a, pair->code_b);
+  if (*code == ZG_CODE_ZERO_VARIANCE) return 0;
+  if (*code != ZG_CODE_OK) return NAN;
+  return pair->cross * (pair->scale_a * pair->scale_b) / pair->weight;
+}
+
+static const zg_gram_form cka_form = {.spec = spec, .finish = finish_cka};
+static const zg_gram_form hsic_form = {.spec = spec, .finish = finish_hsic};
+
+const zg_measure zg_measure_cka = {
+    .name = "cka",
+    .title = "Centred kernel alignment",
+    .space = "activation",
+    .formula = "HSIC(K,L) / sqrt(HSIC(K,K) HSIC(L,L))",
+    .reference = "Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Nguyen et al. "
+                 "2021, eq. 2",
+    .remark =
+        "The debiased and minibatch estimators are unbiased in HSIC and may leave "
+        "[0, 1]: values near and below 0 mean no similarity.",
+    .axis = ZG_AXIS_ITEM,
+    .kind = ZG_SIMILARITY,
+    .symmetric = true,
+    .pairs_rows = true,
+    .options = options,
+    .gram = &cka_form};
+
+const zg_measure zg_measure_hsic = {
+    .name = "hsic",
+    .title = "Hilbert-Schmidt independence criterion",
+    .space = "activation",
+    .formula = "debiased: [<K~,L~> + (1'K~1)(1'L~1)/((n-1)(n-2)) - 2/(n-2) 1'K~L~1] / "
+               "(n(n-3)); biased: tr(KHLH)/(n-1)^2",
+    .reference =
+        "Gretton et al. 2005, eq. 9; Song et al. 2012, eq. 5; Nguyen et al. 2021, "
+        "eq. 2",
+    .remark = "Depends on the scale of the features; 0 where a layer is constant.",
+    .axis = ZG_AXIS_ITEM,
+    .kind = ZG_SIMILARITY,
+    .symmetric = true,
+    .pairs_rows = true,
+    .options = options,
+    .gram = &hsic_form};

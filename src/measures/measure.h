@@ -1,0 +1,116 @@
+/** \file
+ * What a measure is: a descriptor in one file, listed in measures.def. The engine and
+ * the planner know the forms below and never a measure's name. Nothing here knows of
+ * files, ranks or plans. Not collective. */
+#ifndef ZG_MEASURES_MEASURE_H
+#define ZG_MEASURES_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Why an entry of a tensor is what it is (int8, parallel to the values). */
+typedef enum zg_code {
+  ZG_CODE_OK = 0,
+  ZG_CODE_NONFINITE = 1,     /**< non-finite input */
+  ZG_CODE_ZERO_VARIANCE = 2, /**< zero variance or norm */
+  ZG_CODE_SHAPE = 3,         /**< shapes that do not fit */
+  ZG_CODE_FEW_SAMPLES = 4,   /**< too few samples */
+  ZG_CODE_SUPPORT = 5,       /**< zero support */
+  ZG_CODE_RANK = 6,          /**< rank deficient */
+  ZG_CODE_CONVERGENCE = 7,   /**< not converged */
+  ZG_CODE_REFINED = 8,       /**< recomputed by direct difference */
+  ZG_CODE_BOUND = 9,         /**< bound only */
+  ZG_CODE_ABSENT = 10,       /**< data absent */
+  ZG_CODES
+} zg_code;
+
+/** The meaning of a code in words of [a-z_], as in the results' `flag_meanings`. */
+const char *zg_code_meaning(zg_code code);
+
+typedef enum zg_option_type {
+  ZG_OPTION_CHOICE,
+  ZG_OPTION_NUMBER,
+  ZG_OPTION_COUNT
+} zg_option_type;
+
+enum { ZG_MAX_CHOICES = 8, ZG_MAX_OPTIONS = 12 };
+
+/** One option of a measure. Key, field and result attribute have the same name. */
+typedef struct zg_option {
+  const char *name;
+  zg_option_type type;
+  const char
+      *choices[ZG_MAX_CHOICES]; /**< of a choice, NULL-terminated, default first */
+  double initial;               /**< default of a number or count */
+  double least, most;           /**< bounds of a number or count; both allowed */
+  bool open;                    /**< `least` itself is not allowed */
+  const char *unit;             /**< of a number, "" when none */
+  const char *needs;        /**< option without which this one has no effect, or NULL */
+  const char *needs_choice; /**< and the choice it has to have */
+  const char *help;         /**< one line */
+} zg_option;
+
+/** The value of one option: a choice's position, or the number. */
+typedef double zg_value;
+
+typedef enum zg_axis { ZG_AXIS_ITEM, ZG_AXES } zg_axis;
+/** "item", ...: the name used in the results file. */
+const char *zg_axis_name(zg_axis axis);
+
+typedef enum zg_kind { ZG_SIMILARITY, ZG_DISTANCE } zg_kind;
+
+struct zg_gram_form;
+
+typedef struct zg_measure {
+  const char *name;
+  const char *title; /**< a few words */
+  const char *
+      space; /**< activation, parameter, gradient, attention, embedding, architecture */
+  const char *formula;   /**< one line of plain text */
+  const char *reference; /**< paper and equation */
+  const char *remark;    /**< what a reader of the numbers has to know, or NULL */
+  zg_axis axis;
+  zg_kind kind;
+  bool symmetric;
+  bool pairs_rows;          /**< the items' samples are paired, so n has to agree */
+  const zg_option *options; /**< ends with an entry whose name is NULL */
+  const struct zg_gram_form *gram; /**< the gram-product form (measures/gram.h) */
+} zg_measure;
+
+/** All measures, in the order of measures.def. */
+const zg_measure *const *zg_measures(int64_t *count);
+/** By name; NULL when there is none. */
+const zg_measure *zg_measure_find(const char *name);
+
+/** A measure with its options, as a job asks for it. */
+typedef struct zg_call {
+  const zg_measure *measure;
+  char *name;                      /**< of the tensor in the results; owned */
+  zg_value values[ZG_MAX_OPTIONS]; /**< in the order of measure->options */
+} zg_call;
+
+/** Number of options of a measure. */
+int64_t zg_option_count(const zg_measure *measure);
+/** Position of an option; -1 when the measure has none of that name. */
+int64_t zg_option_find(const zg_measure *measure, const char *name);
+/** Set every option to its default. */
+void zg_call_defaults(zg_call *call, const zg_measure *measure);
+/** The value of an option by name; the option must exist. */
+zg_value zg_call_value(const zg_call *call, const char *option);
+/** Whether a choice option has this choice. */
+bool zg_call_is(const zg_call *call, const char *option, const char *choice);
+/** Whether an option has an effect beside the others (its `needs` is fulfilled). */
+bool zg_option_in_effect(const zg_call *call, int64_t option);
+
+enum { ZG_VALUE_BYTES = 32 };
+/** "rbf", "0.4", "256": the value as a job file would state it; returns the buffer. */
+char *zg_option_print(const zg_call *call, int64_t option, char buffer[ZG_VALUE_BYTES]);
+/** Check and store a value given as text. \return NULL, or what was expected instead,
+ * in words ("one of linear, rbf", "a number > 0"), valid until the next call. */
+const char *zg_option_parse(zg_call *call, int64_t option, const char *text);
+/** The default name of the tensor: measure, then _option_value for each option that
+ * differs from its default. The caller frees. */
+char *zg_call_default_name(const zg_call *call);
+
+#endif

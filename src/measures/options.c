@@ -1,0 +1,125 @@
+/** \file
+ * Options of measures: defaults, access by name, text to value and back. */
+#include "base/memory.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "measures/measure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t zg_option_count(const zg_measure *measure) {
+  int64_t count = 0;
+  while (measure->options[count].name)
+    count++;
+  return count;
+}
+
+int64_t zg_option_find(const zg_measure *measure, const char *name) {
+  for (int64_t k = 0; measure->options[k].name; k++)
+    if (!strcmp(measure->options[k].name, name)) return k;
+  return -1;
+}
+
+static zg_value initial(const zg_option *option) {
+  return option->type == ZG_OPTION_CHOICE ? 0 : option->initial;
+}
+
+void zg_call_defaults(zg_call *call, const zg_measure *measure) {
+  call->measure = measure;
+  for (int64_t k = 0; measure->options[k].name; k++)
+    call->values[k] = initial(&measure->options[k]);
+}
+
+zg_value zg_call_value(const zg_call *call, const char *option) {
+  int64_t k = zg_option_find(call->measure, option);
+  ZG_REQUIRE(k >= 0);
+  return call->values[k];
+}
+
+static const char *chosen(const zg_call *call, int64_t k) {
+  return call->measure->options[k].choices[(int)call->values[k]];
+}
+
+bool zg_call_is(const zg_call *call, const char *option, const char *choice) {
+  int64_t k = zg_option_find(call->measure, option);
+  ZG_REQUIRE(k >= 0);
+  return !strcmp(chosen(call, k), choice);
+}
+
+bool zg_option_in_effect(const zg_call *call, int64_t k) {
+  const zg_option *option = &call->measure->options[k];
+  return !option->needs || zg_call_is(call, option->needs, option->needs_choice);
+}
+
+char *zg_option_print(const zg_call *call, int64_t k, char buffer[ZG_VALUE_BYTES]) {
+  if (call->measure->options[k].type == ZG_OPTION_CHOICE)
+    snprintf(buffer, ZG_VALUE_BYTES, "%s", chosen(call, k));
+  else
+    snprintf(buffer, ZG_VALUE_BYTES, "%.12g", call->values[k]);
+  return buffer;
+}
+
+static const char *expected_choice(const zg_option *option) {
+  static char text[256];
+  size_t length = (size_t)snprintf(text, sizeof text, "one of");
+  for (int k = 0; option->choices[k] && length < sizeof text; k++)
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s %s",
+                               k ? "," : "", option->choices[k]);
+  return text;
+}
+
+static const char *expected_number(const zg_option *option) {
+  static char text[256];
+  const char *kind = option->type == ZG_OPTION_COUNT ? "a whole number" : "a number";
+  const char *relation = option->open ? ">" : ">=";
+  if (isinf(option->most))
+    snprintf(text, sizeof text, "%s %s %g", kind, relation, option->least);
+  else
+    snprintf(text, sizeof text, "%s %s %g and <= %.10g", kind, relation, option->least,
+             option->most);
+  return text;
+}
+
+static const char *parse_choice(const zg_option *option, const char *text,
+                                zg_value *value) {
+  for (int k = 0; option->choices[k]; k++)
+    if (!strcmp(option->choices[k], text)) {
+      *value = k;
+      return NULL;
+    }
+  return expected_choice(option);
+}
+
+static const char *parse_number(const zg_option *option, const char *text,
+                                zg_value *value) {
+  char *end;
+  double number = strtod(text, &end);
+  bool fits = end != text && !*end && isfinite(number) && number <= option->most &&
+              (option->open ? number > option->least : number >= option->least) &&
+              (option->type != ZG_OPTION_COUNT || number == floor(number));
+  if (!fits) return expected_number(option);
+  *value = number;
+  return NULL;
+}
+
+const char *zg_option_parse(zg_call *call, int64_t k, const char *text) {
+  const zg_option *option = &call->measure->options[k];
+  return option->type == ZG_OPTION_CHOICE
+             ? parse_choice(option, text, &call->values[k])
+             : parse_number(option, text, &call->values[k]);
+}
+
+char *zg_call_default_name(const zg_call *call) {
+  zg_text name = {0};
+  zg_text_add(&name, "%s", call->measure->name);
+  for (int64_t k = 0; call->measure->options[k].name; k++) {
+    char value[ZG_VALUE_BYTES];
+    if (call->values[k] != initial(&call->measure->options[k]))
+      zg_text_add(&name, "_%s_%s", call->measure->options[k].name,
+                  zg_option_print(call, k, value));
+  }
+  return name.data;
+}

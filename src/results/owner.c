@@ -1,0 +1,102 @@
+#include "results/owner.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct zg_owner {
+  int descriptor;
+  char *path;
+};
+
+/* The file may have been removed by its last owner between opening and locking it. */
+static bool is_still_there(int descriptor, const char *path) {
+  struct stat opened, named;
+  return fstat(descriptor, &opened) == 0 && stat(path, &named) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+/* \return 1 with the lock, 0 when another holds it, -1 with errno. */
+static int try_lock(const char *path, int *descriptor) {
+  *descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (*descriptor < 0) return -1;
+  bool locked = flock(*descriptor, LOCK_EX | LOCK_NB) == 0;
+  if (locked && is_still_there(*descriptor, path)) return 1;
+  int reason = locked ? EWOULDBLOCK : errno;
+  close(*descriptor);
+  errno = reason;
+  return reason == EWOULDBLOCK ? 0 : -1;
+}
+
+static void write_name(int descriptor) {
+  char host[256] = "?", date[32], text[512];
+  gethostname(host, sizeof host - 1);
+  zg_utc_time(date, sizeof date);
+  const char *job = getenv("SLURM_JOB_ID");
+  int length =
+      snprintf(text, sizeof text, "process %d on %s%s%s since %s\n", (int)getpid(),
+               host, job ? ", Slurm job " : "", job ? job : "", date);
+  if (ftruncate(descriptor, 0) != 0 ||
+      write(descriptor, text, (size_t)length) != length)
+    return; /* the text is for people; the lock holds without it */
+}
+
+static void read_name(const char *path, char *name, size_t size) {
+  FILE *file = fopen(path, "r");
+  snprintf(name, size, "another run");
+  if (!file) return;
+  char line[256];
+  if (fgets(line, sizeof line, file)) {
+    line[strcspn(line, "\n")] = 0;
+    snprintf(name, size, "%s", line);
+  }
+  fclose(file);
+}
+
+zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s.lock", output);
+  double start = zg_clock();
+  int descriptor, result;
+  *owner = NULL;
+  while ((result = try_lock(path.data, &descriptor)) == 0 &&
+         zg_clock() - start < patience)
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  if (result == 1) {
+    write_name(descriptor);
+    *owner = ZG_NEW(zg_owner, 1);
+    **owner = (zg_owner){.descriptor = descriptor, .path = path.data};
+    return ZG_OK;
+  }
+  char name[256];
+  zg_status status;
+  if (result < 0) {
+    status =
+        zg_fail(ZG_ERR_CREATE, "%s: cannot be made: %s", path.data, strerror(errno));
+  } else {
+    read_name(path.data, name, sizeof name);
+    status = zg_fail(ZG_ERR_CREATE, "%s: is being written by %s", output, name);
+  }
+  zg_text_clear(&path);
+  return status;
+}
+
+void zg_owner_release(zg_owner **owner) {
+  if (!*owner) return;
+  unlink((*owner)->path);
+  close((*owner)->descriptor);
+  free((*owner)->path);
+  free(*owner);
+  *owner = NULL;
+}

@@ -1,0 +1,87 @@
+/** \file
+ * Writing a results file.
+ *
+ * Rank 0 makes the whole file first: groups, scales, names, attributes, every dataset
+ * with its space allocated; nothing about its structure changes afterwards. Then all
+ * ranks open it together and write values, and rank 0 marks it complete and gives it
+ * its name. Until then it is called <output>.part. Nothing here knows of measures or
+ * plans. */
+#ifndef ZG_RESULTS_RESULTS_H
+#define ZG_RESULTS_RESULTS_H
+
+#include "grid/comm.h"
+
+#include <stdint.h>
+
+/** A named attribute: a text, or a number where text is NULL. */
+typedef struct zg_attribute {
+  const char *name;
+  const char *text;
+  double number;
+  bool integer; /**< store the number as int64 instead of float64 */
+} zg_attribute;
+
+/** An axis: its two scales are <name>_a and <name>_b. */
+typedef struct zg_axis_labels {
+  const char *name;
+  char *const *labels; /**< borrowed */
+  int64_t count;
+} zg_axis_labels;
+
+/** A tensor on one axis, with its status tensor and what is kept beside it. */
+typedef struct zg_tensor_layout {
+  const char *name;
+  int64_t axis;                   /**< position in zg_results_layout.axes */
+  const zg_attribute *attributes; /**< ends with an entry whose name is NULL */
+  const char *kept;         /**< quantity per label, /kept/<name>/<kept>, or NULL */
+  const char *kept_meaning; /**< its attribute long_name */
+} zg_tensor_layout;
+
+/** A column of /items, on the first scale of the first axis: texts, or numbers. */
+typedef struct zg_item_column {
+  const char *name;
+  char *const *texts; /**< NULL for numbers */
+  const int64_t *numbers;
+} zg_item_column;
+
+typedef struct zg_results_layout {
+  const zg_attribute *attributes; /**< of the root, ends with a NULL name */
+  const zg_axis_labels *axes;
+  int64_t axis_count;
+  const zg_tensor_layout *tensors;
+  int64_t tensor_count;
+  const zg_item_column *columns;    /**< ends with a NULL name */
+  bool float32;                     /**< type of the tensors */
+  const char *const *code_meanings; /**< of status 0, 1, ... */
+  int64_t code_count;
+} zg_results_layout;
+
+typedef struct zg_results zg_results;
+
+/** Make `<path>.part` and open it on all ranks.
+ * \param [in] layout  the same on all ranks; read on rank 0 only.
+ * \return ZG_ERR_CREATE or ZG_ERR_WRITE, the same on all ranks. Collective. */
+zg_status zg_results_create(MPI_Comm comm, const char *path,
+                            const zg_results_layout *layout, zg_results **results);
+
+/** Write this rank's part of a symmetric tensor: of the items [first, first + count)
+ * the entries with all items up to the last of them. The mirror image is written too.
+ * \param [in] values  [count, first + count], row-major; of entries beyond the diagonal
+ * the mirrored one is used. \param [in] codes   the same shape. Collective; the same
+ * status on all ranks. */
+zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_t first,
+                                     int64_t count, const double *values,
+                                     const int8_t *codes);
+
+/** Write what is kept beside a tensor, from rank 0's numbers, one per label.
+ * Collective. */
+zg_status zg_results_write_kept(zg_results *results, int64_t tensor,
+                                const double *values);
+
+/** Close, mark complete, and rename to the final name, all of it durable on disk.
+ * Destroys the handle. Collective; the same status on all ranks. */
+zg_status zg_results_finish(zg_results **results);
+/** Close and remove the unfinished file. Accepts NULL. Collective. */
+void zg_results_abandon(zg_results **results);
+
+#endif

@@ -1,0 +1,245 @@
+#include "base/memory.h"
+#include "base/text.h"
+#include "results/layout.h"
+#include "zoo/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct opened_tensor {
+  hid_t values, codes, kept; /* kept: -1 where there is none */
+} opened_tensor;
+
+struct zg_results {
+  MPI_Comm comm; /* a duplicate: HDF5 keeps it, and it is never one with a topology */
+  int rank;
+  char *path, *part;
+  bool float32;
+  hid_t file, transfer;
+  opened_tensor *tensors;
+  int64_t tensor_count;
+};
+
+static zg_status fail_write(const zg_results *results) {
+  return zg_fail(ZG_ERR_WRITE, "%s: cannot be written: is the disk full?",
+                 results->part);
+}
+
+static hid_t open_parallel(const char *part, MPI_Comm comm) {
+  ZG_H5 access = H5Pcreate(H5P_FILE_ACCESS);
+  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0) return -1;
+  return H5Fopen(part, H5F_ACC_RDWR, access);
+}
+
+static hid_t open_below(hid_t file, const char *group, const char *name) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s/%s", group, name);
+  hid_t dataset = H5Dopen2(file, path.data, H5P_DEFAULT);
+  zg_text_clear(&path);
+  return dataset;
+}
+
+static void open_tensors(zg_results *results, const zg_results_layout *layout) {
+  results->tensors = ZG_NEW(opened_tensor, layout->tensor_count);
+  results->tensor_count = layout->tensor_count;
+  for (int64_t k = 0; k < layout->tensor_count; k++) {
+    const zg_tensor_layout *tensor = &layout->tensors[k];
+    opened_tensor *t = &results->tensors[k];
+    *t = (opened_tensor){.values = open_below(results->file, "", tensor->name),
+                         .codes = open_below(results->file, "status", tensor->name),
+                         .kept = -1};
+    if (!tensor->kept) continue;
+    zg_text group = {0};
+    zg_text_add(&group, "kept/%s", tensor->name);
+    t->kept = open_below(results->file, group.data, tensor->kept);
+    zg_text_clear(&group);
+  }
+}
+
+zg_status zg_results_create(MPI_Comm comm, const char *path,
+                            const zg_results_layout *layout, zg_results **created) {
+  zg_results *results = ZG_NEW0(zg_results, 1);
+  zg_text part = {0};
+  zg_text_add(&part, "%s.part", path);
+  results->part = part.data;
+  results->path = zg_strdup(path);
+  results->float32 = layout->float32;
+  results->file = results->transfer = -1;
+  MPI_Comm_rank(comm, &results->rank);
+  MPI_Comm_split(comm, 0, results->rank, &results->comm);
+  *created = results;
+  zg_h5_start();
+  zg_status status = ZG_OK;
+  if (results->rank == 0) status = zg_layout_create(results->part, layout);
+  status = zg_agree(comm, status);
+  if (status == ZG_OK) {
+    results->file = open_parallel(results->part, results->comm);
+    if (results->file < 0)
+      status =
+          zg_fail(ZG_ERR_CREATE, "%s: cannot be opened by all ranks", results->part);
+    status = zg_agree(comm, status);
+  }
+  if (status != ZG_OK) {
+    zg_results_abandon(created);
+    return status;
+  }
+  results->transfer = H5Pcreate(H5P_DATASET_XFER);
+  H5Pset_dxpl_mpio(results->transfer, H5FD_MPIO_COLLECTIVE);
+  open_tensors(results, layout);
+  return ZG_OK;
+}
+
+/* Write a rectangle of a square dataset; a rank with nothing to write takes part too.
+ */
+static herr_t write_rectangle(const zg_results *results, hid_t dataset, hid_t type,
+                              int64_t row, int64_t rows, int64_t column,
+                              int64_t columns, const void *data) {
+  hsize_t start[2] = {(hsize_t)row, (hsize_t)column};
+  hsize_t count[2] = {(hsize_t)rows, (hsize_t)columns};
+  bool empty = rows == 0 || columns == 0;
+  hsize_t shape[2] = {empty ? 1 : count[0], empty ? 1 : count[1]};
+  ZG_H5 space = H5Dget_space(dataset);
+  ZG_H5 memory = H5Screate_simple(2, shape, NULL);
+  if (empty) {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  } else {
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
+  }
+  return H5Dwrite(dataset, type, memory, space, results->transfer, data);
+}
+
+/* The two rectangles of a symmetric part: below, with the diagonal block made
+ * symmetric, and the mirror image of what lies left of that block. */
+#define DEFINE_MIRRORING(suffix, in, out)                                              \
+  static void mirror_##suffix(const in *from, int64_t first, int64_t count, out *rows, \
+                              out *columns) {                                          \
+    int64_t width = first + count;                                                     \
+    for (int64_t r = 0; r < count; r++)                                                \
+      for (int64_t k = 0; k < width; k++) {                                            \
+        bool beyond = k > first + r;                                                   \
+        rows[r * width + k] = (out)(beyond ? from[(k - first) * width + first + r]     \
+                                           : from[r * width + k]);                     \
+        if (k < first) columns[k * count + r] = (out)from[r * width + k];              \
+      }                                                                                \
+  }
+DEFINE_MIRRORING(double, double, double)
+DEFINE_MIRRORING(float, double, float)
+DEFINE_MIRRORING(codes, int8_t, int8_t)
+
+static herr_t write_mirrored(const zg_results *results, hid_t dataset, hid_t type,
+                             int64_t first, int64_t count, const void *rows,
+                             const void *columns) {
+  herr_t below = write_rectangle(results, dataset, type, first, count, 0,
+                                 count ? first + count : 0, rows);
+  herr_t above = write_rectangle(results, dataset, type, 0, count ? first : 0, first,
+                                 count, columns);
+  return below < 0 || above < 0 ? -1 : 0;
+}
+
+zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_t first,
+                                     int64_t count, const double *values,
+                                     const int8_t *codes) {
+  const opened_tensor *t = &results->tensors[tensor];
+  int64_t below = count * (first + count), left = count * first;
+  double *buffer = ZG_NEW(double, below + left);
+  void *columns =
+      results->float32 ? (void *)((float *)buffer + below) : (void *)(buffer + below);
+  if (results->float32)
+    mirror_float(values, first, count, (float *)buffer, columns);
+  else
+    mirror_double(values, first, count, buffer, columns);
+  herr_t result = write_mirrored(
+      results, t->values, results->float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE,
+      first, count, buffer, columns);
+  int8_t *code_buffer = (int8_t *)buffer;
+  mirror_codes(codes, first, count, code_buffer, code_buffer + below);
+  herr_t code_result = write_mirrored(results, t->codes, H5T_NATIVE_INT8, first, count,
+                                      code_buffer, code_buffer + below);
+  free(buffer);
+  return zg_agree(results->comm,
+                  result < 0 || code_result < 0 ? fail_write(results) : ZG_OK);
+}
+
+zg_status zg_results_write_kept(zg_results *results, int64_t tensor,
+                                const double *values) {
+  hid_t dataset = results->tensors[tensor].kept;
+  ZG_H5 space = H5Dget_space(dataset);
+  ZG_H5 memory = H5Scopy(space);
+  if (results->rank != 0) {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  }
+  herr_t result =
+      H5Dwrite(dataset, H5T_NATIVE_DOUBLE, memory, space, results->transfer, values);
+  return zg_agree(results->comm, result < 0 ? fail_write(results) : ZG_OK);
+}
+
+static herr_t close_file(zg_results *results) {
+  for (int64_t k = 0; k < results->tensor_count; k++) {
+    zg_h5_close(&results->tensors[k].values);
+    zg_h5_close(&results->tensors[k].codes);
+    zg_h5_close(&results->tensors[k].kept);
+  }
+  results->tensor_count = 0;
+  zg_h5_close(&results->transfer);
+  herr_t result = results->file >= 0 ? H5Fclose(results->file) : 0;
+  results->file = -1;
+  return result;
+}
+
+static void destroy(zg_results **results) {
+  MPI_Comm_free(&(*results)->comm);
+  free((*results)->tensors);
+  free((*results)->path);
+  free((*results)->part);
+  free(*results);
+  *results = NULL;
+}
+
+static bool sync_path(const char *path) {
+  int descriptor = open(path, O_RDONLY);
+  bool done = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
+  if (descriptor >= 0) close(descriptor);
+  return done;
+}
+
+/* The attribute exists already, with the value 0; set it, and only then give the name.
+ */
+static zg_status mark_and_rename(const zg_results *results) {
+  int64_t complete = 1;
+  ZG_H5 file = H5Fopen(results->part, H5F_ACC_RDWR, H5P_DEFAULT);
+  ZG_H5 attribute = H5Aopen(file, "complete", H5P_DEFAULT);
+  bool marked = H5Awrite(attribute, H5T_NATIVE_INT64, &complete) >= 0;
+  zg_h5_close(&attribute);
+  marked = marked && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
+  zg_h5_close(&file);
+  if (!marked || !sync_path(results->part)) return fail_write(results);
+  if (rename(results->part, results->path) != 0)
+    return zg_fail(ZG_ERR_CREATE, "%s: cannot be named so: %s", results->path,
+                   strerror(errno));
+  char *directory = zg_directory(results->path);
+  sync_path(directory);
+  free(directory);
+  return ZG_OK;
+}
+
+zg_status zg_results_finish(zg_results **results) {
+  zg_status status = close_file(*results) < 0 ? fail_write(*results) : ZG_OK;
+  status = zg_agree((*results)->comm, status);
+  if (status == ZG_OK && (*results)->rank == 0) status = mark_and_rename(*results);
+  status = zg_agree((*results)->comm, status);
+  destroy(results);
+  return status;
+}
+
+void zg_results_abandon(zg_results **results) {
+  if (!*results) return;
+  close_file(*results);
+  MPI_Barrier((*results)->comm);
+  if ((*results)->rank == 0) unlink((*results)->part);
+  destroy(results);
+}

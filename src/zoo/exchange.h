@@ -1,0 +1,18 @@
+/** \file
+ * What ranks do together with a zoo: sharing the catalogue and its digests. */
+#ifndef ZG_ZOO_EXCHANGE_H
+#define ZG_ZOO_EXCHANGE_H
+
+#include "grid/comm.h"
+#include "zoo/zoo.h"
+
+/** Give rank 0's catalogue to the others, which destroy their copy with zg_zoo_destroy.
+ * Collective. */
+void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo);
+
+/** Fill the digests of the files: names, shapes, types, and of the data three rows per
+ * layer, or all. The ranks share the reading. Collective; the same status on all ranks.
+ */
+zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data);
+
+#endif

@@ -1,0 +1,206 @@
+#include "zoo/h5.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void zg_h5_close(hid_t *id) {
+  if (*id < 0) return;
+  switch (H5Iget_type(*id)) {
+  case H5I_FILE:
+    H5Fclose(*id);
+    break;
+  case H5I_GROUP:
+  case H5I_DATASET:
+  case H5I_DATATYPE:
+    H5Oclose(*id);
+    break;
+  case H5I_DATASPACE:
+    H5Sclose(*id);
+    break;
+  case H5I_ATTR:
+    H5Aclose(*id);
+    break;
+  case H5I_GENPROP_LST:
+    H5Pclose(*id);
+    break;
+  default:
+    break;
+  }
+  *id = -1;
+}
+
+void zg_h5_start(void) {
+  setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+zg_status zg_h5_open(const char *path, hid_t *file) {
+  zg_h5_start();
+  *file = -1;
+  if (access(path, R_OK) != 0)
+    return zg_fail(ZG_ERR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+  if (H5Fis_hdf5(path) <= 0)
+    return zg_fail(ZG_ERR_DATA, "%s: is not an HDF5 file", path);
+  *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (*file < 0)
+    return zg_fail(ZG_ERR_DATA, "%s: HDF5 cannot open it: truncated or damaged", path);
+  return ZG_OK;
+}
+
+static char *variable_text(hid_t attribute, hid_t type) {
+  char *text = NULL, *copy = NULL;
+  ZG_H5 memory = H5Tcopy(H5T_C_S1);
+  H5Tset_size(memory, H5T_VARIABLE);
+  H5Tset_cset(memory, H5Tget_cset(type));
+  if (H5Aread(attribute, memory, &text) >= 0 && text) copy = zg_strdup(text);
+  H5free_memory(text);
+  return copy;
+}
+
+static char *fixed_text(hid_t attribute, hid_t type) {
+  size_t size = H5Tget_size(type);
+  char *text = ZG_NEW0(char, (int64_t)size + 1);
+  if (H5Aread(attribute, type, text) < 0) text[0] = 0;
+  return text;
+}
+
+char *zg_h5_text_attribute(hid_t object, const char *name) {
+  if (H5Aexists(object, name) <= 0) return NULL;
+  ZG_H5 attribute = H5Aopen(object, name, H5P_DEFAULT);
+  ZG_H5 type = H5Aget_type(attribute);
+  ZG_H5 space = H5Aget_space(attribute);
+  if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1)
+    return NULL;
+  return H5Tis_variable_str(type) > 0 ? variable_text(attribute, type)
+                                      : fixed_text(attribute, type);
+}
+
+int64_t zg_h5_int_attribute(hid_t object, const char *name, int64_t fallback) {
+  if (H5Aexists(object, name) <= 0) return fallback;
+  ZG_H5 attribute = H5Aopen(object, name, H5P_DEFAULT);
+  ZG_H5 type = H5Aget_type(attribute);
+  ZG_H5 space = H5Aget_space(attribute);
+  int64_t value = fallback;
+  if (H5Tget_class(type) == H5T_INTEGER && H5Sget_simple_extent_npoints(space) == 1)
+    H5Aread(attribute, H5T_NATIVE_INT64, &value);
+  return value;
+}
+
+typedef struct member {
+  char *name;
+  int64_t order; /* INT64_MAX without the attribute */
+  int64_t created;
+} member;
+
+typedef struct members {
+  member *items;
+  int64_t count, capacity;
+} members;
+
+static herr_t collect(hid_t group, const char *name, const H5L_info_t *info,
+                      void *context) {
+  members *found = context;
+  if (found->count == found->capacity) {
+    found->capacity = 2 * found->capacity + 64;
+    found->items = zg_realloc(found->items, found->capacity, sizeof *found->items);
+  }
+  member *next = &found->items[found->count++];
+  *next = (member){.name = zg_strdup(name),
+                   .order = INT64_MAX,
+                   .created = info->corder_valid ? info->corder : 0};
+  if (H5Aexists_by_name(group, name, "order", H5P_DEFAULT) > 0) {
+    ZG_H5 object = H5Oopen(group, name, H5P_DEFAULT);
+    next->order = zg_h5_int_attribute(object, "order", INT64_MAX);
+  }
+  return 0;
+}
+
+static int compare_members(const void *a, const void *b) {
+  const member *x = a, *y = b;
+  if (x->order != y->order) return x->order < y->order ? -1 : 1;
+  if (x->created != y->created) return x->created < y->created ? -1 : 1;
+  return zg_natural_compare(x->name, y->name);
+}
+
+zg_status zg_h5_members(hid_t group, zg_list *names) {
+  members found = {0};
+  hsize_t start = 0;
+  herr_t result =
+      H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &start, collect, &found);
+  if (found.count)
+    qsort(found.items, (size_t)found.count, sizeof *found.items, compare_members);
+  for (int64_t k = 0; k < found.count; k++) {
+    zg_list_add(names, found.items[k].name);
+    free(found.items[k].name);
+  }
+  free(found.items);
+  return result < 0 ? zg_fail(ZG_ERR_DATA, "a group cannot be listed") : ZG_OK;
+}
+
+static zg_status read_strings(hid_t dataset, hid_t type, hid_t memory_space,
+                              hid_t file_space, int64_t count, zg_list *texts) {
+  if (H5Tis_variable_str(type) > 0) {
+    char **strings = ZG_NEW0(char *, count);
+    ZG_H5 memory = H5Tcopy(H5T_C_S1);
+    H5Tset_size(memory, H5T_VARIABLE);
+    H5Tset_cset(memory, H5Tget_cset(type));
+    herr_t result =
+        H5Dread(dataset, memory, memory_space, file_space, H5P_DEFAULT, strings);
+    for (int64_t k = 0; result >= 0 && k < count; k++)
+      zg_list_add(texts, strings[k] ? strings[k] : "");
+    for (int64_t k = 0; k < count; k++)
+      H5free_memory(strings[k]);
+    free(strings);
+    return result < 0 ? ZG_ERR_DATA : ZG_OK;
+  }
+  int64_t size = (int64_t)H5Tget_size(type);
+  char *strings = ZG_NEW0(char, count *size), *one = ZG_NEW0(char, size + 1);
+  herr_t result =
+      H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, strings);
+  for (int64_t k = 0; result >= 0 && k < count; k++) {
+    memcpy(one, strings + k * size, (size_t)size);
+    zg_list_add(texts, one);
+  }
+  free(one);
+  free(strings);
+  return result < 0 ? ZG_ERR_DATA : ZG_OK;
+}
+
+static zg_status read_integers(hid_t dataset, hid_t memory_space, hid_t file_space,
+                               int64_t count, zg_list *texts) {
+  int64_t *numbers = ZG_NEW(int64_t, count);
+  herr_t result = H5Dread(dataset, H5T_NATIVE_INT64, memory_space, file_space,
+                          H5P_DEFAULT, numbers);
+  for (int64_t k = 0; result >= 0 && k < count; k++) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)numbers[k]);
+    zg_list_add(texts, text);
+  }
+  free(numbers);
+  return result < 0 ? ZG_ERR_DATA : ZG_OK;
+}
+
+zg_status zg_h5_texts(hid_t dataset, int64_t limit, zg_list *texts) {
+  ZG_H5 type = H5Dget_type(dataset);
+  ZG_H5 space = H5Dget_space(dataset);
+  hsize_t length, start = 0;
+  if (H5Sget_simple_extent_ndims(space) != 1) return ZG_ERR_DATA;
+  H5Sget_simple_extent_dims(space, &length, NULL);
+  int64_t count = limit ? zg_min(limit, (int64_t)length) : (int64_t)length;
+  if (count == 0) return ZG_OK;
+  hsize_t wanted = (hsize_t)count;
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &wanted, NULL);
+  ZG_H5 memory = H5Screate_simple(1, &wanted, NULL);
+  switch (H5Tget_class(type)) {
+  case H5T_STRING:
+    return read_strings(dataset, type, memory, space, count, texts);
+  case H5T_INTEGER:
+    return read_integers(dataset, memory, space, count, texts);
+  default:
+    return ZG_ERR_DATA;
+  }
+}

@@ -1,0 +1,41 @@
+/** \file
+ * What reading HDF5 needs again and again. HDF5's own error printing is off: every
+ * failure becomes one message of ours that names file and object. Not collective. */
+#ifndef ZG_ZOO_H5_H
+#define ZG_ZOO_H5_H
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <hdf5.h>
+
+/** Close any identifier and set it to -1; ignores invalid ones. */
+void zg_h5_close(hid_t *id);
+/** A local identifier that closes itself at the end of its scope. */
+#define ZG_H5 __attribute__((cleanup(zg_h5_close))) hid_t
+
+/** Switch off HDF5's printing and its file locks, which many cluster file systems
+ * refuse and which readers do not need. Call before anything else here. */
+void zg_h5_start(void);
+
+/** Open a file for reading, serially.
+ * \return ZG_ERR_INPUT when it is missing or not readable, ZG_ERR_DATA when it is not
+ * HDF5 or is damaged (truncated). */
+zg_status zg_h5_open(const char *path, hid_t *file);
+
+/** The text of a string attribute, of fixed or variable length; NULL when there is
+ * none. The caller frees. */
+char *zg_h5_text_attribute(hid_t object, const char *name);
+/** An integer attribute; `fallback` when there is none. */
+int64_t zg_h5_int_attribute(hid_t object, const char *name, int64_t fallback);
+
+/** Names of a group's members in the zoo's order: by the integer attribute `order`
+ * where present, then the rest by creation order where the group tracks it, else in
+ * natural order. */
+zg_status zg_h5_members(hid_t group, zg_list *names);
+
+/** A one-dimensional dataset of strings or integers as text, at most `limit` entries
+ * (0: all). */
+zg_status zg_h5_texts(hid_t dataset, int64_t limit, zg_list *texts);
+
+#endif

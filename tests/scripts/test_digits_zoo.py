@@ -1,0 +1,169 @@
+"""The bundled zoo jobs/digits.h5, and the script that makes it."""
+
+import contextlib
+import io
+import itertools
+import unittest
+from unittest import mock
+
+import h5py
+import numpy as np
+from sklearn.datasets import load_digits
+
+from support import ROOT, FolderCase
+import make_digits_zoo  # on the path since support
+
+ZOO = ROOT / "jobs" / "digits.h5"
+ARCHITECTURES = ("mlp", "cnn", "vit")
+
+
+def u_centred(x):
+    """Kernel x x' of x [n, d] after U-centring (Szekely and Rizzo 2014)."""
+    n = len(x)
+    kernel = x @ x.T
+    np.fill_diagonal(kernel, 0)
+    rows = kernel.sum(axis=0)
+    kernel -= (rows[:, None] + rows) / (n - 2) - rows.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(kernel, 0)
+    return kernel
+
+
+def debiased_cka(x, y):
+    """Cosine of U-centred kernels: Song's estimator by another road."""
+    k, l = u_centred(x.astype(float)), u_centred(y.astype(float))
+    return (k * l).sum() / np.sqrt((k * k).sum() * (l * l).sum())
+
+
+class BundledZoo(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.zoo = h5py.File(ZOO, "r")
+        cls.addClassCleanup(cls.zoo.close)
+
+    def layers(self, model):
+        """Activations [n, d] by layer, in order."""
+        layers = self.zoo["models"][model]["activations"].values()
+        ordered = sorted(layers, key=lambda layer: layer.attrs["order"])
+        return {layer.name.rpartition("/")[2]: layer[:] for layer in ordered}
+
+    def test_file_is_small(self):
+        self.assertLessEqual(ZOO.stat().st_size, 3 * 2**20)
+
+    def test_models_are_three_trained_and_two_untrained_of_each_architecture(self):
+        copies = ("seed0", "seed1", "seed2", "untrained0", "untrained1")
+        expected = [f"{a}-{copy}" for a in ARCHITECTURES for copy in copies]
+        models = self.zoo["models"]
+        self.assertEqual(
+            sorted(models, key=lambda m: models[m].attrs["order"]), expected
+        )
+
+    def test_every_layer_has_all_samples_in_float16(self):
+        count = len(self.zoo["samples/id"])
+        self.assertTrue(240 <= count <= 300)
+        for name, model in self.zoo["models"].items():
+            layers = model["activations"]
+            self.assertTrue(5 <= len(layers) <= 8, name)
+            for layer in layers.values():
+                self.assertEqual((len(layer), layer.dtype), (count, np.float16))
+                self.assertTrue(np.all(np.isfinite(layer)), layer.name)
+
+    def test_ids_and_labels_are_those_of_the_data_set(self):
+        ids, labels = self.zoo["samples/id"][:], self.zoo["samples/label"][:]
+        self.assertEqual(len(set(ids)), len(ids))
+        np.testing.assert_array_equal(load_digits().target[ids], labels)
+
+    def test_attributes_tell_how_the_zoo_was_made(self):
+        attributes = self.zoo.attrs
+        self.assertEqual(
+            (attributes["format"], attributes["version"]), ("zoogram-zoo", 1)
+        )
+        for key in ("made_by", "data", "probe_set", "seeds", "training", "versions"):
+            self.assertTrue(attributes[key], key)
+
+    def test_trained_models_classify_and_untrained_do_not(self):
+        for name, model in self.zoo["models"].items():
+            accuracy = model.attrs["test_accuracy"]
+            if model.attrs["trained"]:
+                self.assertGreater(accuracy, 0.95, name)
+            else:
+                self.assertLess(accuracy, 0.3, name)
+
+    def test_logits_hold_the_accuracy_on_the_probe_set(self):
+        labels = self.zoo["samples/label"][:]
+        for name, model in self.zoo["models"].items():
+            guesses = model["activations/head"][:].argmax(axis=1)
+            self.assertAlmostEqual(
+                np.mean(guesses == labels), model.attrs["test_accuracy"], delta=0.05
+            )
+
+    def test_early_layers_agree_between_trained_seeds_more_than_untrained(self):
+        for architecture in ARCHITECTURES:
+            copies = {
+                kind: [
+                    self.layers(model)
+                    for model in self.zoo["models"]
+                    if model.startswith(f"{architecture}-{kind}")
+                ]
+                for kind in ("seed", "untrained")
+            }
+            early = list(copies["seed"][0])[:2]
+            for layer in early:
+                trained, untrained = (
+                    np.mean(
+                        [
+                            debiased_cka(a[layer], b[layer])
+                            for a, b in itertools.combinations(copies[kind], 2)
+                        ]
+                    )
+                    for kind in ("seed", "untrained")
+                )
+                self.assertGreater(trained, untrained + 0.05, (architecture, layer))
+                self.assertGreater(trained, 0.8, (architecture, layer))
+
+
+class MakeDigitsZoo(FolderCase):
+    def make(self, name, *arguments):
+        """Run the script with one epoch of its smallest network; gives its output."""
+        network, layers, settings = make_digits_zoo.ARCHITECTURES["mlp"]
+        table = {"mlp": (network, layers, {**settings, "epochs": 1})}
+        printed = io.StringIO()
+        with mock.patch.object(make_digits_zoo, "ARCHITECTURES", table):
+            with contextlib.redirect_stdout(printed):
+                status = make_digits_zoo.main(
+                    ["--output", str(self.folder / name), "--samples", "40", *arguments]
+                )
+        self.assertEqual(status, 0)
+        return printed.getvalue()
+
+    def test_same_seeds_give_the_same_numbers(self):
+        printed = [self.make(name) for name in ("a.h5", "b.h5")]
+        self.assertEqual(*printed)
+        with h5py.File(self.folder / "a.h5") as a, h5py.File(self.folder / "b.h5") as b:
+            self.assertEqual(len(a["models"]), 5)
+            for model in a["models"]:
+                for layer, values in a[f"models/{model}/activations"].items():
+                    self.assertEqual(len(values), 40)
+                    np.testing.assert_array_equal(
+                        values, b[f"models/{model}/activations/{layer}"]
+                    )
+
+    def test_printed_table_agrees_with_the_u_centred_form(self):
+        table = make_digits_zoo.similarity_table(ZOO)
+        with h5py.File(ZOO, "r") as zoo:
+            pair = [
+                zoo[f"models/mlp-untrained{seed}/activations/hidden1"][:]
+                for seed in (0, 1)
+            ]
+        architecture, layer, _, untrained = table[0]
+        self.assertEqual((architecture, layer), ("mlp", "hidden1"))
+        self.assertAlmostEqual(untrained, debiased_cka(*pair), places=9)
+
+    def test_existing_file_is_not_overwritten(self):
+        (self.folder / "zoo.h5").write_text("mine")
+        run = self.run_script("make_digits_zoo.py", "--output", "zoo.h5")
+        self.assert_refused(run, "make_digits_zoo.py", "zoo.h5", "exists already")
+        self.assertEqual((self.folder / "zoo.h5").read_text(), "mine")
+
+
+if __name__ == "__main__":
+    unittest.main()
