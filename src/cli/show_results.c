@@ -9,9 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Attributes of a tensor that are the same for every call of its measure. */
-static bool is_description(const char *attribute) {
-  return !strncmp(attribute, "formula=", 8) || !strncmp(attribute, "reference=", 10);
+/* Whether an attribute "key=value" is an option of the tensor's measure. */
+static bool is_option(const zg_tensor_info *info, const char *attribute) {
+  const zg_measure *measure = zg_measure_find(info->measure);
+  for (int64_t k = 0; measure && k < zg_option_count(measure); k++) {
+    size_t length = strlen(measure->options[k].name);
+    if (!strncmp(attribute, measure->options[k].name, length) &&
+        attribute[length] == '=')
+      return true;
+  }
+  return false;
 }
 
 static const char *code_name(int code) {
@@ -22,7 +29,7 @@ static const char *code_name(int code) {
 static void add_options(zg_table *table, const zg_tensor_info *info) {
   zg_text text = {0};
   for (int64_t k = 0; k < info->attributes.count; k++)
-    if (!is_description(info->attributes.items[k]))
+    if (is_option(info, info->attributes.items[k]))
       zg_text_add(&text, "%s%s", text.length ? " " : "", info->attributes.items[k]);
   zg_table_add(table, "%s", zg_text_get(&text));
   zg_text_clear(&text);

@@ -34,6 +34,7 @@ typedef struct pass_state {
   const zg_pass *pass;
   zg_gram *gram;
   void *V;           /* [N, stride] this rank's part of the tile of every item */
+  double *wide;      /* [longest] the same of an item formed in another precision */
   zg_pairs triangle; /* sum of <V_i,V_j>, one triangle */
   zg_pairs
       rest[ZG_CENTRINGS]; /* everything else, both triangles; empty where it is zero */
@@ -70,10 +71,10 @@ static double mean_kernel(double gamma, const double *distances, int64_t count,
   return terms ? sum / (double)terms : 0;
 }
 
-static zg_status prepare_rbf(pass_state *s, zg_panels *panels) {
+static zg_status prepare_rbf(pass_state *s) {
   zg_work *work = s->work;
   zg_medians medians = {0};
-  zg_status status = zg_medians_find(work, panels, s->pass, &medians);
+  zg_status status = zg_medians_find(work, s->pass, &medians);
   for (int64_t i = 0; status == ZG_OK && i < work->run->plan->items; i++) {
     if (s->gram->code[i] != ZG_CODE_OK) continue;
     if (!(medians.median[i] > 0)) {
@@ -168,28 +169,35 @@ static void apply_linear(pass_state *s, const zg_step *step, int64_t i,
   }
 }
 
+/* One item: product, then kernel, in the precision that the item needs. */
+static void form_item(pass_state *s, const zg_step *step, int64_t i, zg_block *block) {
+  zg_phase_start(s->work, ZG_PHASE_FORM);
+  zg_step_product(s->work, step, i, block->values);
+  zg_phase_stop(s->work, ZG_PHASE_FORM);
+  zg_phase_start(s->work, ZG_PHASE_KERNEL);
+  if (is_rbf(s))
+    apply_rbf(s, step, i, block);
+  else
+    apply_linear(s, step, i, block);
+  zg_phase_stop(s->work, ZG_PHASE_KERNEL);
+}
+
 /* V of every item on this tile, with zeros up to the longest part of the team. */
 static void form_tile(pass_state *s, const zg_step *step, int64_t stride) {
   zg_precision precision = precision_of(s);
   int64_t size = step->tile.local_rows * step->tile.local_columns;
   for (int64_t i = 0; i < s->work->run->plan->items; i++) {
     void *K = zg_real_at(precision, s->V, i * stride);
-    zg_block block = zg_tile_block(&step->tile, precision, K, step->diagonal);
+    zg_precision own = s->work->items.items[i].precision;
+    zg_block block =
+        zg_tile_block(&step->tile, own, own == precision ? K : s->wide, step->diagonal);
     memset(zg_real_at(precision, K, size), 0,
            (size_t)(stride - size) * zg_real_size(precision));
-    if (s->gram->code[i] != ZG_CODE_OK) {
-      make_zero(&block);
-      continue;
-    }
-    zg_phase_start(s->work, ZG_PHASE_FORM);
-    zg_step_product(s->work, step, i, K);
-    zg_phase_stop(s->work, ZG_PHASE_FORM);
-    zg_phase_start(s->work, ZG_PHASE_KERNEL);
-    if (is_rbf(s))
-      apply_rbf(s, step, i, &block);
+    if (s->gram->code[i] == ZG_CODE_OK)
+      form_item(s, step, i, &block);
     else
-      apply_linear(s, step, i, &block);
-    zg_phase_stop(s->work, ZG_PHASE_KERNEL);
+      make_zero(&block);
+    if (own != precision) zg_block_narrow(&block, K);
   }
 }
 
@@ -360,8 +368,8 @@ static void destroy(pass_state *s) {
   zg_pairs_destroy(&s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     zg_pairs_destroy(&s->rest[c]);
-  double *owned[] = {s->gamma,     s->offset,     s->row_sums, s->total,
-                     s->left_side, s->right_side, s->alpha,    s->distances};
+  double *owned[] = {s->gamma,      s->offset, s->row_sums,  s->total, s->left_side,
+                     s->right_side, s->alpha,  s->distances, s->wide};
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
     free(owned[k]);
   free(s->V);
@@ -377,20 +385,29 @@ static void allocate_tiles(pass_state *s) {
   zg_tile_create(&work->team, edge, edge, &largest);
   s->V = zg_alloc(plan->items * (largest.longest + PADDING),
                   zg_real_size(plan->precision));
+  if (plan->precision == ZG_SINGLE) s->wide = ZG_NEW(double, largest.longest);
   zg_tile_destroy(&largest);
+}
+
+static zg_status sweep(pass_state *s) {
+  zg_panels panels;
+  const zg_plan *plan = s->work->run->plan;
+  int64_t batch = zg_min(s->pass->batch, plan->samples);
+  zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
+                   batch ? batch : plan->tile, &panels);
+  allocate_tiles(s);
+  zg_status status = zg_sweep(s->work, &panels, s->pass, "Gram tiles", visit, s);
+  zg_panels_destroy(&panels);
+  return status;
 }
 
 zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram) {
   pass_state s;
-  zg_panels panels;
-  create(work, pass, gram, &s);
-  zg_panels_create(work, pass->batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
-                   pass->batch ? 2 : work->run->plan->panels_kept, &panels);
   zg_status status = ZG_OK;
-  if (is_rbf(&s) && !pass->batch) status = prepare_rbf(&s, &panels);
-  allocate_tiles(&s);
-  if (status == ZG_OK) status = zg_sweep(work, &panels, pass, "Gram tiles", visit, &s);
-  zg_panels_destroy(&panels);
+  create(work, pass, gram, &s);
+  zg_items_choose_precision(work, pass);
+  if (is_rbf(&s) && !pass->batch) status = prepare_rbf(&s);
+  if (status == ZG_OK) status = sweep(&s);
   if (status == ZG_OK) {
     zg_phase_start(work, ZG_PHASE_COMBINE);
     combine(&s);

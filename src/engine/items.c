@@ -10,10 +10,11 @@
 /* One number per item from each rank, in arrays so that they can be combined at once.
  */
 typedef struct partial {
-  double *squares; /* [N] about this rank's own means */
-  double *largest; /* [N] */
-  int32_t *bad;    /* [N] non-finite numbers seen */
-  double *means;   /* [D] of this rank's rows */
+  double *squares;  /* [N] about this rank's own means */
+  double *largest;  /* [N] */
+  double *heaviest; /* [N] squares of the heaviest row */
+  int32_t *bad;     /* [N] non-finite numbers seen */
+  double *means;    /* [D] of this rank's rows */
 } partial;
 
 static int64_t rows_of_rank(const zg_work *work, int64_t *first) {
@@ -47,6 +48,7 @@ static zg_status measure_all(zg_work *work, partial *p) {
     status = measure_rows(work, i, &moments, scratch);
     p->squares[i] = moments.squares;
     p->largest[i] = moments.largest;
+    p->heaviest[i] = moments.heaviest;
     p->bad[i] = !moments.finite;
     mean += zg_work_width(work, i);
     zg_progress("statistics", (double)(i + 1) / (double)plan->items);
@@ -82,8 +84,8 @@ static void combine_squares(zg_work *work, partial *p) {
   for (int64_t i = 0; i < plan->items; i++)
     p->bad[i] = p->bad[i] || !isfinite(p->squares[i]);
   zg_max_ints(work->run->comm, p->bad, plan->items);
-  MPI_Allreduce(MPI_IN_PLACE, p->largest, zg_int(plan->items), MPI_DOUBLE, MPI_MAX,
-                work->run->comm);
+  zg_max_doubles(work->run->comm, p->largest, plan->items);
+  zg_max_doubles(work->run->comm, p->heaviest, plan->items);
 }
 
 static zg_code code_of(const zg_work *work, int64_t i, const partial *p) {
@@ -101,7 +103,10 @@ static void keep(zg_work *work, const partial *p) {
     zg_item *item = &work->items.items[i];
     *item =
         (zg_item){.mean = mean, .squares = p->squares[i], .code = code_of(work, i, p)};
-    item->scale = zg_item_usable(item) ? 1 / sqrt(item->squares) : 0;
+    if (zg_item_usable(item)) {
+      item->scale = 1 / sqrt(item->squares);
+      item->heaviest = p->heaviest[i] / item->squares;
+    }
     mean += zg_work_width(work, i);
   }
 }
@@ -110,6 +115,7 @@ zg_status zg_items_measure(zg_work *work) {
   int64_t N = work->run->plan->items, D = work->run->plan->features;
   partial p = {.squares = ZG_NEW0(double, N),
                .largest = ZG_NEW0(double, N),
+               .heaviest = ZG_NEW0(double, N),
                .bad = ZG_NEW0(int32_t, N),
                .means = ZG_NEW0(double, D)};
   work->items = (zg_items){.items = ZG_NEW0(zg_item, N), .means = ZG_NEW0(double, D)};
@@ -123,6 +129,7 @@ zg_status zg_items_measure(zg_work *work) {
   }
   free(p.squares);
   free(p.largest);
+  free(p.heaviest);
   free(p.bad);
   free(p.means);
   return status;
@@ -132,4 +139,13 @@ void zg_items_clear(zg_items *items) {
   free(items->items);
   free(items->means);
   *items = (zg_items){0};
+}
+
+void zg_items_choose_precision(zg_work *work, const zg_pass *pass) {
+  const double heavy = 0.1;
+  for (int64_t i = 0; i < work->run->plan->items; i++) {
+    zg_item *item = &work->items.items[i];
+    bool delicate = pass->batch || item->heaviest > heavy;
+    item->precision = delicate ? ZG_DOUBLE : work->run->plan->precision;
+  }
 }

@@ -56,25 +56,23 @@ static int64_t sample_size(int64_t n) {
   return n <= ALL_ROWS ? n : SAMPLE_ROWS;
 }
 
-static zg_status read_run(zg_work *work, int64_t i, int64_t row, int64_t rows, void *to,
-                          double *norms) {
+static zg_status read_run(zg_work *work, int64_t i, int64_t row, int64_t rows,
+                          double *to, double *norms) {
   const zg_item *item = &work->items.items[i];
   zg_slab slab;
   ZG_TRY(zg_reader_rows(work->reader, i, row, rows, &slab));
-  zg_centre_rows(&slab, item->mean, item->scale, work->run->plan->precision, to, norms);
+  zg_centre_rows(&slab, item->mean, item->scale, ZG_DOUBLE, to, norms);
   return ZG_OK;
 }
 
-static zg_status read_sample(zg_work *work, int64_t i, int64_t rows, void *X,
+static zg_status read_sample(zg_work *work, int64_t i, int64_t rows, double *X,
                              double *norms) {
   int64_t n = work->run->plan->samples, d = zg_work_width(work, i);
-  zg_precision precision = work->run->plan->precision;
   if (rows == n) return read_run(work, i, 0, n, X, norms);
   int64_t runs = rows / RUN;
   for (int64_t k = 0; k < runs; k++) {
     int64_t row = (n - RUN) * k / (runs - 1);
-    ZG_TRY(read_run(work, i, row, RUN, zg_real_at(precision, X, k * RUN * d),
-                    norms + k * RUN));
+    ZG_TRY(read_run(work, i, row, RUN, X + k * RUN * d, norms + k * RUN));
   }
   return ZG_OK;
 }
@@ -85,15 +83,14 @@ static int compare_doubles(const void *a, const void *b) {
 }
 
 /* Squared distances of a sample, ascending. \return how many. */
-static int64_t sample_distances(zg_work *work, int64_t d, int64_t rows, const void *X,
+static int64_t sample_distances(int64_t d, int64_t rows, const double *X,
                                 const double *norms, double *distances) {
-  zg_precision precision = work->run->plan->precision;
-  void *K = zg_alloc(rows * rows, zg_real_size(precision));
+  double *K = ZG_NEW(double, rows *rows);
   int64_t *position = ZG_NEW(int64_t, rows);
   for (int64_t a = 0; a < rows; a++)
     position[a] = a;
-  zg_self_product(precision, rows, d, 1, X, d, 0, K, rows);
-  zg_block block = {.precision = precision,
+  zg_self_product(ZG_DOUBLE, rows, d, 1, X, d, 0, K, rows);
+  zg_block block = {.precision = ZG_DOUBLE,
                     .values = K,
                     .rows = rows,
                     .columns = rows,
@@ -111,12 +108,12 @@ static int64_t sample_distances(zg_work *work, int64_t d, int64_t rows, const vo
 static zg_status sample_item(zg_work *work, int64_t i, zg_medians *medians) {
   int64_t n = work->run->plan->samples, rows = sample_size(n);
   int64_t d = zg_work_width(work, i);
-  void *X = zg_alloc(rows * d, zg_real_size(work->run->plan->precision));
+  double *X = ZG_NEW(double, rows *d);
   double *norms = ZG_NEW(double, rows);
   zg_status status = read_sample(work, i, rows, X, norms);
   if (status == ZG_OK) {
     double *distances = ZG_NEW(double, rows *(rows - 1) / 2);
-    int64_t count = sample_distances(work, d, rows, X, norms, distances);
+    int64_t count = sample_distances(d, rows, X, norms, distances);
     for (int64_t q = 0; q < ZG_QUANTILES; q++)
       medians->quantiles[i * ZG_QUANTILES + q] =
           distances[(count - 1) * q / (ZG_QUANTILES - 1)];
@@ -196,8 +193,8 @@ static zg_status visit(void *context, const zg_step *step) {
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     if (f->searches[i].done) continue;
     zg_step_product(work, step, i, f->K);
-    zg_block block =
-        zg_tile_block(&step->tile, work->run->plan->precision, f->K, step->diagonal);
+    zg_block block = zg_tile_block(&step->tile, work->items.items[i].precision, f->K,
+                                   step->diagonal);
     zg_block_distances(&block, zg_panel_norms(step->left, i),
                        zg_panel_norms(step->right, i), f->distances);
     int64_t entries = zg_block_entries(&block);
@@ -304,7 +301,7 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
                 .few = few,
                 .values = ZG_NEW(double, N *few),
                 .collected = ZG_NEW0(int64_t, N),
-                .K = zg_alloc(size, zg_real_size(plan->precision)),
+                .K = ZG_NEW(double, size), /* for either precision */
                 .distances = ZG_NEW(double, size)};
   zg_median_ranks(plan->samples, f->rank);
   for (int64_t i = 0; i < N; i++) {
@@ -323,8 +320,39 @@ static void destroy_finder(finder *f) {
   free(f->distances);
 }
 
-zg_status zg_medians_find(zg_work *work, zg_panels *panels, const zg_pass *pass,
-                          zg_medians *medians) {
+/* The rounding of a product is some epsilon a, with a = 1/n the mean squared norm. It must be
+ * small beside 2 t^2 m, or it shifts the kernel's exponent, and beside the spread of the
+ * distances, which is all that is left of the kernel once it is centred. */
+static void choose_precision(zg_work *work, const zg_pass *pass,
+                             const zg_medians *medians) {
+  const double exponent_margin = 0.01, spread_margin = 0.2;
+  double n = (double)work->run->plan->samples, t = pass->bandwidth;
+  for (int64_t i = 0; i < work->run->plan->items; i++) {
+    const double *quantile = medians->quantiles + i * ZG_QUANTILES;
+    double spread = quantile[ZG_QUANTILES * 9 / 10] - quantile[ZG_QUANTILES / 10];
+    double median = quantile[ZG_QUANTILES / 2];
+    if (n * t * t * median < exponent_margin || n * spread < spread_margin)
+      work->items.items[i].precision = ZG_DOUBLE;
+  }
+}
+
+static zg_status search_medians(zg_work *work, const zg_pass *pass,
+                                zg_medians *medians) {
+  finder f;
+  zg_panels panels;
+  zg_status status = ZG_OK;
+  create_finder(work, medians, &f);
+  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile, &panels);
+  while (status == ZG_OK && !all_done(&f)) {
+    status = zg_sweep(work, &panels, pass, "medians", visit, &f);
+    if (status == ZG_OK) conclude(&f, medians);
+  }
+  zg_panels_destroy(&panels);
+  destroy_finder(&f);
+  return status;
+}
+
+zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_medians *medians) {
   const zg_plan *plan = work->run->plan;
   *medians = (zg_medians){.median = ZG_NEW0(double, plan->items),
                           .quantiles = ZG_NEW0(double, plan->items *ZG_QUANTILES)};
@@ -332,15 +360,9 @@ zg_status zg_medians_find(zg_work *work, zg_panels *panels, const zg_pass *pass,
       work->report->phases[ZG_PHASE_READ].total; /* of panels, on the way */
   zg_phase_start(work, ZG_PHASE_MEDIAN);
   zg_status status = sample_all(work, medians);
-  if (status == ZG_OK && sample_size(plan->samples) < plan->samples) {
-    finder f;
-    create_finder(work, medians, &f);
-    while (status == ZG_OK && !all_done(&f)) {
-      status = zg_sweep(work, panels, pass, "medians", visit, &f);
-      if (status == ZG_OK) conclude(&f, medians);
-    }
-    destroy_finder(&f);
-  }
+  if (status == ZG_OK) choose_precision(work, pass, medians);
+  if (status == ZG_OK && sample_size(plan->samples) < plan->samples)
+    status = search_medians(work, pass, medians);
   zg_phase_stop(work, ZG_PHASE_MEDIAN);
   work->report->phases[ZG_PHASE_MEDIAN].total -=
       work->report->phases[ZG_PHASE_READ].total - reading;

@@ -4,7 +4,11 @@
  * A sample of rows gives a bracket; sweeps over the tiles count how many distances lie
  * in each of some thousand slices of it and narrow it to one slice, until what is left
  * fits into memory and the value is selected. Slices are made of the bits of the
- * numbers, so that ties and gaps end the search as well. */
+ * numbers, so that ties * and gaps end the search as well.
+ *
+ * The sample is always taken in double, and it also tells which items are so clustered
+ * that their distances would lose digits in single precision: these are formed in
+ * double from then on. */
 #ifndef ZG_ENGINE_MEDIAN_H
 #define ZG_ENGINE_MEDIAN_H
 
@@ -20,8 +24,7 @@ typedef struct zg_medians {
 
 /** Collective over the run's communicator; the same status on all ranks.
  * \param [in] pass  a full RBF pass. */
-zg_status zg_medians_find(zg_work *work, zg_panels *panels, const zg_pass *pass,
-                          zg_medians *medians);
+zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_medians *medians);
 void zg_medians_clear(zg_medians *medians);
 
 #endif

@@ -6,9 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t capacity,
+/* Bytes of this rank's part of one item's panel. */
+static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows) {
+  const zg_item *item = &work->items.items[i];
+  if (!zg_item_usable(item)) return 0;
+  int64_t numbers = zg_panel_size(&work->team, rows, zg_work_width(work, i));
+  int64_t bytes = numbers * (int64_t)zg_real_size(item->precision);
+  return zg_ceil_div(bytes, sizeof(double)) * (int64_t)sizeof(double);
+}
+
+static int64_t panel_bytes(const zg_work *work, int64_t rows) {
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < work->run->plan->items; i++)
+    bytes += part_bytes(work, i, rows) + rows * (int64_t)sizeof(double);
+  return bytes;
+}
+
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows,
                       zg_panels *panels) {
-  ZG_REQUIRE(capacity >= 2);
+  const zg_plan *plan = work->run->plan;
+  int64_t capacity = 2;
+  if (zg_team_works(&work->team))
+    capacity = plan->memory.panels / zg_max(1, panel_bytes(work, rows));
+  capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
   *panels = (zg_panels){.work = work,
                         .centre = centre,
                         .kept = ZG_NEW0(zg_panel, capacity),
@@ -34,23 +54,20 @@ void zg_panels_destroy(zg_panels *panels) {
 
 static void allocate_panel(const zg_work *work, int64_t first, int64_t rows,
                            zg_panel *panel) {
-  const zg_plan *plan = work->run->plan;
-  int64_t N = plan->items, size = 0;
+  int64_t N = work->run->plan->items, bytes = 0;
   for (int64_t i = 0; i < N; i++)
-    if (zg_item_usable(&work->items.items[i]))
-      size += zg_panel_size(&work->team, rows, zg_work_width(work, i));
+    bytes += part_bytes(work, i, rows);
   *panel = (zg_panel){.first = first,
                       .rows = rows,
                       .features = ZG_NEW0(void *, N),
                       .norms = ZG_NEW0(double, N *rows),
                       .traces = ZG_NEW0(double, N),
-                      .storage = zg_alloc(size, zg_real_size(plan->precision))};
+                      .storage = zg_alloc(bytes, 1),
+                      .used = -1};
   char *at = panel->storage;
   for (int64_t i = 0; i < N; i++) {
-    if (!zg_item_usable(&work->items.items[i])) continue;
-    panel->features[i] = at;
-    at = zg_real_at(plan->precision, at,
-                    zg_panel_size(&work->team, rows, zg_work_width(work, i)));
+    if (zg_item_usable(&work->items.items[i])) panel->features[i] = at;
+    at += part_bytes(work, i, rows);
   }
 }
 
@@ -58,7 +75,7 @@ static void allocate_panel(const zg_work *work, int64_t first, int64_t rows,
 static zg_status read_about_item(zg_work *work, int64_t i, int64_t row, int64_t count,
                                  void *to, double *norms) {
   const zg_item *item = &work->items.items[i];
-  zg_precision precision = work->run->plan->precision;
+  zg_precision precision = item->precision;
   int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
   for (int64_t done = 0; done < count; done += step) {
     zg_slab slab;
@@ -77,7 +94,7 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
                                   int64_t skip, int64_t count, void *to,
                                   double *norms) {
   const zg_layer *layer = &work->run->zoo->layers[i];
-  zg_precision precision = work->run->plan->precision;
+  const zg_item *item = &work->items.items[i];
   zg_slab slab;
   ZG_TRY(zg_reader_rows(work->reader, i, panel->first, panel->rows, &slab));
   zg_moments moments = {.mean = ZG_NEW(double, layer->d), .finite = true};
@@ -87,8 +104,8 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
                                  zg_dtype_epsilon(layer->dtype), moments.largest);
   slab.data = zg_real_at(slab.precision, slab.data, skip * layer->d);
   slab.rows = count;
-  zg_centre_rows(&slab, moments.mean, constant ? 0 : work->items.items[i].scale,
-                 precision, to, norms);
+  zg_centre_rows(&slab, moments.mean, constant ? 0 : item->scale, item->precision, to,
+                 norms);
   free(scratch);
   free(moments.mean);
   return ZG_OK;
@@ -97,7 +114,7 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
 static zg_status read_item(zg_panels *panels, int64_t i, zg_panel *panel,
                            void *buffer) {
   zg_work *work = panels->work;
-  zg_precision precision = work->run->plan->precision;
+  zg_precision precision = work->items.items[i].precision;
   int64_t skip, count, d = zg_work_width(work, i);
   zg_panel_share(&work->team, panel->rows, &skip, &count);
   void *to = work->team.size == 1 ? panel->features[i] : buffer;
@@ -116,9 +133,8 @@ static zg_status fill_panel(zg_panels *panels, zg_panel *panel) {
   zg_work *work = panels->work;
   const zg_plan *plan = work->run->plan;
   int64_t share = zg_ceil_div(panel->rows, work->team.size);
-  void *buffer = work->team.size > 1
-                     ? zg_alloc(share * plan->widest, zg_real_size(plan->precision))
-                     : NULL;
+  void *buffer =
+      work->team.size > 1 ? zg_alloc(share * plan->widest, sizeof(double)) : NULL;
   zg_status status = ZG_OK;
   for (int64_t i = 0; status == ZG_OK && i < plan->items; i++)
     if (panel->features[i]) status = read_item(panels, i, panel, buffer);
@@ -157,7 +173,7 @@ zg_status zg_panels_get(zg_panels *panels, int64_t first, int64_t rows,
     allocate_panel(panels->work, first, rows, found);
     zg_status status = fill_panel(panels, found);
     zg_phase_stop(panels->work, ZG_PHASE_READ);
-    if (status != ZG_OK) return status; /* `used` is still -1 ... */
+    if (status != ZG_OK) return status; /* not marked as used, so never found */
   }
   found->used = panels->clock++;
   *panel = found;

@@ -10,8 +10,8 @@
 /** Samples [first, first + rows) of all items. */
 typedef struct zg_panel {
   int64_t first, rows;
-  void **features; /**< [N] this rank's part of each item (grid/tile.h); NULL where the
-                      item cannot be used; owned */
+  void **features; /**< [N] this rank's part of each item (grid/tile.h), in the item's
+                        precision; NULL where the item cannot be used; owned */
   double *norms;   /**< [N, rows] squared norms of the rows, on every rank of the team;
                       owned */
   double *traces;  /**< [N] their sums; owned */
@@ -33,9 +33,10 @@ typedef struct zg_panels {
   int64_t capacity, clock;
 } zg_panels;
 
-/** \param [in] capacity  panels that stay; at least 2. Not collective. */
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t capacity,
-                      zg_panels *panels);
+/** As many panels stay as fit into what the plan gives them, at least 2. The items'
+ * precisions must be chosen, and stay as they are until the panels are destroyed.
+ * \param [in] rows  of the largest panel. Not collective. */
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, zg_panels *panels);
 void zg_panels_destroy(zg_panels *panels);
 
 /** Samples [first, first + rows): from memory or from the files.

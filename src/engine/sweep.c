@@ -79,7 +79,7 @@ zg_status zg_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
 }
 
 void zg_step_product(zg_work *work, const zg_step *step, int64_t item, void *K) {
-  zg_precision precision = work->run->plan->precision;
+  zg_precision precision = work->items.items[item].precision;
   const void *left = step->left->features[item], *right = step->right->features[item];
   if (!left) {
     int64_t size = step->tile.local_rows * step->tile.local_columns;

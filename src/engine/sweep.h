@@ -24,8 +24,8 @@ typedef zg_status zg_visit_fn(void *context, const zg_step *step);
 zg_status zg_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
                    const char *what, zg_visit_fn *visit, void *context);
 
-/** K of one item on a tile, or zeros when the item cannot be used. Collective over the
- * team. */
+/** K of one item on a tile in the item's precision, or zeros when the item cannot be
+ * used. Collective over the team. */
 void zg_step_product(zg_work *work, const zg_step *step, int64_t item, void *K);
 /** Pairs of samples of a tile that count. */
 double zg_step_pairs(const zg_step *step);

@@ -67,6 +67,10 @@ void zg_sum_counts(MPI_Comm comm, int64_t *values, int64_t count) {
   reduce_in_place(comm, values, count, sizeof *values, MPI_INT64_T, MPI_SUM);
 }
 
+void zg_max_doubles(MPI_Comm comm, double *values, int64_t count) {
+  reduce_in_place(comm, values, count, sizeof *values, MPI_DOUBLE, MPI_MAX);
+}
+
 void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count) {
   reduce_in_place(comm, values, count, sizeof *values, MPI_INT32_T, MPI_MAX);
 }

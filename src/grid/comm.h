@@ -28,7 +28,8 @@ void zg_broadcast_text(MPI_Comm comm, char **text);
 /** Sum in place over all ranks, of any length. Collective. */
 void zg_sum_doubles(MPI_Comm comm, double *values, int64_t count);
 void zg_sum_counts(MPI_Comm comm, int64_t *values, int64_t count);
-/** Maximum in place over all ranks, for codes and flags. Collective. */
+/** Maximum in place over all ranks. Collective. */
+void zg_max_doubles(MPI_Comm comm, double *values, int64_t count);
 void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count);
 /** Whether any rank says so. Collective. */
 bool zg_any(MPI_Comm comm, bool condition);

@@ -74,12 +74,15 @@ static void column_sums(const zg_slab *slab, double *sum) {
     add_rows_double(slab->data, slab->rows, slab->d, sum);
 }
 
-static double sum_of_squares(const zg_slab *slab, const double *mean) {
+static double sum_of_squares(const zg_slab *slab, const double *mean,
+                             double *heaviest) {
   double total = 0;
   for (int64_t a = 0; a < slab->rows; a++) {
     const void *row = zg_real_at(slab->precision, slab->data, a * slab->d);
-    total += slab->precision == ZG_SINGLE ? squares_single(row, slab->d, mean)
-                                          : squares_double(row, slab->d, mean);
+    double squares = slab->precision == ZG_SINGLE ? squares_single(row, slab->d, mean)
+                                                  : squares_double(row, slab->d, mean);
+    *heaviest = fmax(*heaviest, squares);
+    total += squares;
   }
   return total;
 }
@@ -93,7 +96,7 @@ void zg_moments_add(zg_moments *moments, const zg_slab *slab, double *scratch) {
   double here = (double)slab->rows, before = (double)moments->rows;
   for (int64_t k = 0; k < slab->d; k++)
     scratch[k] /= here;
-  double squares = sum_of_squares(slab, scratch);
+  double squares = sum_of_squares(slab, scratch, &moments->heaviest);
   double between = 0;
   for (int64_t k = 0; k < slab->d; k++) {
     double step = scratch[k] - (before > 0 ? moments->mean[k] : 0);

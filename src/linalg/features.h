@@ -24,7 +24,9 @@ typedef struct zg_moments {
   double *mean;   /**< [d], caller's storage */
   double squares; /**< sum over rows and columns of (x - mean)^2 */
   double largest; /**< largest absolute value */
-  bool finite;    /**< no NaN or Inf among the numbers or in their squares */
+  double
+      heaviest; /**< largest share of one row in the squares, about its slab's mean */
+  bool finite;  /**< no NaN or Inf among the numbers or in their squares */
 } zg_moments;
 
 /** Add a slab to the moments (start with rows = 0, finite = true and zeros).

@@ -194,6 +194,12 @@ void zg_block_distances(const zg_block *block, const double *norm_row,
   free(norms);
 }
 
+void zg_block_narrow(const zg_block *block, float *values) {
+  const double *wide = block->values;
+  for (int64_t k = 0; k < block->rows * block->columns; k++)
+    values[k] = (float)wide[k];
+}
+
 void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_t n,
                         double *u) {
   double m = (double)n;

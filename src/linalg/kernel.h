@@ -41,6 +41,10 @@ void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_co
 void zg_block_distances(const zg_block *block, const double *norm_row,
                         const double *norm_column, double *distances);
 
+/** Round a block of double precision to single precision.
+ * \param [out] values  [rows, columns] like the block's. */
+void zg_block_narrow(const zg_block *block, float *values);
+
 /** The shift u_a = r_a/(n-2) - (1'r)/(2(n-1)(n-2)) of U-centring (Szekely & Rizzo 2014)
  * for a kernel whose full rows sum to zero, so that r_a = -norm_a: u_a = -norm_a/(n-2)
  * + trace/(2(n-1)(n-2)). \param [in] n  samples of the whole matrix, at least 4. */

@@ -57,8 +57,9 @@ static bool any_full_rbf(const zg_plan *plan) {
   return false;
 }
 
-static int64_t panel_bytes(const zg_plan *plan, int64_t rows) {
-  int64_t real = (int64_t)zg_real_size(plan->precision);
+/* Batches are held in double (see engine/work.h). */
+static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
+  int64_t real = batch ? 8 : (int64_t)zg_real_size(plan->precision);
   int64_t features = rows * zg_ceil_div(plan->features, plan->team_size) * real;
   return features + plan->items * rows * 8; /* and the squared norms */
 }
@@ -73,12 +74,13 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t real = (int64_t)zg_real_size(plan->precision);
   int64_t batch = largest_batch(plan), edge = zg_max(tile, batch);
   int64_t slab = zg_max((int64_t)1 << 20, plan->widest * (batch ? batch : 1));
-  int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * real : 0;
+  int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
   int64_t share = zg_ceil_div(N, Q);
   zg_memory m = {.program = (int64_t)48 << 20};
   m.reading = slab * 12 + shared + 2 * plan->features * 8;
-  m.panels = 2 * panel_bytes(plan, edge);
-  m.tiles = N * (zg_ceil_div(edge * edge, Q) + 64) * real;
+  m.panels = 2 * zg_max(panel_bytes(plan, tile, false), panel_bytes(plan, batch, true));
+  m.tiles =
+      N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
   m.sums = N * share * 8 * 3 + N * zg_min(N, 256) * real + N * share * 9;
   if (any_full_rbf(plan))
     m.sides = 8 * (N * plan->samples + edge * edge / Q +
@@ -145,12 +147,12 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
 }
 
 static void keep_panels(zg_plan *plan, int64_t limit) {
-  int64_t panel = panel_bytes(plan, plan->largest_tile);
-  int64_t spare = limit - plan->memory.total;
-  plan->panels_kept = zg_min(plan->panel_count, 2 + spare / panel);
+  int64_t panel = panel_bytes(plan, plan->tile, false);
+  int64_t others = plan->memory.total - plan->memory.panels;
+  plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
   plan->panels_kept = zg_max(2, plan->panels_kept);
-  plan->memory.panels = plan->panels_kept * panel;
-  plan->memory.total += (plan->panels_kept - 2) * panel;
+  plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);
+  plan->memory.total = others + plan->memory.panels;
 }
 
 static void estimate_flop(zg_plan *plan) {
