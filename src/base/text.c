@@ -108,7 +108,7 @@ bool zg_parse_bytes(const char *text, int64_t *bytes) {
   for (size_t k = 0; k < sizeof units / sizeof *units; k++)
     if (!strcmp(end, units[k].unit)) {
       value *= units[k].bytes;
-      if (!(value < 0x1p62)) return false;
+      if (!(value >= 1 && value < 0x1p62)) return false;
       *bytes = (int64_t)value;
       return true;
     }

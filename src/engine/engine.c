@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "engine/gram.h"
 #include "engine/output.h"
@@ -70,10 +71,33 @@ static zg_status write_call(zg_work *work, int64_t k, const zg_gram *gram,
   return status;
 }
 
+/* Name the items that are undefined under this pass and were not named before. */
+static void report_items(zg_work *work, const zg_gram *gram) {
+  static const char *const what[ZG_CODES] = {
+      [ZG_CODE_NONFINITE] = "holds NaN or infinite numbers",
+      [ZG_CODE_ZERO_VARIANCE] =
+          "has zero variance (a constant, or a median distance of 0)"};
+  const int64_t most = 20;
+  const zg_zoo *zoo = work->run->zoo;
+  int64_t found = 0;
+  for (int64_t i = 0; i < work->run->plan->items; i++) {
+    zg_item *item = &work->items.items[i];
+    if (gram->code[i] == ZG_CODE_OK || item->reported == gram->code[i]) continue;
+    item->reported = gram->code[i];
+    if (found++ >= most) continue;
+    const zg_model *model = &zoo->models[zoo->layers[i].model];
+    zg_warn("%s: model '%s', layer '%s' %s: its entries have status %d",
+            zoo->files[model->file].path, model->name, zoo->layers[i].name,
+            what[gram->code[i]], gram->code[i]);
+  }
+  if (found > most) zg_warn("... and %lld more layers", (long long)(found - most));
+}
+
 static zg_status run_pass(zg_work *work, int64_t p, zg_results *results) {
   const zg_plan *plan = work->run->plan;
   zg_gram gram;
   zg_status status = zg_gram_compute(work, &plan->passes[p], &gram);
+  if (status == ZG_OK) report_items(work, &gram);
   zg_phase_start(work, ZG_PHASE_WRITE);
   for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++)
     if (plan->pass_of_call[k] == p) status = write_call(work, k, &gram, results);

@@ -41,6 +41,7 @@ typedef struct pass_state {
   double *gamma, *offset; /* [N] RBF: exp(-gamma d^2) - 1 - offset */
   double *row_sums; /* [N, n] r of a full RBF pass; [N, batch] of the current batch */
   double *total;    /* [N] 1'alpha of linear kernels */
+  double *alive;    /* [N] batches with a median above zero */
   double *left_side, *right_side; /* [tile] shifts */
   double *alpha; /* [N, tile] what is left of the diagonals of a tile */
   double
@@ -52,7 +53,7 @@ static bool is_rbf(const pass_state *s) {
 }
 
 static zg_precision precision_of(const pass_state *s) {
-  return s->work->run->plan->precision;
+  return s->pass->precision;
 }
 
 /* ---- RBF: bandwidth and offset ---- */
@@ -120,6 +121,7 @@ static bool prepare_batch(pass_state *s, const zg_step *step, const zg_block *bl
   int64_t count = batch_distances(s, step, block, i);
   double median = zg_distance_median(s->distances, step->left->rows);
   if (!(median > 0)) return false;
+  s->alive[i]++;
   s->gamma[i] = gamma_of(s->pass, median);
   s->offset[i] =
       mean_kernel(s->gamma[i], s->distances, count, 1 + count / ZG_QUANTILES);
@@ -290,10 +292,20 @@ static void add_linear_totals(pass_state *s) {
     zg_pairs_add_scalars(1 / (m * m), s->total, &s->rest[ZG_CENTRED]);
 }
 
+/* An item without a bandwidth in any batch has no kernel. */
+static void mark_dead(pass_state *s) {
+  int64_t N = s->work->run->plan->items;
+  zg_sum_doubles(s->work->run->comm, s->alive, N);
+  for (int64_t i = 0; i < N; i++)
+    if (s->gram->code[i] == ZG_CODE_OK && s->alive[i] == 0)
+      s->gram->code[i] = ZG_CODE_ZERO_VARIANCE;
+}
+
 static void combine(pass_state *s) {
   zg_work *work = s->work;
   bool works = zg_team_works(&work->team);
   if (is_rbf(s) && !s->pass->batch) add_row_sums(s);
+  if (is_rbf(s) && s->pass->batch) mark_dead(s);
   if (!is_rbf(s) && s->pass->needs[ZG_CENTRED]) add_linear_totals(s);
   if (works) zg_pairs_symmetrise(&work->team, &s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++) {
@@ -350,7 +362,10 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state
     s->gamma = ZG_NEW0(double, N);
     s->offset = ZG_NEW0(double, N);
     s->row_sums = ZG_NEW0(double, N *(pass->batch ? edge : plan->samples));
-    if (pass->batch) s->distances = ZG_NEW(double, edge *edge / 2);
+    if (pass->batch) {
+      s->distances = ZG_NEW(double, edge *edge / 2);
+      s->alive = ZG_NEW0(double, N);
+    }
     if (!pass->batch) {
       gram->median = ZG_NEW(double, N);
       for (int64_t i = 0; i < N; i++)
@@ -369,7 +384,7 @@ static void destroy(pass_state *s) {
   for (int c = 0; c < ZG_CENTRINGS; c++)
     zg_pairs_destroy(&s->rest[c]);
   double *owned[] = {s->gamma,      s->offset, s->row_sums,  s->total, s->left_side,
-                     s->right_side, s->alpha,  s->distances, s->wide};
+                     s->right_side, s->alpha,  s->distances, s->wide,  s->alive};
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
     free(owned[k]);
   free(s->V);
@@ -384,8 +399,8 @@ static void allocate_tiles(pass_state *s) {
   zg_tile largest;
   zg_tile_create(&work->team, edge, edge, &largest);
   s->V = zg_alloc(plan->items * (largest.longest + PADDING),
-                  zg_real_size(plan->precision));
-  if (plan->precision == ZG_SINGLE) s->wide = ZG_NEW(double, largest.longest);
+                  zg_real_size(precision_of(s)));
+  if (precision_of(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest.longest);
   zg_tile_destroy(&largest);
 }
 

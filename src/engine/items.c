@@ -146,6 +146,6 @@ void zg_items_choose_precision(zg_work *work, const zg_pass *pass) {
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     zg_item *item = &work->items.items[i];
     bool delicate = pass->batch || item->heaviest > heavy;
-    item->precision = delicate ? ZG_DOUBLE : work->run->plan->precision;
+    item->precision = delicate ? ZG_DOUBLE : pass->precision;
   }
 }

@@ -320,9 +320,10 @@ static void destroy_finder(finder *f) {
   free(f->distances);
 }
 
-/* The rounding of a product is some epsilon a, with a = 1/n the mean squared norm. It must be
- * small beside 2 t^2 m, or it shifts the kernel's exponent, and beside the spread of the
- * distances, which is all that is left of the kernel once it is centred. */
+/* The rounding of a product is some epsilon a, with a = 1/n the mean squared norm. It
+ * must be small beside 2 t^2 m, or it shifts the kernel's exponent, and beside the
+ * spread of the distances, which is all that is left of the kernel once it is centred.
+ */
 static void choose_precision(zg_work *work, const zg_pass *pass,
                              const zg_medians *medians) {
   const double exponent_margin = 0.01, spread_margin = 0.2;

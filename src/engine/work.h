@@ -9,11 +9,12 @@
 
 /** Statistics of an item (a layer). */
 typedef struct zg_item {
-  double *mean;    /**< [d], into zg_items.means */
-  double squares;  /**< sum of the centred squares: the trace of the linear kernel */
-  double scale;    /**< 1/sqrt(squares): features times this have trace 1 */
-  double heaviest; /**< largest share of one sample in the squares, 0 to 1 */
-  zg_code code;    /**< ok, non-finite, zero variance */
+  double *mean;     /**< [d], into zg_items.means */
+  double squares;   /**< sum of the centred squares: the trace of the linear kernel */
+  double scale;     /**< 1/sqrt(squares): features times this have trace 1 */
+  double heaviest;  /**< largest share of one sample in the squares, 0 to 1 */
+  zg_code code;     /**< ok, non-finite, zero variance */
+  zg_code reported; /**< what the log has said of it */
   zg_precision
       precision; /**< in which its Gram tiles are formed during the current pass */
 } zg_item;
@@ -46,7 +47,7 @@ static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
  * Collective over the run's communicator; the same status on all ranks. */
 zg_status zg_items_measure(zg_work *work);
 void zg_items_clear(zg_items *items);
-/** Choose in which precision each item's Gram tiles are formed: the plan's, or double
+/** Choose in which precision each item's Gram tiles are formed: the pass's, or double
  * where single precision would lose digits to cancellation. That is the case where one
  * sample outweighs the others (after centring, all others then lie far from zero and
  * close together), and may be in any small batch. Not collective. */

@@ -44,6 +44,22 @@ static void plan_sizes(const zg_request *request, zg_plan *plan) {
   }
 }
 
+/* With fewer pairs of samples than this, the rounding of single-precision products
+ * shows in values near zero, and double costs next to nothing. */
+static zg_precision pass_precision(const zg_plan *plan, const zg_pass *pass) {
+  const double few_pairs = 131072;
+  double n = (double)plan->samples;
+  double partners = pass->batch ? (double)zg_min(pass->batch, plan->samples) : n;
+  return n * (partners - 1) / 2 < few_pairs ? ZG_DOUBLE : plan->precision;
+}
+
+static zg_precision widest_precision(const zg_plan *plan) {
+  zg_precision widest = plan->precision;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].precision == ZG_DOUBLE) widest = ZG_DOUBLE;
+  return widest;
+}
+
 static int64_t largest_batch(const zg_plan *plan) {
   int64_t batch = 0;
   for (int64_t p = 0; p < plan->pass_count; p++)
@@ -59,7 +75,7 @@ static bool any_full_rbf(const zg_plan *plan) {
 
 /* Batches are held in double (see engine/work.h). */
 static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
-  int64_t real = batch ? 8 : (int64_t)zg_real_size(plan->precision);
+  int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
   int64_t features = rows * zg_ceil_div(plan->features, plan->team_size) * real;
   return features + plan->items * rows * 8; /* and the squared norms */
 }
@@ -71,7 +87,7 @@ int64_t zg_plan_median_values(int64_t samples) {
 /* Everything a rank holds at once with panels of `tile` rows, two of them kept. */
 static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t N = plan->items, Q = plan->team_size;
-  int64_t real = (int64_t)zg_real_size(plan->precision);
+  int64_t real = (int64_t)zg_real_size(widest_precision(plan));
   int64_t batch = largest_batch(plan), edge = zg_max(tile, batch);
   int64_t slab = zg_max((int64_t)1 << 20, plan->widest * (batch ? batch : 1));
   int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
@@ -175,6 +191,8 @@ zg_status zg_plan_create(const zg_request *request, zg_plan **created) {
   plan->memory_limit = request->memory;
   plan_passes(request, plan);
   plan_sizes(request, plan);
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    plan->passes[p].precision = pass_precision(plan, &plan->passes[p]);
   plan->tile = choose_teams(request, plan);
   if (!plan->tile) {
     zg_status status = fail_memory(request, plan);

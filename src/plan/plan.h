@@ -18,6 +18,9 @@ typedef struct zg_pass {
   zg_kernel_kind kernel;
   double bandwidth;
   int64_t batch; /**< 0: all samples as one */
+  zg_precision
+      precision; /**< of tiles and their products: the plan's, or double where so few
+                    pairs of samples enter that rounding would not average out */
   bool needs[ZG_CENTRINGS];
 } zg_pass;
 

@@ -13,6 +13,8 @@ static void print_pass(zg_text *text, const zg_plan *plan, int64_t p) {
   if (pass->kernel == ZG_KERNEL_RBF)
     zg_text_add(text, ", bandwidth %g", pass->bandwidth);
   if (pass->batch) zg_text_add(text, ", batches of %lld", (long long)pass->batch);
+  if (pass->precision != plan->precision)
+    zg_text_add(text, ", in double (few samples)");
   zg_text_add(text, ": %lld tiles\n", (long long)zg_plan_tiles(plan, pass));
 }
 

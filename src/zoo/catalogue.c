@@ -2,40 +2,62 @@
  * The catalogue: finding files, scanning their headers, selecting models and layers. */
 #include "base/memory.h"
 #include "zoo/h5.h"
+#include "zoo/scan.h"
 #include "zoo/type.h"
 #include "zoo/zoo.h"
 
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int compare_paths(const void *a, const void *b) {
   return zg_natural_compare(*(char *const *)a, *(char *const *)b);
 }
 
+/* A name that exists is that file, whatever characters it has. */
 static bool is_pattern(const char *path) {
-  return strpbrk(path, "*?[") != NULL;
+  return strpbrk(path, "*?[") != NULL && access(path, F_OK) != 0;
+}
+
+/* A job's directory is no part of the pattern. */
+static char *literal_directory(const char *directory) {
+  zg_text text = {0};
+  for (; *directory; directory++)
+    zg_text_add(&text, strchr("*?[\\", *directory) ? "\\%c" : "%c", *directory);
+  return text.data;
+}
+
+static zg_status expand_pattern(const char *entry, const char *directory,
+                                zg_list *paths) {
+  char *literal = literal_directory(directory), *pattern = zg_path_join(literal, entry);
+  glob_t found = {0};
+  zg_status status = ZG_OK;
+  if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+    qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_paths);
+    for (size_t f = 0; f < found.gl_pathc; f++)
+      zg_list_add(paths, found.gl_pathv[f]);
+  } else {
+    status =
+        zg_fail(ZG_ERR_INPUT, "%s/%s: no file matches this pattern", directory, entry);
+  }
+  globfree(&found);
+  free(pattern);
+  free(literal);
+  return status;
 }
 
 zg_status zg_zoo_expand(const zg_list *entries, const char *directory, zg_list *paths) {
-  for (int64_t k = 0; k < entries->count; k++) {
+  zg_status status = ZG_OK;
+  for (int64_t k = 0; status == ZG_OK && k < entries->count; k++) {
     char *path = zg_path_join(directory, entries->items[k]);
-    glob_t found = {0};
-    if (!is_pattern(path)) {
+    if (is_pattern(path))
+      status = expand_pattern(entries->items[k], directory, paths);
+    else
       zg_list_add(paths, path);
-    } else if (glob(path, GLOB_NOSORT, NULL, &found) == 0) {
-      qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_paths);
-      for (size_t f = 0; f < found.gl_pathc; f++)
-        zg_list_add(paths, found.gl_pathv[f]);
-    } else {
-      zg_fail(ZG_ERR_INPUT, "%s: no file matches this pattern", path);
-      free(path);
-      return ZG_ERR_INPUT;
-    }
-    globfree(&found);
     free(path);
   }
-  return ZG_OK;
+  return status;
 }
 
 /* A scan in progress: the catalogue as it grows. */
@@ -45,6 +67,9 @@ typedef struct scan {
   int64_t model_capacity, layer_capacity;
   bool *model_pattern_met,
       *layer_pattern_met; /* by position in the lists of patterns */
+  zg_fault_fn *report;    /* told of what is left out instead of failing; NULL: fail */
+  void *context;
+  int64_t faults;
 } scan;
 
 static bool selected(const zg_list *patterns, bool *met, const char *name) {
@@ -123,6 +148,30 @@ static zg_status scan_layer(scan *s, hid_t group, const char *model, const char 
   return read_shape(dataset, where, layer);
 }
 
+/* What to do when a model or layer cannot be used: leave it out and go on, or fail. */
+static zg_status excuse(scan *s, zg_status status) {
+  if (status == ZG_OK || !s->report) return status;
+  s->faults++;
+  const char *path = s->zoo->files[s->zoo->file_count - 1].path, *what = zg_message();
+  size_t length = strlen(path);
+  if (!strncmp(what, path, length) && !strncmp(what + length, ": ", 2)) what += length + 2;
+  s->report(s->context, path, what);
+  return ZG_OK;
+}
+
+/* A layer that was begun and is not usable. */
+static void drop_layer(scan *s, int64_t count) {
+  while (s->zoo->layer_count > count)
+    free(s->zoo->layers[--s->zoo->layer_count].name);
+}
+
+static zg_status add_layer(scan *s, hid_t group, const char *model, const char *name) {
+  int64_t count = s->zoo->layer_count;
+  zg_status status = scan_layer(s, group, model, name);
+  if (status != ZG_OK) drop_layer(s, count);
+  return excuse(s, status);
+}
+
 static zg_status scan_layers(scan *s, hid_t model_group, const char *model) {
   if (H5Lexists(model_group, "activations", H5P_DEFAULT) <= 0) return ZG_OK;
   ZG_H5 group = H5Gopen2(model_group, "activations", H5P_DEFAULT);
@@ -135,7 +184,7 @@ static zg_status scan_layers(scan *s, hid_t model_group, const char *model) {
   for (int64_t k = 0; status == ZG_OK && k < names.count; k++)
     if (!s->select ||
         selected(&s->select->layers, s->layer_pattern_met, names.items[k]))
-      status = scan_layer(s, group, model, names.items[k]);
+      status = add_layer(s, group, model, names.items[k]);
   zg_list_clear(&names);
   return status;
 }
@@ -211,7 +260,7 @@ static zg_status scan_file(scan *s, const char *path) {
     status = zg_fail(ZG_ERR_DATA, "%s: has no models", path);
   zoo->models_found += names.count;
   for (int64_t k = 0; status == ZG_OK && k < names.count; k++)
-    status = scan_model(s, models, names.items[k]);
+    status = excuse(s, scan_model(s, models, names.items[k]));
   zg_list_clear(&names);
   return status;
 }
@@ -227,7 +276,16 @@ static zg_status check_patterns(const zg_list *patterns, const bool *met,
 }
 
 zg_status zg_zoo_open(const zg_list *paths, const zg_select *select, zg_zoo **zoo) {
-  scan s = {.zoo = ZG_NEW0(zg_zoo, 1), .select = select};
+  return zg_zoo_scan(paths, select, NULL, NULL, zoo, NULL);
+}
+
+zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
+                      zg_fault_fn *report, void *context, zg_zoo **zoo,
+                      int64_t *faults) {
+  scan s = {.zoo = ZG_NEW0(zg_zoo, 1),
+            .select = select,
+            .report = report,
+            .context = context};
   *zoo = s.zoo;
   if (select) {
     s.zoo->samples = select->samples;
@@ -243,6 +301,7 @@ zg_status zg_zoo_open(const zg_list *paths, const zg_select *select, zg_zoo **zo
     status = check_patterns(&select->layers, s.layer_pattern_met, "layers");
   free(s.model_pattern_met);
   free(s.layer_pattern_met);
+  if (faults) *faults = s.faults;
   if (status != ZG_OK) zg_zoo_destroy(zoo);
   return status;
 }

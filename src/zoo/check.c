@@ -2,10 +2,11 @@
  * Validation of a whole zoo file, data included, for `zoogram show --check`. */
 #include "base/memory.h"
 #include "linalg/features.h"
-#include "zoo/h5.h"
 #include "zoo/reader.h"
+#include "zoo/scan.h"
 #include "zoo/zoo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct check {
@@ -78,9 +79,8 @@ zg_status zg_zoo_check(const char *path, zg_fault_fn *report, void *context,
   zg_list paths = {0};
   zg_list_add(&paths, path);
   zg_zoo *zoo = NULL;
-  zg_status status = zg_zoo_open(&paths, NULL, &zoo);
+  zg_status status = zg_zoo_scan(&paths, NULL, report, context, &zoo, faults);
   zg_list_clear(&paths);
-  *faults = 0;
   if (status != ZG_OK) return status;
   check c = {.zoo = zoo,
              .reader = zg_reader_create(zoo),
@@ -89,7 +89,7 @@ zg_status zg_zoo_check(const char *path, zg_fault_fn *report, void *context,
   check_samples(&c);
   for (int64_t k = 0; k < zoo->layer_count; k++)
     check_layer(&c, k);
-  *faults = c.faults;
+  *faults += c.faults;
   zg_reader_destroy(&c.reader);
   zg_zoo_destroy(&zoo);
   return ZG_OK;

@@ -95,7 +95,7 @@ zg_status zg_zoo_check_paired(const zg_zoo *zoo);
 /** "<model>/<layer>"; the caller frees. */
 char *zg_zoo_item_name(const zg_zoo *zoo, int64_t layer);
 
-/** One fault or observation of zg_zoo_check. */
+/** One fault: the file, layer or dataset, and what is wrong with it. */
 typedef void zg_fault_fn(void *context, const char *where, const char *what);
 /** Validate a whole file, data included, and report every fault. Not collective.
  * \param [out] faults  how many were reported.

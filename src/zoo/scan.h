@@ -1,0 +1,15 @@
+/** \file
+ * Reading a catalogue that may have faults; private to this folder. */
+#ifndef ZG_ZOO_SCAN_H
+#define ZG_ZOO_SCAN_H
+
+#include "zoo/zoo.h"
+
+/** Like zg_zoo_open; with `report`, models and layers that cannot be used are reported
+ * and left out. Not collective. \param [out] faults  how many were reported; may be
+ * NULL. */
+zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
+                      zg_fault_fn *report, void *context, zg_zoo **zoo,
+                      int64_t *faults);
+
+#endif
