@@ -243,6 +243,9 @@ static zg_status compute(session *s, zg_report *report) {
                 .calls = s->job->calls,
                 .call_count = s->job->call_count,
                 .output = s->job->output,
+                .digest = s->digest,
+                .checkpoint = s->job->checkpoint,
+                .restart = flag(s, "--restart") != NULL,
                 .float32 = s->job->float32_storage,
                 .attributes = attributes,
                 .should_stop = zg_should_stop};
@@ -252,7 +255,7 @@ static zg_status compute(session *s, zg_report *report) {
   free(inputs);
   free(libraries);
   if (status == ZG_STOPPED)
-    zg_fail(status, "%s: stopped by %s; the same command computes it anew",
+    zg_fail(status, "%s: stopped by %s; the same command goes on with it",
             s->job->output, zg_stop_reason());
   return status;
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "engine/gram.h"
 #include "engine/output.h"
+#include "engine/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static void finish_rows(const zg_call *call, const zg_gram *gram, zg_centring c,
       zg_gram_pair pair = {.cross = zg_pairs_at(product, i, k),
                            .self_a = gram->self[c][i],
                            .self_b = gram->self[c][k],
-                           .floor = gram->floor,
+                           .floor_a = gram->floor[i],
+                           .floor_b = gram->floor[k],
                            .scale_a = gram->scale[i],
                            .scale_b = gram->scale[k],
                            .weight = gram->weight[c],
@@ -128,18 +130,36 @@ static zg_status success(zg_work *work) {
   return bad ? ZG_PARTIAL : ZG_OK;
 }
 
+/* Sums of tiles are of use only to a run with the same tiles. */
+static zg_status open_state(zg_work *work) {
+  const zg_run *run = work->run;
+  char digest[ZG_DIGEST_BYTES];
+  zg_hash *hash = zg_hash_create();
+  zg_hash_add_text(hash, run->digest);
+  zg_hash_add_int(hash, run->plan->panel_count);
+  zg_hash_finish(&hash, digest);
+  return zg_state_open(run->comm, run->output, digest, run->checkpoint, run->restart,
+                       &work->state);
+}
+
+static zg_status compute(zg_work *work, zg_results *results) {
+  ZG_TRY(open_state(work));
+  return run_passes(work, results);
+}
+
 zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_work work = {.run = run, .report = report};
   zg_results *results = NULL;
   ZG_TRY(zg_output_create(run, &results));
   zg_team_create(run->comm, run->plan->team_size, &work.team);
   work.reader = zg_reader_create(run->zoo);
-  zg_status status = run_passes(&work, results);
+  zg_status status = compute(&work, results);
   report->bytes_read = zg_reader_bytes(work.reader);
   zg_reader_destroy(&work.reader);
   zg_team_destroy(&work.team);
   zg_items_clear(&work.items);
   if (status == ZG_OK) status = finish_results(&work, &results);
+  zg_state_close(&work.state, status == ZG_OK);
   if (status == ZG_OK) return success(&work);
   zg_results_abandon(&results);
   return status;

@@ -5,7 +5,8 @@
  *     panels.h   centred rows of all items, in panels that stay while memory lasts
  *     sweep.h    the tiles of a pass, and which team has which
  *     median.h   exact medians of squared distances
- *     gram.h     the gram-product form: tiles to kernels to sums of products */
+ *     gram.h     the gram-product form: tiles to kernels to sums of products
+ *     state.h    checkpoints: what survives an interruption */
 #ifndef ZG_ENGINE_ENGINE_H
 #define ZG_ENGINE_ENGINE_H
 
@@ -41,8 +42,11 @@ typedef struct zg_run {
   const zg_plan *plan;
   const zg_call *calls;
   int64_t call_count;
-  const char *output;             /**< path of the results file */
-  bool float32;                   /**< type of the tensors */
+  const char *output; /**< path of the results file */
+  const char *digest; /**< of job and inputs: whose checkpoints may be used */
+  double checkpoint;  /**< seconds between checkpoints at most */
+  bool restart;       /**< discard the checkpoints of an interrupted run */
+  bool float32;       /**< type of the tensors */
   const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
   bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
 } zg_run;
@@ -50,8 +54,8 @@ typedef struct zg_run {
 /** Compute and write everything.
  * \param [in,out] report  start with zeros.
  * \return ZG_OK; ZG_PARTIAL when the file is complete but bad input has left entries
- * undefined; ZG_STOPPED; or an error. Without success there is no file. Collective; the
- * same status on all ranks. */
+ * undefined; * ZG_STOPPED, with a checkpoint from which the same run goes on; or an
+ * error. Without success there is no file. Collective; the same status on all ranks. */
 zg_status zg_engine_run(const zg_run *run, zg_report *report);
 
 #endif

@@ -14,6 +14,7 @@
  * the diagonal. */
 #include "engine/gram.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "engine/median.h"
 #include "engine/sweep.h"
@@ -28,6 +29,10 @@
  * lines. */
 enum { PADDING = 16 };
 
+/* Numbers per item that a pass is made with: they have to be the same when it is
+ * resumed. */
+enum { GAMMA, OFFSET, MEDIAN, CODE, PRECISION, PARAMETERS };
+
 /* A pass in progress. */
 typedef struct pass_state {
   zg_work *work;
@@ -38,7 +43,9 @@ typedef struct pass_state {
   zg_pairs triangle; /* sum of <V_i,V_j>, one triangle */
   zg_pairs
       rest[ZG_CENTRINGS]; /* everything else, both triangles; empty where it is zero */
-  double *gamma, *offset; /* [N] RBF: exp(-gamma d^2) - 1 - offset */
+  zg_sums sums;           /* the above as a checkpoint sees it */
+  double *gamma, *offset; /* [N] RBF: exp(-gamma d^2) - 1 - offset; into `parameters` */
+  double *parameters;     /* [PARAMETERS, N]: gamma, offset, median, code, precision */
   double *row_sums; /* [N, n] r of a full RBF pass; [N, batch] of the current batch */
   double *total;    /* [N] 1'alpha of linear kernels */
   double *alive;    /* [N] batches with a median above zero */
@@ -335,9 +342,12 @@ static void set_weights(pass_state *s) {
   }
   s->gram->weight[ZG_UCENTRED] = weight;
   s->gram->weight[ZG_CENTRED] = (double)(n - 1) * (double)(n - 1);
-  double epsilon = precision_of(s) == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON;
-  double noise = 8 * epsilon;
-  s->gram->floor = noise * noise * (is_rbf(s) ? squares : 1);
+  /* Linear kernels have a trace of 1, RBF kernels entries about the size of their
+   * offset. */
+  double noise = 8 * (precision_of(s) == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON);
+  for (int64_t i = 0; i < plan->items; i++)
+    s->gram->floor[i] =
+        noise * noise * (is_rbf(s) ? squares * pow(s->offset[i], 2) : 1);
 }
 
 static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state *s) {
@@ -345,7 +355,9 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state
   const zg_team *team = &work->team;
   int64_t N = plan->items,
           edge = zg_max(plan->tile, zg_min(pass->batch, plan->samples));
-  *gram = (zg_gram){.scale = ZG_NEW(double, N), .code = ZG_NEW(zg_code, N)};
+  *gram = (zg_gram){.scale = ZG_NEW(double, N),
+                    .code = ZG_NEW(zg_code, N),
+                    .floor = ZG_NEW0(double, N)};
   bool rbf = pass->kernel == ZG_KERNEL_RBF;
   for (int64_t i = 0; i < N; i++) {
     gram->scale[i] = rbf ? 1 : work->items.items[i].squares;
@@ -359,8 +371,9 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state
     if (pass->needs[c] && (rbf || c == ZG_CENTRED))
       zg_pairs_create(team, N, &s->rest[c]);
   if (rbf) {
-    s->gamma = ZG_NEW0(double, N);
-    s->offset = ZG_NEW0(double, N);
+    s->parameters = ZG_NEW0(double, PARAMETERS *N);
+    s->gamma = s->parameters + GAMMA * N;
+    s->offset = s->parameters + OFFSET * N;
     s->row_sums = ZG_NEW0(double, N *(pass->batch ? edge : plan->samples));
     if (pass->batch) {
       s->distances = ZG_NEW(double, edge *edge / 2);
@@ -383,8 +396,8 @@ static void destroy(pass_state *s) {
   zg_pairs_destroy(&s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     zg_pairs_destroy(&s->rest[c]);
-  double *owned[] = {s->gamma,      s->offset, s->row_sums,  s->total, s->left_side,
-                     s->right_side, s->alpha,  s->distances, s->wide,  s->alive};
+  double *owned[] = {s->parameters, s->row_sums,  s->total, s->left_side, s->right_side,
+                     s->alpha,      s->distances, s->wide,  s->alive};
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
     free(owned[k]);
   free(s->V);
@@ -404,6 +417,66 @@ static void allocate_tiles(pass_state *s) {
   zg_tile_destroy(&largest);
 }
 
+/* Everything that tiles are added to, for checkpoints. */
+static void list_sums(pass_state *s) {
+  int64_t N = s->work->run->plan->items, pairs = 0, vectors = 0;
+  zg_sums *sums = &s->sums;
+  sums->pairs[pairs++] = &s->triangle;
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    if (s->rest[c].n) sums->pairs[pairs++] = &s->rest[c];
+  if (is_rbf(s) && !s->pass->batch) {
+    sums->vectors[vectors] = s->row_sums;
+    sums->lengths[vectors] = N * s->work->run->plan->samples;
+    sums->shared[vectors++] = true;
+    sums->parameters = s->parameters;
+    sums->parameter_count = PARAMETERS * N;
+  }
+  double *counted[] = {s->total, s->alive};
+  for (int k = 0; k < 2; k++)
+    if (counted[k]) {
+      sums->vectors[vectors] = counted[k];
+      sums->lengths[vectors++] = N;
+    }
+}
+
+/* Between the arrays that work is done with and the parameters. */
+static void store_parameters(pass_state *s) {
+  int64_t N = s->work->run->plan->items;
+  for (int64_t i = 0; i < N; i++) {
+    s->parameters[MEDIAN * N + i] = s->gram->median[i];
+    s->parameters[CODE * N + i] = s->gram->code[i];
+    s->parameters[PRECISION * N + i] = s->work->items.items[i].precision;
+  }
+}
+
+static void load_parameters(pass_state *s) {
+  int64_t N = s->work->run->plan->items;
+  for (int64_t i = 0; i < N; i++) {
+    s->gram->median[i] = s->parameters[MEDIAN * N + i];
+    s->gram->code[i] = (zg_code)s->parameters[CODE * N + i];
+    s->work->items.items[i].precision = (zg_precision)s->parameters[PRECISION * N + i];
+  }
+}
+
+/* Bandwidths and offsets, found or taken from the checkpoint. */
+static zg_status prepare(pass_state *s) {
+  bool resumed, full_rbf = is_rbf(s) && !s->pass->batch;
+  const zg_plan *plan = s->work->run->plan;
+  int64_t tiles = zg_plan_tiles(plan, s->pass), pass = s->pass - plan->passes;
+  zg_items_choose_precision(s->work, s->pass);
+  list_sums(s);
+  ZG_TRY(zg_state_begin(s->work->state, pass, tiles, &s->sums, &resumed));
+  if (resumed)
+    zg_note("pass %lld resumes: %lld of %lld tiles are done", (long long)pass + 1,
+            (long long)zg_state_count(s->work->state), (long long)tiles);
+  if (full_rbf && resumed) load_parameters(s);
+  if (full_rbf && !resumed) {
+    ZG_TRY(prepare_rbf(s));
+    store_parameters(s);
+  }
+  return ZG_OK;
+}
+
 static zg_status sweep(pass_state *s) {
   zg_panels panels;
   const zg_plan *plan = s->work->run->plan;
@@ -411,7 +484,8 @@ static zg_status sweep(pass_state *s) {
   zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
                    batch ? batch : plan->tile, &panels);
   allocate_tiles(s);
-  zg_status status = zg_sweep(s->work, &panels, s->pass, "Gram tiles", visit, s);
+  zg_status status =
+      zg_sweep(s->work, &panels, s->pass, "Gram tiles", &s->sums, visit, s);
   zg_panels_destroy(&panels);
   return status;
 }
@@ -420,9 +494,9 @@ zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram) {
   pass_state s;
   zg_status status = ZG_OK;
   create(work, pass, gram, &s);
-  zg_items_choose_precision(work, pass);
-  if (is_rbf(&s) && !pass->batch) status = prepare_rbf(&s);
+  status = prepare(&s);
   if (status == ZG_OK) status = sweep(&s);
+  if (status == ZG_OK) status = zg_state_finish(work->state, &work->team, &s.sums);
   if (status == ZG_OK) {
     zg_phase_start(work, ZG_PHASE_COMBINE);
     combine(&s);
@@ -440,6 +514,7 @@ void zg_gram_clear(zg_gram *gram) {
   }
   free(gram->scale);
   free(gram->code);
+  free(gram->floor);
   free(gram->median);
   *gram = (zg_gram){0};
 }

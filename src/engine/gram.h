@@ -17,7 +17,7 @@ typedef struct zg_gram {
   double *median; /**< [N] median squared distances in the features' units; NULL where
                      none are needed; owned */
   double weight[ZG_CENTRINGS]; /**< of an HSIC: see zg_gram_pair */
-  double floor;                /**< of self products: see zg_gram_pair */
+  double *floor;               /**< [N] of self products: see zg_gram_pair; owned */
 } zg_gram;
 
 /** Collective over the run's communicator; the same status on all ranks. Clear it in

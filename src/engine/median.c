@@ -158,28 +158,34 @@ static void start_search(const double *quantiles, search *s) {
   s->inside = -1;
 }
 
+/* Distances of a tile that lie in an item's bracket, at the front of f->distances. */
+static int64_t bracketed(finder *f, int64_t i, int64_t entries, int64_t *below,
+                         double *largest) {
+  const search *s = &f->searches[i];
+  return zg_split(f->distances, entries, value_of(s->low), value_of(s->high), below,
+                  largest);
+}
+
 static void count_distances(finder *f, int64_t i, int64_t entries) {
   const search *s = &f->searches[i];
-  int64_t *counts = f->counts + i * (SLICES + 1);
+  int64_t *counts = f->counts + i * (SLICES + 1), below;
+  double largest;
+  int64_t inside = bracketed(f, i, entries, &below, &largest);
   int shift = slice_shift(s);
-  for (int64_t k = 0; k < entries; k++) {
-    uint64_t key = key_of(f->distances[k]);
-    if (key < s->low)
-      counts[0]++;
-    else if (key < s->high)
-      counts[1 + ((key - s->low) >> shift)]++;
-  }
+  for (int64_t k = 0; k < inside; k++)
+    counts[1 + ((key_of(f->distances[k]) - s->low) >> shift)]++;
+  counts[0] += below;
 }
 
 static void collect_distances(finder *f, int64_t i, int64_t entries) {
-  const search *s = &f->searches[i];
-  for (int64_t k = 0; k < entries; k++) {
-    uint64_t key = key_of(f->distances[k]);
-    if (key < s->low)
-      f->largest_below[i] = fmax(f->largest_below[i], f->distances[k]);
-    else if (key < s->high && s->inside <= f->few)
-      f->values[i * f->few + f->collected[i]++] = f->distances[k];
-  }
+  int64_t below;
+  double largest;
+  int64_t inside = bracketed(f, i, entries, &below, &largest);
+  f->largest_below[i] = fmax(f->largest_below[i], largest);
+  if (f->searches[i].inside > f->few) return; /* all are equal */
+  memcpy(f->values + i * f->few + f->collected[i], f->distances,
+         (size_t)inside * sizeof *f->distances);
+  f->collected[i] += inside;
 }
 
 static bool is_narrow(const finder *f, int64_t i) {
@@ -326,7 +332,7 @@ static void destroy_finder(finder *f) {
  */
 static void choose_precision(zg_work *work, const zg_pass *pass,
                              const zg_medians *medians) {
-  const double exponent_margin = 0.01, spread_margin = 0.2;
+  const double exponent_margin = 0.05, spread_margin = 0.2;
   double n = (double)work->run->plan->samples, t = pass->bandwidth;
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     const double *quantile = medians->quantiles + i * ZG_QUANTILES;
@@ -345,7 +351,7 @@ static zg_status search_medians(zg_work *work, const zg_pass *pass,
   create_finder(work, medians, &f);
   zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile, &panels);
   while (status == ZG_OK && !all_done(&f)) {
-    status = zg_sweep(work, &panels, pass, "medians", visit, &f);
+    status = zg_sweep(work, &panels, pass, "medians", NULL, visit, &f);
     if (status == ZG_OK) conclude(&f, medians);
   }
   zg_panels_destroy(&panels);

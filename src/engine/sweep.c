@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Row and column of tile k of the snake: row by row, every other row from right to
@@ -54,27 +55,63 @@ static zg_status visit_tile(zg_work *work, zg_panels *panels, const zg_pass *pas
   return status;
 }
 
-/* The ranks of a team must leave together. */
-static bool should_stop(const zg_work *work) {
-  bool stop = work->run->should_stop();
-  return work->team.size > 1 ? zg_any(work->team.comm, stop) : stop;
+/* What to do before the next tile. The ranks of a team must do the same. */
+typedef struct decision {
+  bool stop, save;
+} decision;
+
+static decision decide(const zg_work *work, bool keeps) {
+  int flags[2] = {work->run->should_stop(), keeps && zg_state_is_due(work->state)};
+  if (work->team.size > 1)
+    MPI_Allreduce(MPI_IN_PLACE, flags, 2, MPI_INT, MPI_LOR, work->team.comm);
+  return (decision){.stop = flags[0], .save = keeps && (flags[0] || flags[1])};
+}
+
+/* The tiles that are left to do, of all teams. The caller frees. */
+static int64_t *remaining_tiles(const zg_work *work, const zg_pass *pass, bool keeps,
+                                int64_t *count) {
+  int64_t tiles = zg_plan_tiles(work->run->plan, pass);
+  int64_t *list = ZG_NEW(int64_t, tiles);
+  *count = 0;
+  for (int64_t k = 0; k < tiles; k++)
+    if (!keeps || !zg_state_has(work->state, k)) list[(*count)++] = k;
+  return list;
+}
+
+static zg_status visit_next(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                            int64_t k, const zg_sums *sums, zg_visit_fn *visit,
+                            void *context) {
+  decision next = decide(work, sums != NULL);
+  if (next.save) ZG_TRY(zg_state_save(work->state, &work->team, sums));
+  if (next.stop) return zg_fail(ZG_STOPPED, "stopped before the end");
+  ZG_TRY(visit_tile(work, panels, pass, k, visit, context));
+  if (sums) zg_state_add_tile(work->state, k);
+  return ZG_OK;
+}
+
+/* A finished pass is worth a checkpoint of its own when other work follows. */
+static zg_status save_pass(zg_work *work, const zg_sums *sums) {
+  int worth = zg_state_is_worth(work->state);
+  if (work->team.size > 1) MPI_Bcast(&worth, 1, MPI_INT, 0, work->team.comm);
+  return worth ? zg_state_save(work->state, &work->team, sums) : ZG_OK;
 }
 
 zg_status zg_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
-                   const char *what, zg_visit_fn *visit, void *context) {
-  int64_t tiles = zg_plan_tiles(work->run->plan, pass), first = 0, end = 0;
+                   const char *what, const zg_sums *sums, zg_visit_fn *visit,
+                   void *context) {
+  int64_t count, first = 0, end = 0;
+  int64_t *tiles = remaining_tiles(work, pass, sums != NULL, &count);
   if (zg_team_works(&work->team)) {
-    first = zg_part(tiles, work->team.teams, work->team.team);
-    end = zg_part(tiles, work->team.teams, work->team.team + 1);
+    first = zg_part(count, work->team.teams, work->team.team);
+    end = zg_part(count, work->team.teams, work->team.team + 1);
   }
   zg_status status = ZG_OK;
   for (int64_t k = first; status == ZG_OK && k < end; k++) {
-    if (should_stop(work))
-      status = zg_fail(ZG_STOPPED, "stopped before the end");
-    else
-      status = visit_tile(work, panels, pass, k, visit, context);
+    status = visit_next(work, panels, pass, tiles[k], sums, visit, context);
     zg_progress(what, (double)(k + 1 - first) / (double)(end - first));
   }
+  if (status == ZG_OK && sums && end > first) status = save_pass(work, sums);
+  free(tiles);
   return zg_agree(work->run->comm, status);
 }
 

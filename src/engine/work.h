@@ -30,6 +30,7 @@ typedef struct zg_work {
   zg_team team;
   zg_reader *reader;
   zg_items items;
+  struct zg_state *state; /**< checkpoints (engine/state.h) */
 } zg_work;
 
 static inline void zg_phase_start(zg_work *work, zg_phase phase) {

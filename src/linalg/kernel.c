@@ -8,12 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The larger of two numbers <= 0, by their bits: compilers turn a comparison of the
+ * numbers themselves into a branch here, and the loop is no longer vector code. */
+#define DEFINE_AT_LEAST(suffix, real, bits)                                            \
+  static inline real at_least_##suffix(real x, real least) {                           \
+    bits a, b;                                                                         \
+    memcpy(&a, &x, sizeof a);                                                          \
+    memcpy(&b, &least, sizeof b);                                                      \
+    a = a < b ? a : b;                                                                 \
+    memcpy(&x, &a, sizeof x);                                                          \
+    return x;                                                                          \
+  }
+DEFINE_AT_LEAST(single, float, uint32_t)
+DEFINE_AT_LEAST(double, double, uint64_t)
+
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r, |r| <= ln(2)/2, and
  * Taylor's series for exp(r) - 1, which at this length is as good as a minimax
  * polynomial. Without branches, so that loops over it become vector code. The last bits
  * of 1/ln 2 do not matter for k; ln 2 itself is used in two parts. */
 static inline float expm1_single(float x) {
-  x = x < -87.0f ? -87.0f : x;
+  x = at_least_single(x, -87.0f);
   float k =
       (float)(int32_t)(x * 1.44269504f - 0.5f); /* truncates to nearest for x <= 0 */
   float r = (x - k * 0.693145752f) - k * 1.42860677e-6f;
@@ -32,7 +46,7 @@ static inline float expm1_single(float x) {
 }
 
 static inline double expm1_double(double x) {
-  x = x < -700.0 ? -700.0 : x;
+  x = at_least_double(x, -700.0);
   double k = (double)(int32_t)(x * 1.4426950408889634 - 0.5);
   double r = (x - k * 0x1.62e42fee00000p-1) - k * 0x1.a39ef35793c76p-33;
   double p = 1.0 / 1307674368000.0;
@@ -73,6 +87,11 @@ static inline double distance(double a, double b, double product, double roundin
   return squared > rounding * (a + b) ? squared : 0;
 }
 
+/* Partial sums, so that a sum is vector code; always the same ones, so that its bits
+ * are. */
+enum { LANES = 8 };
+
+/* A loop each for what does not depend on the rest: each becomes vector code. */
 #define DEFINE_BLOCK_LOOPS(suffix, real, epsilon)                                      \
   ZG_VECTOR static void shift_##suffix(                                                \
       real *restrict v, int64_t rows, const int64_t *restrict row_of,                  \
@@ -80,18 +99,42 @@ static inline double distance(double a, double b, double product, double roundin
     for (int64_t r = 0; r < rows; r++)                                                 \
       v[r] = (real)((double)v[r] - (u_row[row_of[r]] + u_column));                     \
   }                                                                                    \
-  ZG_VECTOR static double rbf_##suffix(                                                \
-      real *restrict v, int64_t rows, const double *restrict norm_row, double norm,    \
-      double gamma, real offset, double *restrict sum_row) {                           \
-    double sum = 0;                                                                    \
-    for (int64_t r = 0; r < rows; r++) {                                               \
-      double squared = distance(norm_row[r], norm, (double)v[r], ROUNDING(epsilon));   \
-      v[r] = expm1_##suffix((real)(-gamma * squared)) - offset;                        \
-      sum_row[r] += (double)v[r];                                                      \
-    }                                                                                  \
+  ZG_VECTOR static void exponents_##suffix(real *restrict v, int64_t rows,             \
+                                           const double *restrict norm_row,            \
+                                           double norm, double gamma) {                \
     for (int64_t r = 0; r < rows; r++)                                                 \
-      sum += (double)v[r];                                                             \
+      v[r] = (real)(-gamma *                                                           \
+                    distance(norm_row[r], norm, (double)v[r], ROUNDING(epsilon)));     \
+  }                                                                                    \
+  ZG_VECTOR static void exponentials_##suffix(real *restrict v, int64_t rows,          \
+                                              real offset) {                           \
+    for (int64_t r = 0; r < rows; r++)                                                 \
+      v[r] = expm1_##suffix(v[r]) - offset;                                            \
+  }                                                                                    \
+  ZG_VECTOR static double sums_##suffix(const real *restrict v, int64_t rows,          \
+                                        double *restrict sum_row) {                    \
+    double lanes[LANES] = {0};                                                         \
+    int64_t r = 0;                                                                     \
+    for (; r + LANES <= rows; r += LANES)                                              \
+      for (int lane = 0; lane < LANES; lane++) {                                       \
+        sum_row[r + lane] += (double)v[r + lane];                                      \
+        lanes[lane] += (double)v[r + lane];                                            \
+      }                                                                                \
+    for (; r < rows; r++) {                                                            \
+      sum_row[r] += (double)v[r];                                                      \
+      lanes[0] += (double)v[r];                                                        \
+    }                                                                                  \
+    double sum = 0;                                                                    \
+    for (int lane = 0; lane < LANES; lane++)                                           \
+      sum += lanes[lane];                                                              \
     return sum;                                                                        \
+  }                                                                                    \
+  static double rbf_##suffix(real *restrict v, int64_t rows,                           \
+                             const double *restrict norm_row, double norm,             \
+                             double gamma, real offset, double *restrict sum_row) {    \
+    exponents_##suffix(v, rows, norm_row, norm, gamma);                                \
+    exponentials_##suffix(v, rows, offset);                                            \
+    return sums_##suffix(v, rows, sum_row);                                            \
   }                                                                                    \
   ZG_VECTOR static void distances_##suffix(const real *restrict v, int64_t rows,       \
                                            const double *restrict norm_row,            \

@@ -1,5 +1,7 @@
 #include "linalg/select.h"
 
+#include "linalg/vector.h"
+
 static void swap(double *a, double *b) {
   double t = *a;
   *a = *b;
@@ -31,6 +33,44 @@ double zg_order_statistic(double *v, int64_t count, int64_t k) {
       break;
   }
   return v[k];
+}
+
+ZG_VECTOR
+static int64_t count_below(const double *values, int64_t count, double low,
+                           double *largest) {
+  enum { LANES = 8 };
+  int64_t counts[LANES] = {0}, k = 0;
+  double most[LANES] = {0};
+  for (; k + LANES <= count; k += LANES)
+    for (int lane = 0; lane < LANES; lane++) {
+      double below = values[k + lane] < low ? values[k + lane] : 0;
+      counts[lane] += values[k + lane] < low;
+      most[lane] = below > most[lane] ? below : most[lane];
+    }
+  for (; k < count; k++)
+    if (values[k] < low) {
+      counts[0]++;
+      most[0] = values[k] > most[0] ? values[k] : most[0];
+    }
+  int64_t total = 0;
+  for (int lane = 0; lane < LANES; lane++) {
+    total += counts[lane];
+    *largest = most[lane] > *largest ? most[lane] : *largest;
+  }
+  return total;
+}
+
+int64_t zg_split(double *values, int64_t count, double low, double high, int64_t *below,
+                 double *largest) {
+  int64_t inside = 0;
+  *largest = 0;
+  *below = count_below(values, count, low, largest);
+  for (int64_t k = 0; k < count; k++) { /* no branch: which way it goes is a toss-up */
+    double value = values[k];
+    values[inside] = value;
+    inside += (value >= low) & (value < high);
+  }
+  return inside;
 }
 
 void zg_median_ranks(int64_t n, int64_t rank[2]) {

@@ -9,6 +9,13 @@
  * partially sorted: [0, k) holds nothing larger, (k, count) nothing smaller. */
 double zg_order_statistic(double *values, int64_t count, int64_t k);
 
+/** Split numbers >= 0 by a bracket [low, high).
+ * \param [in,out] values  [count]; those in the bracket are moved to the front, in
+ * order. \param [out] below      how many are smaller than low. \param [out] largest
+ * the largest of these; 0 when there are none. \return how many are in the bracket. */
+int64_t zg_split(double *values, int64_t count, double low, double high, int64_t *below,
+                 double *largest);
+
 /** The median of all n^2 squared distances of n samples, the n zeros of the diagonal
  * and both triangles included, from those of the n(n-1)/2 pairs (Kornblith 2019). An
  * even count has the mean of its two middle values. `pairs` is partially sorted. */

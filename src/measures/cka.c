@@ -67,7 +67,8 @@ static zg_code worse(zg_code a, zg_code b) {
 static double finish_cka(const zg_call *call, const zg_gram_pair *pair, zg_code *code) {
   (void)call;
   *code = worse(pair->code_a, pair->code_b);
-  if (*code == ZG_CODE_OK && fmin(pair->self_a, pair->self_b) <= pair->floor)
+  if (*code == ZG_CODE_OK &&
+      (pair->self_a <= pair->floor_a || pair->self_b <= pair->floor_b))
     *code = ZG_CODE_ZERO_VARIANCE;
   if (*code != ZG_CODE_OK) return NAN;
   if (pair->same) return 1;

@@ -36,10 +36,10 @@ typedef struct zg_gram_spec {
 
 /** What is known of one pair of items when its entry is made. */
 typedef struct zg_gram_pair {
-  double cross;          /**< inner product of the two items, kernels scaled */
-  double self_a, self_b; /**< of each with itself */
-  double floor; /**< a self product up to this is rounding: the kernel is zero once
-                     centred */
+  double cross;            /**< inner product of the two items, kernels scaled */
+  double self_a, self_b;   /**< of each with itself */
+  double floor_a, floor_b; /**< a self product up to this is rounding: the kernel is
+                              zero once centred */
   double scale_a, scale_b; /**< by which each kernel was divided */
   double weight; /**< (n-1)^2 if centred; n(n-3), summed over batches, if U-centred */
   zg_code code_a, code_b; /**< state of each item's own data: ok, 1, 2 or 4 */

@@ -154,7 +154,8 @@ static zg_status excuse(scan *s, zg_status status) {
   s->faults++;
   const char *path = s->zoo->files[s->zoo->file_count - 1].path, *what = zg_message();
   size_t length = strlen(path);
-  if (!strncmp(what, path, length) && !strncmp(what + length, ": ", 2)) what += length + 2;
+  if (!strncmp(what, path, length) && !strncmp(what + length, ": ", 2))
+    what += length + 2;
   s->report(s->context, path, what);
   return ZG_OK;
 }
