@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "engine/median.h"
 #include "engine/sweep.h"
+#include "linalg/fixed.h"
 #include "linalg/select.h"
 
 #include <float.h>
@@ -31,7 +32,7 @@ enum { PADDING = 16 };
 
 /* Numbers per item that a pass is made with: they have to be the same when it is
  * resumed. */
-enum { GAMMA, OFFSET, MEDIAN, CODE, PRECISION, PARAMETERS };
+enum { MEDIAN = sizeof(zg_rbf) / sizeof(double), CODE, PRECISION, PARAMETERS };
 
 /* A pass in progress. */
 typedef struct pass_state {
@@ -44,12 +45,13 @@ typedef struct pass_state {
   zg_pairs
       rest[ZG_CENTRINGS]; /* everything else, both triangles; empty where it is zero */
   zg_sums sums;           /* the above as a checkpoint sees it */
-  double *gamma, *offset; /* [N] RBF: exp(-gamma d^2) - 1 - offset; into `parameters` */
-  double *parameters;     /* [PARAMETERS, N]: gamma, offset, median, code, precision */
+  zg_rbf *rbf;            /* [N] into `parameters` */
+  double *parameters;     /* [PARAMETERS, N]: kernels, then median, code, precision */
+  double unit; /* all inner products are kept times this, so that they are about 1 */
   double *row_sums; /* [N, n] r of a full RBF pass; [N, batch] of the current batch */
   double *total;    /* [N] 1'alpha of linear kernels */
   double *alive;    /* [N] batches with a median above zero */
-  double *left_side, *right_side; /* [tile] shifts */
+  double *left_side, *right_side; /* [tile] shifts, or row sums of the tile */
   double *alpha; /* [N, tile] what is left of the diagonals of a tile */
   double
       *distances; /* batches: squared distances of this rank's part, then of the tile */
@@ -63,20 +65,40 @@ static zg_precision precision_of(const pass_state *s) {
   return s->pass->precision;
 }
 
-/* ---- RBF: bandwidth and offset ---- */
+/* ---- RBF: bandwidth, shift and scale ---- */
 
 static double gamma_of(const zg_pass *pass, double median) {
   return 1 / (2 * pass->bandwidth * pass->bandwidth * median);
 }
 
-/* Mean of exp(-gamma d^2) - 1 over some distances. */
-static double mean_kernel(double gamma, const double *distances, int64_t count,
-                          int64_t step) {
-  double sum = 0;
-  int64_t terms = 0;
-  for (int64_t k = 0; k < count; k += step, terms++)
-    sum += zg_expm1_double(-gamma * distances[k]);
-  return terms ? sum / (double)terms : 0;
+/* The kernel for a bandwidth, with base and shift from some distances. The shift is
+ * rounded to single precision, which blocks of that precision have to do anyway. */
+static zg_rbf choose_kernel(double gamma, const double *distances, int64_t count,
+                            int64_t step) {
+  double sum = 0, terms = (double)zg_ceil_div(count, step);
+  for (int64_t k = 0; k < count; k += step)
+    sum += exp(-gamma * distances[k]);
+  zg_rbf rbf = {.gamma = gamma, .base = sum > terms / 2, .scale = 1};
+  double rest = 0;
+  for (int64_t k = 0; k < count; k += step)
+    rest += rbf.base > 0 ? expm1(-gamma * distances[k]) : exp(-gamma * distances[k]);
+  rbf.shift = (double)(float)(rest / terms);
+  return rbf;
+}
+
+/* The largest that is left of the kernel at these distances. */
+static double kernel_size(const zg_rbf *rbf, const double *distances, int64_t count) {
+  double size = 0;
+  for (int64_t k = 0; k < count; k++) {
+    double x = -rbf->gamma * distances[k];
+    size = fmax(size, fabs((rbf->base > 0 ? expm1(x) : exp(x)) - rbf->shift));
+  }
+  return size > 0 ? size : 1;
+}
+
+/* What is left of the diagonal of a kernel matrix. */
+static double kernel_diagonal(const zg_rbf *rbf) {
+  return ((1 - rbf->base) - rbf->shift) / rbf->scale;
 }
 
 static zg_status prepare_rbf(pass_state *s) {
@@ -84,14 +106,15 @@ static zg_status prepare_rbf(pass_state *s) {
   zg_medians medians = {0};
   zg_status status = zg_medians_find(work, s->pass, &medians);
   for (int64_t i = 0; status == ZG_OK && i < work->run->plan->items; i++) {
+    const double *sample = medians.quantiles + i * ZG_QUANTILES;
+    zg_rbf *rbf = &s->rbf[i];
     if (s->gram->code[i] != ZG_CODE_OK) continue;
     if (!(medians.median[i] > 0)) {
       s->gram->code[i] = ZG_CODE_ZERO_VARIANCE;
       continue;
     }
-    s->gamma[i] = gamma_of(s->pass, medians.median[i]);
-    s->offset[i] =
-        mean_kernel(s->gamma[i], medians.quantiles + i * ZG_QUANTILES, ZG_QUANTILES, 1);
+    *rbf = choose_kernel(gamma_of(s->pass, medians.median[i]), sample, ZG_QUANTILES, 1);
+    rbf->scale = kernel_size(rbf, sample, ZG_QUANTILES);
     s->gram->median[i] = medians.median[i] * work->items.items[i].squares;
   }
   zg_medians_clear(&medians);
@@ -121,17 +144,18 @@ static int64_t batch_distances(pass_state *s, const zg_step *step,
   return total;
 }
 
-/* Bandwidth and offset of one item on one batch. \return false where its median is
- * zero. */
+/* The kernel of one item on one batch; the scale is that of all batches. \return false
+ * where its median is zero. */
 static bool prepare_batch(pass_state *s, const zg_step *step, const zg_block *block,
                           int64_t i) {
   int64_t count = batch_distances(s, step, block, i);
   double median = zg_distance_median(s->distances, step->left->rows);
   if (!(median > 0)) return false;
   s->alive[i]++;
-  s->gamma[i] = gamma_of(s->pass, median);
-  s->offset[i] =
-      mean_kernel(s->gamma[i], s->distances, count, 1 + count / ZG_QUANTILES);
+  double scale = s->rbf[i].scale;
+  s->rbf[i] = choose_kernel(gamma_of(s->pass, median), s->distances, count,
+                            1 + count / ZG_QUANTILES);
+  s->rbf[i].scale = scale;
   return true;
 }
 
@@ -148,14 +172,28 @@ static double *row_sums_at(const pass_state *s, int64_t i, const zg_panel *panel
   return s->row_sums + i * s->work->run->plan->samples + panel->first;
 }
 
+/* Add the row sums of a tile: rounded, so that it does not matter in which order tiles
+ * come (a row sum stays below 2n); a batch is complete with its one tile. */
+static void keep_row_sums(pass_state *s, int64_t i, const zg_panel *panel,
+                          const double *tile_sums) {
+  double *sums = row_sums_at(s, i, panel), bound = 4;
+  while (bound < 4 * (double)s->work->run->plan->samples)
+    bound *= 2;
+  for (int64_t a = 0; a < panel->rows; a++)
+    sums[a] += s->pass->batch ? tile_sums[a] : zg_fixed_round(tile_sums[a], bound);
+}
+
 static void apply_rbf(pass_state *s, const zg_step *step, int64_t i, zg_block *block) {
   if (s->pass->batch && !prepare_batch(s, step, block, i)) {
     make_zero(block);
     return;
   }
+  memset(s->left_side, 0, (size_t)step->left->rows * sizeof *s->left_side);
+  memset(s->right_side, 0, (size_t)step->right->rows * sizeof *s->right_side);
   zg_block_rbf(block, zg_panel_norms(step->left, i), zg_panel_norms(step->right, i),
-               s->gamma[i], s->offset[i], row_sums_at(s, i, step->left),
-               row_sums_at(s, i, step->right));
+               &s->rbf[i], s->left_side, s->right_side);
+  keep_row_sums(s, i, step->left, s->left_side);
+  keep_row_sums(s, i, step->right, s->right_side);
 }
 
 /* The samples and the trace that the shift of linear kernels is made of. */
@@ -171,11 +209,12 @@ static void apply_linear(pass_state *s, const zg_step *step, int64_t i,
   shift_of(s, step->right, i, s->right_side);
   zg_block_shift(block, s->left_side, s->right_side);
   if (!step->diagonal || !s->pass->needs[ZG_CENTRED]) return;
-  double *alpha = s->alpha + i * step->left->rows;
+  double *alpha = s->alpha + i * step->left->rows, total = 0;
   for (int64_t a = 0; a < step->left->rows; a++) {
     alpha[a] = zg_panel_norms(step->left, i)[a] - 2 * s->left_side[a];
-    s->total[i] += alpha[a];
+    total += alpha[a];
   }
+  s->total[i] += zg_fixed_round(total, 4); /* all of them together are about 1 */
 }
 
 /* One item: product, then kernel, in the precision that the item needs. */
@@ -216,13 +255,18 @@ static void sum_rows(const double *vectors, int64_t N, int64_t length, double *s
       sums[i] += vectors[i * length + a];
 }
 
-/* The terms of r for a kernel matrix of n samples that is complete. */
-static void add_ucentring(int64_t n, const double *row_sums, int64_t first,
-                          int64_t count, int64_t stride, const double *totals,
-                          zg_pairs *rest) {
+/* The terms of r for a kernel matrix of n samples that is complete: r_i.r_j over
+ * samples [first, first + count), and the product of the totals. */
+static void add_row_products(const pass_state *s, int64_t n, int64_t first,
+                             int64_t count, int64_t stride, zg_pairs *rest) {
+  zg_pairs_add_vectors(-2 / (double)(n - 2) * s->unit, s->row_sums + first, count,
+                       stride, rest);
+}
+
+static void add_total_products(const pass_state *s, int64_t n, const double *totals,
+                               zg_pairs *rest) {
   double m = (double)n;
-  zg_pairs_add_vectors(-2 / (m - 2), row_sums + first, count, stride, rest);
-  if (totals) zg_pairs_add_scalars(1 / ((m - 1) * (m - 2)), totals, rest);
+  zg_pairs_add_scalars(s->unit / ((m - 1) * (m - 2)), totals, rest);
 }
 
 static void finish_batch(pass_state *s, int64_t rows) {
@@ -231,7 +275,8 @@ static void finish_batch(pass_state *s, int64_t rows) {
   if (team->size > 1) zg_sum_doubles(team->comm, s->row_sums, N * rows);
   double *totals = ZG_NEW0(double, N);
   sum_rows(s->row_sums, N, rows, totals);
-  add_ucentring(rows, s->row_sums, 0, rows, rows, totals, &s->rest[ZG_UCENTRED]);
+  add_row_products(s, rows, 0, rows, rows, &s->rest[ZG_UCENTRED]);
+  add_total_products(s, rows, totals, &s->rest[ZG_UCENTRED]);
   memset(s->row_sums, 0, (size_t)(N * rows) * sizeof *s->row_sums);
   free(totals);
 }
@@ -245,10 +290,10 @@ static zg_status visit(void *context, const zg_step *step) {
   form_tile(s, step, stride);
   zg_phase_start(work, ZG_PHASE_REDUCE);
   /* Every pair of samples stands twice in a full matrix. */
-  zg_pairs_add_product(&work->team, precision_of(s), 2, s->V, size, tile->longest,
-                       stride, &s->triangle);
+  zg_pairs_add_product(&work->team, precision_of(s), 2 * s->unit, s->V, size,
+                       tile->longest, stride, &s->triangle);
   if (step->diagonal && !is_rbf(s) && s->pass->needs[ZG_CENTRED])
-    zg_pairs_add_vectors(1 - 2 / (double)work->run->plan->samples, s->alpha,
+    zg_pairs_add_vectors((1 - 2 / (double)work->run->plan->samples) * s->unit, s->alpha,
                          step->left->rows, step->left->rows, &s->rest[ZG_CENTRED]);
   if (s->pass->batch && is_rbf(s)) finish_batch(s, step->left->rows);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
@@ -258,34 +303,54 @@ static zg_status visit(void *context, const zg_step *step) {
 
 /* ---- the end of a pass ---- */
 
-/* A full RBF pass: the row sums are complete once they are added up over all ranks.
- * Each team takes a run of samples, the first the scalars. */
-static void add_row_sums(pass_state *s) {
+/* The U-centring of a full RBF pass, from complete row sums. The first team adds what
+ * is there once; the samples are cut into slices, however many teams there are. */
+enum { SLICES = 64 };
+
+static void ucentre(pass_state *s, const double *totals) {
   const zg_team *team = &s->work->team;
-  const zg_plan *plan = s->work->run->plan;
-  int64_t N = plan->items, n = plan->samples;
-  zg_sum_doubles(team->world, s->row_sums, N * n);
-  if (!zg_team_works(team)) return;
-  int64_t first = zg_part(n, team->teams, team->team);
-  int64_t count = zg_part(n, team->teams, team->team + 1) - first;
-  double *totals = ZG_NEW0(double, N), m = (double)n;
-  sum_rows(s->row_sums, N, n, totals);
-  if (s->pass->needs[ZG_UCENTRED])
-    add_ucentring(n, s->row_sums, first, count, n, team->team == 0 ? totals : NULL,
-                  &s->rest[ZG_UCENTRED]);
-  if (s->pass->needs[ZG_CENTRED]) {
-    zg_pairs *rest = &s->rest[ZG_CENTRED];
-    for (int64_t i = 0; i < N; i++) { /* alpha of exp(0) - 1 - offset */
-      for (int64_t a = 0; a < n; a++)
-        s->row_sums[i * n + a] -= s->offset[i];
-      totals[i] -= m * s->offset[i];
-    }
-    zg_pairs_add_vectors(-2 / m, s->row_sums + first, count, n, rest);
-    if (team->team == 0) {
-      zg_pairs_add_scalars(1 / (m * m), totals, rest);
-      zg_pairs_add_scalars(m, s->offset, rest);
-    }
+  int64_t n = s->work->run->plan->samples;
+  for (int k = team->team; k < SLICES; k += team->teams) {
+    int64_t first = zg_part(n, SLICES, k), count = zg_part(n, SLICES, k + 1) - first;
+    add_row_products(s, n, first, count, n, &s->rest[ZG_UCENTRED]);
   }
+  if (team->team == 0) add_total_products(s, n, totals, &s->rest[ZG_UCENTRED]);
+}
+
+/* The same for centring. What is left of the diagonal joins the
+ * row sums, which are changed. */
+static void centre(pass_state *s, double *totals) {
+  const zg_team *team = &s->work->team;
+  int64_t N = s->work->run->plan->items, n = s->work->run->plan->samples;
+  zg_pairs *rest = &s->rest[ZG_CENTRED];
+  double m = (double)n;
+  double *diagonal = ZG_NEW0(double, N);
+  for (int64_t i = 0; i < N; i++) {
+    if (s->gram->code[i] != ZG_CODE_OK) continue;
+    diagonal[i] = kernel_diagonal(&s->rbf[i]);
+    for (int64_t a = 0; a < n; a++)
+      s->row_sums[i * n + a] += diagonal[i];
+    totals[i] += m * diagonal[i];
+  }
+  for (int k = team->team; k < SLICES; k += team->teams) {
+    int64_t first = zg_part(n, SLICES, k), count = zg_part(n, SLICES, k + 1) - first;
+    zg_pairs_add_vectors(-2 / m * s->unit, s->row_sums + first, count, n, rest);
+  }
+  if (team->team == 0) {
+    zg_pairs_add_scalars(s->unit / (m * m), totals, rest);
+    zg_pairs_add_scalars(s->unit * m, diagonal, rest);
+  }
+  free(diagonal);
+}
+
+static void add_row_sums(pass_state *s) {
+  int64_t N = s->work->run->plan->items, n = s->work->run->plan->samples;
+  zg_sum_doubles(s->work->run->comm, s->row_sums, N * n);
+  if (!zg_team_works(&s->work->team)) return;
+  double *totals = ZG_NEW0(double, N);
+  sum_rows(s->row_sums, N, n, totals);
+  if (s->pass->needs[ZG_UCENTRED]) ucentre(s, totals);
+  if (s->pass->needs[ZG_CENTRED]) centre(s, totals);
   free(totals);
 }
 
@@ -296,7 +361,7 @@ static void add_linear_totals(pass_state *s) {
   if (comm == MPI_COMM_NULL) return;
   zg_sum_doubles(comm, s->total, s->work->run->plan->items);
   if (team->team == 0)
-    zg_pairs_add_scalars(1 / (m * m), s->total, &s->rest[ZG_CENTRED]);
+    zg_pairs_add_scalars(s->unit / (m * m), s->total, &s->rest[ZG_CENTRED]);
 }
 
 /* An item without a bandwidth in any batch has no kernel. */
@@ -330,24 +395,30 @@ static void combine(pass_state *s) {
   }
 }
 
-/* Sum of f(n_b) over the batches, or of the one whole. */
+/* n(n-3) summed over the batches, or of the one whole. */
 static void set_weights(pass_state *s) {
   const zg_plan *plan = s->work->run->plan;
   int64_t n = plan->samples, batch = s->pass->batch ? s->pass->batch : n;
-  double squares = 0, weight = 0;
+  double weight = 0;
   for (int64_t first = 0; first + 4 <= n; first += batch) {
     double m = (double)zg_min(batch, n - first);
     weight += m * (m - 3);
-    squares += m * m;
   }
-  s->gram->weight[ZG_UCENTRED] = weight;
-  s->gram->weight[ZG_CENTRED] = (double)(n - 1) * (double)(n - 1);
-  /* Linear kernels have a trace of 1, RBF kernels entries about the size of their
-   * offset. */
+  s->gram->weight[ZG_UCENTRED] = s->unit * weight;
+  s->gram->weight[ZG_CENTRED] = s->unit * (double)(n - 1) * (double)(n - 1);
+}
+
+/* Entries of kernels are rounded relative to what was subtracted from them. */
+static void set_scales(pass_state *s) {
   double noise = 8 * (precision_of(s) == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON);
-  for (int64_t i = 0; i < plan->items; i++)
-    s->gram->floor[i] =
-        noise * noise * (is_rbf(s) ? squares * pow(s->offset[i], 2) : 1);
+  for (int64_t i = 0; i < s->work->run->plan->items; i++) {
+    double size = 1; /* of linear kernels the trace */
+    if (is_rbf(s)) {
+      s->gram->scale[i] = s->rbf[i].scale;
+      size = fabs(s->rbf[i].shift) / s->rbf[i].scale;
+    }
+    s->gram->floor[i] = pow(noise * size, 2);
+  }
 }
 
 static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state *s) {
@@ -360,20 +431,25 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state
                     .floor = ZG_NEW0(double, N)};
   bool rbf = pass->kernel == ZG_KERNEL_RBF;
   for (int64_t i = 0; i < N; i++) {
-    gram->scale[i] = rbf ? 1 : work->items.items[i].squares;
+    gram->scale[i] = work->items.items[i].squares;
     gram->code[i] = work->items.items[i].code;
   }
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c]) gram->self[c] = ZG_NEW(double, N);
   *s = (pass_state){.work = work, .pass = pass, .gram = gram};
+  double partners = (double)(pass->batch ? edge : plan->samples);
+  s->unit = rbf ? 1 / ((double)plan->samples * partners) : 1;
+  s->left_side = ZG_NEW(double, edge);
+  s->right_side = ZG_NEW(double, edge);
   zg_pairs_create(team, N, &s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c] && (rbf || c == ZG_CENTRED))
       zg_pairs_create(team, N, &s->rest[c]);
   if (rbf) {
     s->parameters = ZG_NEW0(double, PARAMETERS *N);
-    s->gamma = s->parameters + GAMMA * N;
-    s->offset = s->parameters + OFFSET * N;
+    s->rbf = (zg_rbf *)s->parameters;
+    for (int64_t i = 0; i < N; i++)
+      s->rbf[i].scale = fmin(1, 0.5 / (pass->bandwidth * pass->bandwidth));
     s->row_sums = ZG_NEW0(double, N *(pass->batch ? edge : plan->samples));
     if (pass->batch) {
       s->distances = ZG_NEW(double, edge *edge / 2);
@@ -386,8 +462,6 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram, pass_state
     }
   } else {
     s->total = ZG_NEW0(double, N);
-    s->left_side = ZG_NEW(double, edge);
-    s->right_side = ZG_NEW(double, edge);
     if (pass->needs[ZG_CENTRED]) s->alpha = ZG_NEW0(double, N *edge);
   }
 }
@@ -409,12 +483,9 @@ static void allocate_tiles(pass_state *s) {
   if (!zg_team_works(&work->team)) return;
   const zg_plan *plan = work->run->plan;
   int64_t edge = s->pass->batch ? zg_min(s->pass->batch, plan->samples) : plan->tile;
-  zg_tile largest;
-  zg_tile_create(&work->team, edge, edge, &largest);
-  s->V = zg_alloc(plan->items * (largest.longest + PADDING),
-                  zg_real_size(precision_of(s)));
-  if (precision_of(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest.longest);
-  zg_tile_destroy(&largest);
+  int64_t largest = zg_tile_largest(&work->team, edge);
+  s->V = zg_alloc(plan->items * (largest + PADDING), zg_real_size(precision_of(s)));
+  if (precision_of(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest);
 }
 
 /* Everything that tiles are added to, for checkpoints. */
@@ -501,6 +572,7 @@ zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram) {
     zg_phase_start(work, ZG_PHASE_COMBINE);
     combine(&s);
     set_weights(&s);
+    set_scales(&s);
     zg_phase_stop(work, ZG_PHASE_COMBINE);
   }
   destroy(&s);

@@ -7,124 +7,135 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One number per item from each rank, in arrays so that they can be combined at once.
- */
+/* What the ranks measure, in arrays so that it can be shared at once. */
 typedef struct partial {
-  double *squares;  /* [N] about this rank's own means */
+  double *squares;  /* [N, groups] about the groups' own means */
+  double *means;    /* per item: [groups, d] */
   double *largest;  /* [N] */
   double *heaviest; /* [N] squares of the heaviest row */
   int32_t *bad;     /* [N] non-finite numbers seen */
-  double *means;    /* [D] of this rank's rows */
 } partial;
 
-static int64_t rows_of_rank(const zg_work *work, int64_t *first) {
-  int rank, ranks;
-  MPI_Comm_rank(work->run->comm, &rank);
-  MPI_Comm_size(work->run->comm, &ranks);
-  int64_t n = work->run->plan->samples;
-  *first = zg_part(n, ranks, rank);
-  return zg_part(n, ranks, rank + 1) - *first;
+/* The samples of an item are measured in groups of rows, each by one rank. How many
+ * groups there are does not depend on the number of ranks, nor therefore do the bits.
+ * With many items one group each keeps all ranks busy. */
+static int64_t group_count(const zg_plan *plan) {
+  return plan->items >= 32 ? 1 : 4;
 }
 
-static zg_status measure_rows(zg_work *work, int64_t item, zg_moments *moments,
-                              double *scratch) {
-  int64_t first, rows = rows_of_rank(work, &first);
+static zg_status measure_rows(zg_work *work, int64_t item, int64_t first, int64_t end,
+                              zg_moments *moments, double *scratch) {
   int64_t step = zg_reader_slab_rows(zg_work_width(work, item));
-  for (int64_t row = first; row < first + rows; row += step) {
+  for (int64_t row = first; row < end; row += step) {
     zg_slab slab;
-    ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, first + rows - row),
-                          &slab));
+    ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, end - row), &slab));
     zg_moments_add(moments, &slab, scratch);
   }
   return ZG_OK;
 }
 
+/* Measure this rank's run of (item, group). */
 static zg_status measure_all(zg_work *work, partial *p) {
   const zg_plan *plan = work->run->plan;
-  double *scratch = ZG_NEW(double, plan->widest), *mean = p->means;
+  int rank, ranks;
+  MPI_Comm_rank(work->run->comm, &rank);
+  MPI_Comm_size(work->run->comm, &ranks);
+  int64_t groups = group_count(plan), tasks = plan->items * groups;
+  int64_t first = zg_part(tasks, ranks, rank), end = zg_part(tasks, ranks, rank + 1);
+  double *scratch = ZG_NEW(double, 2 * plan->widest), *mean = p->means;
   zg_status status = ZG_OK;
-  for (int64_t i = 0; status == ZG_OK && i < plan->items; i++) {
-    zg_moments moments = {.mean = mean, .finite = true};
-    status = measure_rows(work, i, &moments, scratch);
-    p->squares[i] = moments.squares;
-    p->largest[i] = moments.largest;
-    p->heaviest[i] = moments.heaviest;
-    p->bad[i] = !moments.finite;
+  for (int64_t t = 0; status == ZG_OK && t < end; t++) {
+    int64_t i = t / groups, g = t % groups;
+    if (t >= first) {
+      zg_moments moments = {.mean = mean, .finite = true};
+      status = measure_rows(work, i, zg_part(plan->samples, groups, g),
+                            zg_part(plan->samples, groups, g + 1), &moments, scratch);
+      p->squares[t] = moments.squares;
+      p->largest[i] = fmax(p->largest[i], moments.largest);
+      p->heaviest[i] = fmax(p->heaviest[i], moments.heaviest);
+      p->bad[i] |= !moments.finite;
+      zg_progress("statistics", (double)(t + 1 - first) / (double)(end - first));
+    }
     mean += zg_work_width(work, i);
-    zg_progress("statistics", (double)(i + 1) / (double)plan->items);
   }
   free(scratch);
   return status;
 }
 
-/* Means of all rows from those of each rank's, in work->items.means. */
-static void combine_means(zg_work *work, const partial *p) {
+/* Give every rank what each has measured; the sums add zeros. */
+static void share(zg_work *work, partial *p) {
   const zg_plan *plan = work->run->plan;
-  int64_t first, rows = rows_of_rank(work, &first);
-  double share = (double)rows / (double)plan->samples;
-  for (int64_t k = 0; k < plan->features; k++)
-    work->items.means[k] = rows ? share * p->means[k] : 0;
-  zg_sum_doubles(work->run->comm, work->items.means, plan->features);
-}
-
-/* Squares about the common mean: those about the rank's own, and the step between the
- * two. */
-static void combine_squares(zg_work *work, partial *p) {
-  const zg_plan *plan = work->run->plan;
-  int64_t first, rows = rows_of_rank(work, &first), at = 0;
-  for (int64_t i = 0; i < plan->items; i++) {
-    double between = 0;
-    for (int64_t k = 0; k < zg_work_width(work, i); k++, at++) {
-      double step = rows ? p->means[at] - work->items.means[at] : 0;
-      between += step * step;
-    }
-    p->squares[i] += (double)rows * between;
-  }
-  zg_sum_doubles(work->run->comm, p->squares, plan->items);
-  for (int64_t i = 0; i < plan->items; i++)
-    p->bad[i] = p->bad[i] || !isfinite(p->squares[i]);
+  int64_t groups = group_count(plan);
+  zg_sum_doubles(work->run->comm, p->means, groups * plan->features);
+  zg_sum_doubles(work->run->comm, p->squares, groups * plan->items);
   zg_max_ints(work->run->comm, p->bad, plan->items);
   zg_max_doubles(work->run->comm, p->largest, plan->items);
   zg_max_doubles(work->run->comm, p->heaviest, plan->items);
 }
 
-static zg_code code_of(const zg_work *work, int64_t i, const partial *p) {
+/* Mean and squares of one item from those of its groups, in the groups' order (Chan et
+ * al.). */
+static double combine_groups(const zg_work *work, int64_t i, const double *means,
+                             const double *squares, double *mean) {
+  const zg_plan *plan = work->run->plan;
+  int64_t groups = group_count(plan), d = zg_work_width(work, i);
+  double total = squares[0];
+  memcpy(mean, means, (size_t)d * sizeof *mean);
+  for (int64_t g = 1; g < groups; g++) {
+    double before = (double)zg_part(plan->samples, groups, g);
+    double after = (double)zg_part(plan->samples, groups, g + 1), between = 0;
+    for (int64_t k = 0; k < d; k++) {
+      double step = means[g * d + k] - mean[k];
+      between += step * step;
+      mean[k] += step * ((after - before) / after);
+    }
+    total += squares[g] + between * before * (after - before) / after;
+  }
+  return total;
+}
+
+static zg_code code_of(const zg_work *work, int64_t i, const partial *p,
+                       double squares) {
   const zg_layer *layer = &work->run->zoo->layers[i];
-  if (p->bad[i]) return ZG_CODE_NONFINITE;
-  if (zg_is_constant(p->squares[i], work->run->plan->samples, layer->d,
+  if (p->bad[i] || !isfinite(squares)) return ZG_CODE_NONFINITE;
+  if (zg_is_constant(squares, work->run->plan->samples, layer->d,
                      zg_dtype_epsilon(layer->dtype), p->largest[i]))
     return ZG_CODE_ZERO_VARIANCE;
   return ZG_CODE_OK;
 }
 
 static void keep(zg_work *work, const partial *p) {
+  int64_t groups = group_count(work->run->plan);
   double *mean = work->items.means;
+  const double *means = p->means;
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     zg_item *item = &work->items.items[i];
-    *item =
-        (zg_item){.mean = mean, .squares = p->squares[i], .code = code_of(work, i, p)};
+    double squares = combine_groups(work, i, means, p->squares + i * groups, mean);
+    *item = (zg_item){
+        .mean = mean, .squares = squares, .code = code_of(work, i, p, squares)};
     if (zg_item_usable(item)) {
       item->scale = 1 / sqrt(item->squares);
       item->heaviest = p->heaviest[i] / item->squares;
     }
     mean += zg_work_width(work, i);
+    means += groups * zg_work_width(work, i);
   }
 }
 
 zg_status zg_items_measure(zg_work *work) {
-  int64_t N = work->run->plan->items, D = work->run->plan->features;
-  partial p = {.squares = ZG_NEW0(double, N),
+  const zg_plan *plan = work->run->plan;
+  int64_t N = plan->items, D = plan->features, groups = group_count(plan);
+  partial p = {.squares = ZG_NEW0(double, N *groups),
                .largest = ZG_NEW0(double, N),
                .heaviest = ZG_NEW0(double, N),
                .bad = ZG_NEW0(int32_t, N),
-               .means = ZG_NEW0(double, D)};
+               .means = ZG_NEW0(double, D *groups)};
   work->items = (zg_items){.items = ZG_NEW0(zg_item, N), .means = ZG_NEW0(double, D)};
   zg_phase_start(work, ZG_PHASE_READ);
   zg_status status = zg_agree(work->run->comm, measure_all(work, &p));
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status == ZG_OK) {
-    combine_means(work, &p);
-    combine_squares(work, &p);
+    share(work, &p);
     keep(work, &p);
   }
   free(p.squares);

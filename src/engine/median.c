@@ -298,7 +298,9 @@ static bool all_done(const finder *f) {
 
 static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
   const zg_plan *plan = work->run->plan;
-  int64_t N = plan->items, size = plan->tile * plan->tile;
+  int64_t N = plan->items;
+  int64_t size =
+      zg_team_works(&work->team) ? zg_tile_largest(&work->team, plan->tile) : 1;
   int64_t few = zg_plan_median_values(plan->samples);
   *f = (finder){.work = work,
                 .searches = ZG_NEW0(search, N),

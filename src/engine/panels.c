@@ -29,6 +29,8 @@ void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows,
   if (zg_team_works(&work->team))
     capacity = plan->memory.panels / zg_max(1, panel_bytes(work, rows));
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
+  if (work->team.size > 1 && zg_team_works(&work->team))
+    MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,
                         .centre = centre,
                         .kept = ZG_NEW0(zg_panel, capacity),
@@ -98,7 +100,7 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
   zg_slab slab;
   ZG_TRY(zg_reader_rows(work->reader, i, panel->first, panel->rows, &slab));
   zg_moments moments = {.mean = ZG_NEW(double, layer->d), .finite = true};
-  double *scratch = ZG_NEW(double, layer->d);
+  double *scratch = ZG_NEW(double, 2 * layer->d);
   zg_moments_add(&moments, &slab, scratch);
   bool constant = zg_is_constant(moments.squares, panel->rows, layer->d,
                                  zg_dtype_epsilon(layer->dtype), moments.largest);

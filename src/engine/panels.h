@@ -35,7 +35,8 @@ typedef struct zg_panels {
 
 /** As many panels stay as fit into what the plan gives them, at least 2. The items'
  * precisions must be chosen, and stay as they are until the panels are destroyed.
- * \param [in] rows  of the largest panel. Not collective. */
+ * \param [in] rows  of the largest panel. Collective over the team, whose ranks keep
+ * equally many. */
 void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, zg_panels *panels);
 void zg_panels_destroy(zg_panels *panels);
 

@@ -138,13 +138,15 @@ typedef struct stream {
 } stream;
 
 static void put(stream *s, const void *data, int64_t bytes) {
+  if (bytes == 0) return;
   zg_hash_add(s->hash, data, (size_t)bytes);
   s->ok = s->ok && fwrite(data, 1, (size_t)bytes, s->file) == (size_t)bytes;
 }
 
 /* A matrix, one run of columns after the other: first, count, sums. The other ranks of
  * the team send theirs. */
-static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
+static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
+                       const double *part) {
   int64_t share = zg_pairs_share(pairs->n, team->size);
   double *buffer = team->size > 1 ? ZG_NEW(double, pairs->n *share) : NULL;
   for (int q = 0; q < team->size; q++) {
@@ -154,13 +156,20 @@ static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
     if (q > 0)
       MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
     put(s, range, sizeof range);
-    put(s, q ? buffer : pairs->sums, count * (int64_t)sizeof(double));
+    put(s, q ? buffer : part, count * (int64_t)sizeof(double));
   }
   free(buffer);
 }
 
+static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
+  put_matrix(s, team, pairs, pairs->coarse);
+  put_matrix(s, team, pairs, pairs->fine);
+}
+
 static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
-  MPI_Send(pairs->sums, zg_int(pairs->n * pairs->count), MPI_DOUBLE, 0, 0, team->comm);
+  int count = zg_int(pairs->n * pairs->count);
+  MPI_Send(pairs->coarse, count, MPI_DOUBLE, 0, 0, team->comm);
+  MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
 }
 
 static int64_t list_length(const zg_sums *sums, bool of_pairs) {
@@ -261,6 +270,7 @@ bool zg_state_is_worth(const zg_state *state) {
 /* ---- reading ---- */
 
 static bool get(stream *s, void *data, int64_t bytes) {
+  if (bytes == 0) return s->ok;
   s->ok = s->ok && fread(data, 1, (size_t)bytes, s->file) == (size_t)bytes;
   if (s->ok) zg_hash_add(s->hash, data, (size_t)bytes);
   return s->ok;
@@ -275,7 +285,7 @@ static bool fits(const zg_state *state, const header *h, const zg_sums *sums) {
 
 /* Add the columns of a matrix in a segment to those that this rank holds (none: NULL).
  */
-static void get_pairs(stream *s, int64_t n, zg_pairs *pairs) {
+static void get_matrix(stream *s, int64_t n, const zg_pairs *pairs, double *part) {
   double *row = ZG_NEW(double, n);
   for (int64_t covered = 0; s->ok && covered < n;) {
     int64_t range[2];
@@ -283,15 +293,20 @@ static void get_pairs(stream *s, int64_t n, zg_pairs *pairs) {
     s->ok = range[0] == covered && range[1] > 0 && range[1] <= n - covered;
     for (int64_t i = 0; s->ok && i < n; i++) {
       get(s, row, range[1] * (int64_t)sizeof *row);
-      for (int64_t j = 0; s->ok && pairs && j < range[1]; j++) {
+      for (int64_t j = 0; s->ok && part && j < range[1]; j++) {
         int64_t column = range[0] + j - pairs->first;
         if (column >= 0 && column < pairs->count)
-          pairs->sums[i * pairs->count + column] += row[j];
+          part[i * pairs->count + column] += row[j];
       }
     }
     covered += range[1];
   }
   free(row);
+}
+
+static void get_pairs(stream *s, int64_t n, zg_pairs *pairs) {
+  get_matrix(s, n, pairs, pairs ? pairs->coarse : NULL);
+  get_matrix(s, n, pairs, pairs ? pairs->fine : NULL);
 }
 
 static void get_vector(stream *s, int64_t length, double *sums) {

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "grid/scalapack.h"
+#include "linalg/fixed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,13 @@ void zg_pairs_create(const zg_team *team, int64_t n, zg_pairs *pairs) {
   int64_t share = zg_pairs_share(n, team->size);
   pairs->first = zg_min(n, share * team->position);
   pairs->count = zg_min(n, pairs->first + share) - pairs->first;
-  pairs->sums = ZG_NEW0(double, n * pairs->count);
+  pairs->coarse = ZG_NEW0(double, n * pairs->count);
+  pairs->fine = ZG_NEW0(double, n * pairs->count);
 }
 
 void zg_pairs_destroy(zg_pairs *pairs) {
-  free(pairs->sums);
+  free(pairs->coarse);
+  free(pairs->fine);
   *pairs = (zg_pairs){0};
 }
 
@@ -31,16 +34,6 @@ static void describe_sums(const zg_team *team, const zg_pairs *pairs,
   descinit_(descriptor, &n, &n, &share, &n, &zero, &zero, &team->column.context,
             &leading, &info);
   ZG_REQUIRE(info == 0);
-}
-
-static void add_to_sums(zg_precision precision, const void *from, int64_t count,
-                        double *sums) {
-  if (precision == ZG_SINGLE)
-    for (int64_t k = 0; k < count; k++)
-      sums[k] += (double)((const float *)from)[k];
-  else
-    for (int64_t k = 0; k < count; k++)
-      sums[k] += ((const double *)from)[k];
 }
 
 /* S += alpha V V' for one run of terms of every rank. V' is a (Q terms) x N matrix on
@@ -63,14 +56,15 @@ static void add_run(const zg_team *team, zg_precision precision, double alpha,
     const double b = 0;
     pdsyrk_("L", "T", &n, &k, &alpha, V, &one, &one, from, &b, scratch, &one, &one, to);
   }
-  add_to_sums(precision, scratch, count, pairs->sums);
+  zg_fixed_add_all(precision, scratch, count, pairs->coarse, pairs->fine);
 }
 
 void zg_pairs_add_product(const zg_team *team, zg_precision precision, double alpha,
                           const void *V, int64_t length, int64_t longest,
                           int64_t stride, zg_pairs *pairs) {
   if (team->size == 1) {
-    zg_accumulate_product(precision, pairs->n, length, alpha, V, stride, pairs->sums);
+    zg_accumulate_product(precision, pairs->n, length, alpha, V, stride, pairs->coarse,
+                          pairs->fine);
     return;
   }
   void *scratch = zg_alloc(pairs->n * pairs->count, zg_real_size(precision));
@@ -82,62 +76,74 @@ void zg_pairs_add_product(const zg_team *team, zg_precision precision, double al
 
 void zg_pairs_add_vectors(double alpha, const double *w, int64_t length, int64_t stride,
                           zg_pairs *pairs) {
-  if (!pairs->count || !length) return;
+  int64_t size = pairs->n * pairs->count;
+  if (!size || !length) return;
+  double *product = ZG_NEW(double, size);
   zg_product(ZG_DOUBLE, pairs->count, pairs->n, length, alpha,
-             w + pairs->first * stride, stride, w, stride, 1, pairs->sums,
-             pairs->count);
+             w + pairs->first * stride, stride, w, stride, 0, product, pairs->count);
+  zg_fixed_add_all(ZG_DOUBLE, product, size, pairs->coarse, pairs->fine);
+  free(product);
 }
 
 void zg_pairs_add_scalars(double alpha, const double *x, zg_pairs *pairs) {
   for (int64_t i = 0; i < pairs->n; i++)
     for (int64_t j = 0; j < pairs->count; j++)
-      pairs->sums[i * pairs->count + j] += alpha * x[i] * x[pairs->first + j];
+      zg_fixed_add(pairs->coarse + i * pairs->count + j,
+                   pairs->fine + i * pairs->count + j,
+                   alpha * x[i] * x[pairs->first + j]);
 }
 
 void zg_pairs_add(const zg_pairs *other, zg_pairs *pairs) {
-  add_to_sums(ZG_DOUBLE, other->sums, pairs->n * pairs->count, pairs->sums);
+  for (int64_t k = 0; k < pairs->n * pairs->count; k++) {
+    pairs->coarse[k] += other->coarse[k];
+    pairs->fine[k] += other->fine[k];
+  }
 }
 
-static void symmetrise_locally(zg_pairs *pairs) {
-  int64_t n = pairs->n;
+static void symmetrise_locally(int64_t n, double *sums) {
   for (int64_t i = 0; i < n;
        i++) /* the lower triangle by columns: entry (j, i), j > i */
     for (int64_t j = i + 1; j < n; j++)
-      pairs->sums[j * n + i] = pairs->sums[i * n + j];
+      sums[j * n + i] = sums[i * n + j];
 }
 
-void zg_pairs_symmetrise(const zg_team *team, zg_pairs *pairs) {
-  if (team->size == 1) {
-    symmetrise_locally(pairs);
-    return;
-  }
+static void symmetrise_distributed(const zg_team *team, const zg_pairs *pairs,
+                                   double *sums) {
   int n = zg_int(pairs->n), descriptor[9];
   int64_t count = pairs->n * pairs->count;
   double *copy = ZG_NEW(double, count);
-  memcpy(copy, pairs->sums, (size_t)count * sizeof *copy);
+  memcpy(copy, sums, (size_t)count * sizeof *copy);
   describe_sums(team, pairs, descriptor);
   const double unit = 1;
-  pdgeadd_("T", &n, &n, &unit, copy, &one, &one, descriptor, &unit, pairs->sums, &one,
-           &one, descriptor);
+  pdgeadd_("T", &n, &n, &unit, copy, &one, &one, descriptor, &unit, sums, &one, &one,
+           descriptor);
   for (int64_t j = 0; j < pairs->count; j++) /* counted in both triangles */
-    pairs->sums[(pairs->first + j) * pairs->count + j] *= 0.5;
+    sums[(pairs->first + j) * pairs->count + j] *= 0.5;
   free(copy);
+}
+
+void zg_pairs_symmetrise(const zg_team *team, zg_pairs *pairs) {
+  double *parts[] = {pairs->coarse, pairs->fine};
+  for (int k = 0; k < 2; k++)
+    if (team->size == 1)
+      symmetrise_locally(pairs->n, parts[k]);
+    else
+      symmetrise_distributed(team, pairs, parts[k]);
 }
 
 /* Sum rows [row, end) over the peers, onto one of them. */
 static void reduce_rows(const zg_team *team, int owner, int64_t row, int64_t end,
                         zg_pairs *pairs) {
   const int64_t piece = (int64_t)1 << 26;
-  double *rows = pairs->sums + row * pairs->count;
-  int64_t count = (end - row) * pairs->count;
-  for (int64_t at = 0; at < count; at += piece) {
-    int length = (int)zg_min(piece, count - at);
-    if (team->team == owner)
-      MPI_Reduce(MPI_IN_PLACE, rows + at, length, MPI_DOUBLE, MPI_SUM, owner,
-                 team->peers);
-    else
-      MPI_Reduce(rows + at, NULL, length, MPI_DOUBLE, MPI_SUM, owner, team->peers);
-  }
+  int64_t start = row * pairs->count, count = (end - row) * pairs->count;
+  double *parts[] = {pairs->coarse + start, pairs->fine + start};
+  for (int k = 0; k < 2; k++)
+    for (int64_t at = 0; at < count; at += piece) {
+      int length = (int)zg_min(piece, count - at);
+      bool mine = team->team == owner;
+      MPI_Reduce(mine ? MPI_IN_PLACE : parts[k] + at, mine ? parts[k] + at : NULL,
+                 length, MPI_DOUBLE, MPI_SUM, owner, team->peers);
+    }
 }
 
 static void spread_rows(const zg_team *team, zg_pairs *pairs) {

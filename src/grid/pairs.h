@@ -1,12 +1,14 @@
 /** \file
- * Sums over sample pairs for every pair of items: symmetric N x N matrices in double
- * that grow tile by tile on every team and are added up over the teams at the end.
+ * * Sums over sample pairs for every pair of items: symmetric N x N matrices that grow
+ * tile by tile on every team and are added up over the teams at the end. They are kept
+ * as in linalg/fixed.h, so for one-rank teams their bits do not depend on who added
+ * what when; terms must be scaled so that sums stay far below 2^13.
  *
  * A team of Q ranks holds one such matrix cut into Q runs of columns:
  *
  *              first   first + count
  *        .-------+---------+------.
- *        |       | entry   |      |   entry (i, first + j) is at sums[i * count + j]
+ *        |       | entry   |      |   entry (i, first + j) is at [i * count + j]
  *      N |       | (i, .)  |      |
  *        '-------+---------+------'
  *
@@ -25,7 +27,7 @@ typedef struct zg_pairs {
   int64_t first, count; /**< this rank's columns */
   bool by_rows;         /**< combined, and this rank owns rows instead of columns */
   int64_t own, owned;   /**< once combined: the items [own, own + owned) of this rank */
-  double *sums;         /**< [n, count], owned */
+  double *coarse, *fine; /**< [n, count] each, owned; their sum is the matrix */
 } zg_pairs;
 
 /** A matrix of zeros; empty on an idle rank. Not collective. */
@@ -68,8 +70,9 @@ void zg_pairs_combine(const zg_team *team, zg_pairs *pairs, double *diagonal);
 
 /** The combined sum of an owned item i with any item k. Not collective. */
 static inline double zg_pairs_at(const zg_pairs *pairs, int64_t i, int64_t k) {
-  return pairs->by_rows ? pairs->sums[i * pairs->count + k]
-                        : pairs->sums[k * pairs->count + i - pairs->first];
+  int64_t at =
+      pairs->by_rows ? i * pairs->count + k : k * pairs->count + i - pairs->first;
+  return pairs->coarse[at] + pairs->fine[at];
 }
 
 #endif

@@ -17,10 +17,10 @@ int pilaenv_(const int *context, const char *precision, size_t length) {
   return 128;
 }
 
-/* Blocks are as large as is good for BLAS, but every process gets one if there are
- * enough. */
+/* Blocks are as large as is good for BLAS, but no process gets two before all have one.
+ */
 static int block_for(int64_t count, int processes) {
-  return (int)zg_min(LARGEST_BLOCK, zg_max(1, count / processes));
+  return (int)zg_min(LARGEST_BLOCK, zg_max(1, zg_ceil_div(count, processes)));
 }
 
 static int local_count(int64_t count, int block, int me, int processes) {
@@ -54,7 +54,7 @@ void zg_tile_create(const zg_team *team, int64_t rows, int64_t columns, zg_tile 
     tile->local_columns = columns;
     tile->longest = rows * columns;
   } else {
-    tile->block = block_for(zg_min(rows, columns), grid->columns);
+    tile->block = block_for(zg_max(rows, columns), grid->columns);
     tile->local_rows = local_count(rows, tile->block, grid->my_row, grid->rows);
     tile->local_columns =
         local_count(columns, tile->block, grid->my_column, grid->columns);
@@ -66,6 +66,18 @@ void zg_tile_create(const zg_team *team, int64_t rows, int64_t columns, zg_tile 
   tile->row_of = positions(tile->local_rows, tile->block, grid->my_row, grid->rows);
   tile->column_of =
       positions(tile->local_columns, tile->block, grid->my_column, grid->columns);
+}
+
+int64_t zg_tile_largest(const zg_team *team, int64_t edge) {
+  int64_t largest = 1;
+  for (int64_t rows = zg_max(1, edge - 1); rows <= edge; rows++)
+    for (int64_t columns = zg_max(1, edge - 1); columns <= edge; columns++) {
+      zg_tile tile;
+      zg_tile_create(team, rows, columns, &tile);
+      largest = zg_max(largest, tile.longest);
+      zg_tile_destroy(&tile);
+    }
+  return largest;
 }
 
 void zg_tile_destroy(zg_tile *tile) {

@@ -1,6 +1,8 @@
 #include "linalg/blas.h"
 
 #include "base/memory.h"
+#include "linalg/fixed.h"
+#include "linalg/vector.h"
 
 #include <stdlib.h>
 
@@ -43,27 +45,40 @@ void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double al
   }
 }
 
+ZG_VECTOR
+static void add_single(const float *restrict x, int64_t count, double *restrict coarse,
+                       double *restrict fine) {
+  for (int64_t k = 0; k < count; k++)
+    zg_fixed_add(coarse + k, fine + k, (double)x[k]);
+}
+
+ZG_VECTOR
+static void add_double(const double *restrict x, int64_t count, double *restrict coarse,
+                       double *restrict fine) {
+  for (int64_t k = 0; k < count; k++)
+    zg_fixed_add(coarse + k, fine + k, x[k]);
+}
+
+void zg_fixed_add_all(zg_precision precision, const void *x, int64_t count,
+                      double *coarse, double *fine) {
+  if (precision == ZG_SINGLE)
+    add_single(x, count, coarse, fine);
+  else
+    add_double(x, count, coarse, fine);
+}
+
 /* Add the part of a product that lies in columns [j, j + width) on and below the
  * diagonal. C is (n - j) x width. */
 static void add_columns(zg_precision precision, int64_t n, int64_t j, int64_t width,
-                        const void *C, double *H) {
+                        const void *C, double *coarse, double *fine) {
   int64_t rows = n - j;
-  for (int64_t c = 0; c < width; c++) {
-    double *column = H + (j + c) * n + j;
-    if (precision == ZG_SINGLE) {
-      const float *from = (const float *)C + c * rows;
-      for (int64_t r = c; r < rows; r++)
-        column[r] += (double)from[r];
-    } else {
-      const double *from = (const double *)C + c * rows;
-      for (int64_t r = c; r < rows; r++)
-        column[r] += from[r];
-    }
-  }
+  for (int64_t c = 0; c < width; c++)
+    zg_fixed_add_all(precision, zg_real_at(precision, C, c * rows + c), rows - c,
+                     coarse + (j + c) * n + j + c, fine + (j + c) * n + j + c);
 }
 
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
-                           const void *V, int64_t ldv, double *H) {
+                           const void *V, int64_t ldv, double *coarse, double *fine) {
   /* Columns of H are taken in blocks, so that the scratch is small for any n and no
    * more than a block's width above the diagonal is computed in vain. */
   enum { BLOCK = 256 };
@@ -78,7 +93,7 @@ void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double 
       else
         zg_product(precision, n - j, width, terms, alpha, rest, ldv, rest, ldv, 0,
                    scratch, n - j);
-      add_columns(precision, n, j, width, scratch, H);
+      add_columns(precision, n, j, width, scratch, coarse, fine);
     }
   }
   free(scratch);

@@ -28,12 +28,16 @@ void zg_product(zg_precision precision, int64_t m, int64_t n, int64_t k, double 
 void zg_self_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                      const void *A, int64_t lda, double beta, void *C, int64_t ldc);
 
-/** Lower triangle (by columns) of H += alpha V' V, with H in double and V in either
- * precision: runs of at most 4096 terms are summed in V's precision, the runs in
- * double. \param [in]     V  k x n, leading dimension ldv. \param [in,out] H  n x n,
+/** Lower triangle (by columns) of H += alpha V' V for V in either precision: runs of at
+ * most 4096 terms are summed in V's precision, the runs as in linalg/fixed.h. \param
+ * [in]     V  k x n, leading dimension ldv. \param [in,out] coarse, fine  H, n x n,
  * leading dimension n. */
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
-                           const void *V, int64_t ldv, double *H);
+                           const void *V, int64_t ldv, double *coarse, double *fine);
+
+/** Add `count` numbers to as many sums as in linalg/fixed.h. */
+void zg_fixed_add_all(zg_precision precision, const void *x, int64_t count,
+                      double *coarse, double *fine);
 
 /** Terms that zg_accumulate_product and its distributed sister add in V's precision. */
 enum { ZG_RUN = 4096 };

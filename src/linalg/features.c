@@ -13,6 +13,13 @@
       for (int64_t k = 0; k < d; k++)                                                  \
         sum[k] += (double)x[a * d + k];                                                \
   }                                                                                    \
+  ZG_VECTOR static void add_deviations_##suffix(                                       \
+      const real *restrict x, int64_t rows, int64_t d, const double *restrict mean,    \
+      double *restrict sum) {                                                          \
+    for (int64_t a = 0; a < rows; a++)                                                 \
+      for (int64_t k = 0; k < d; k++)                                                  \
+        sum[k] += (double)x[a * d + k] - mean[k];                                      \
+  }                                                                                    \
   ZG_VECTOR static double squares_##suffix(const real *restrict x, int64_t d,          \
                                            const double *restrict mean) {              \
     double lanes[8] = {0};                                                             \
@@ -66,12 +73,26 @@ DEFINE_CENTRING(single_double, float, double)
 DEFINE_CENTRING(double_single, double, float)
 DEFINE_CENTRING(double_double, double, double)
 
-static void column_sums(const zg_slab *slab, double *sum) {
-  memset(sum, 0, (size_t)slab->d * sizeof *sum);
-  if (slab->precision == ZG_SINGLE)
-    add_rows_single(slab->data, slab->rows, slab->d, sum);
+/* Means of the columns, corrected by the mean deviation from them: a sum of many equal
+ * numbers is off by more than their spacing, and equal rows have to give a mean that is
+ * those rows. \param [in] sum  [d] scratch. */
+static void column_means(const zg_slab *slab, double *mean, double *sum) {
+  int64_t rows = slab->rows, d = slab->d;
+  bool single = slab->precision == ZG_SINGLE;
+  memset(mean, 0, (size_t)d * sizeof *mean);
+  memset(sum, 0, (size_t)d * sizeof *sum);
+  if (single)
+    add_rows_single(slab->data, rows, d, mean);
   else
-    add_rows_double(slab->data, slab->rows, slab->d, sum);
+    add_rows_double(slab->data, rows, d, mean);
+  for (int64_t k = 0; k < d; k++)
+    mean[k] /= (double)rows;
+  if (single)
+    add_deviations_single(slab->data, rows, d, mean, sum);
+  else
+    add_deviations_double(slab->data, rows, d, mean, sum);
+  for (int64_t k = 0; k < d; k++)
+    mean[k] += sum[k] / (double)rows;
 }
 
 static double sum_of_squares(const zg_slab *slab, const double *mean,
@@ -92,10 +113,8 @@ void zg_moments_add(zg_moments *moments, const zg_slab *slab, double *scratch) {
   double largest = slab->precision == ZG_SINGLE ? largest_single(slab->data, count)
                                                 : largest_double(slab->data, count);
   moments->largest = fmax(moments->largest, largest);
-  column_sums(slab, scratch);
+  column_means(slab, scratch, scratch + slab->d);
   double here = (double)slab->rows, before = (double)moments->rows;
-  for (int64_t k = 0; k < slab->d; k++)
-    scratch[k] /= here;
   double squares = sum_of_squares(slab, scratch, &moments->heaviest);
   double between = 0;
   for (int64_t k = 0; k < slab->d; k++) {

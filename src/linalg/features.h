@@ -30,7 +30,7 @@ typedef struct zg_moments {
 } zg_moments;
 
 /** Add a slab to the moments (start with rows = 0, finite = true and zeros).
- * \param [in] scratch  [d] doubles, overwritten. */
+ * \param [in] scratch  [2 d] doubles, overwritten. */
 void zg_moments_add(zg_moments *moments, const zg_slab *slab, double *scratch);
 
 /** Whether features of these moments are constant: squares <= n d (4 eps largest)^2,

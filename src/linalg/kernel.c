@@ -22,11 +22,11 @@
 DEFINE_AT_LEAST(single, float, uint32_t)
 DEFINE_AT_LEAST(double, double, uint64_t)
 
-/* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r, |r| <= ln(2)/2, and
- * Taylor's series for exp(r) - 1, which at this length is as good as a minimax
- * polynomial. Without branches, so that loops over it become vector code. The last bits
- * of 1/ln 2 do not matter for k; ln 2 itself is used in two parts. */
-static inline float expm1_single(float x) {
+/* exp(x) - base - shift = 2^k (exp(r) - 1) + (2^k - base) - shift with x = k ln 2 + r,
+ * |r| <= ln(2)/2, and Taylor's series for exp(r) - 1, which at this length is as good
+ * as a minimax polynomial. Without branches, so that loops over it become vector code.
+ * The last bits of 1/ln 2 do not matter for k; ln 2 itself is used in two parts. */
+static inline float kernel_single(float x, float base, float shift) {
   x = at_least_single(x, -87.0f);
   float k =
       (float)(int32_t)(x * 1.44269504f - 0.5f); /* truncates to nearest for x <= 0 */
@@ -42,10 +42,10 @@ static inline float expm1_single(float x) {
   int32_t bits = ((int32_t)k + 127) * (1 << 23);
   float power;
   memcpy(&power, &bits, sizeof power);
-  return power * p + (power - 1.0f);
+  return power * p + ((power - base) - shift);
 }
 
-static inline double expm1_double(double x) {
+static inline double kernel_double(double x, double base, double shift) {
   x = at_least_double(x, -700.0);
   double k = (double)(int32_t)(x * 1.4426950408889634 - 0.5);
   double r = (x - k * 0x1.62e42fee00000p-1) - k * 0x1.a39ef35793c76p-33;
@@ -67,15 +67,15 @@ static inline double expm1_double(double x) {
   int64_t bits = ((int64_t)k + 1023) * ((int64_t)1 << 52);
   double power;
   memcpy(&power, &bits, sizeof power);
-  return power * p + (power - 1.0);
+  return power * p + ((power - base) - shift);
 }
 
 float zg_expm1_single(float x) {
-  return expm1_single(x);
+  return kernel_single(x, 1, 0);
 }
 
 double zg_expm1_double(double x) {
-  return expm1_double(x);
+  return kernel_double(x, 1, 0);
 }
 
 /* Distances below this multiple of a + b are rounding: the products of a pair of equal
@@ -107,9 +107,9 @@ enum { LANES = 8 };
                     distance(norm_row[r], norm, (double)v[r], ROUNDING(epsilon)));     \
   }                                                                                    \
   ZG_VECTOR static void exponentials_##suffix(real *restrict v, int64_t rows,          \
-                                              real offset) {                           \
+                                              real base, real shift, real factor) {    \
     for (int64_t r = 0; r < rows; r++)                                                 \
-      v[r] = expm1_##suffix(v[r]) - offset;                                            \
+      v[r] = kernel_##suffix(v[r], base, shift) * factor;                              \
   }                                                                                    \
   ZG_VECTOR static double sums_##suffix(const real *restrict v, int64_t rows,          \
                                         double *restrict sum_row) {                    \
@@ -131,9 +131,10 @@ enum { LANES = 8 };
   }                                                                                    \
   static double rbf_##suffix(real *restrict v, int64_t rows,                           \
                              const double *restrict norm_row, double norm,             \
-                             double gamma, real offset, double *restrict sum_row) {    \
-    exponents_##suffix(v, rows, norm_row, norm, gamma);                                \
-    exponentials_##suffix(v, rows, offset);                                            \
+                             const zg_rbf *rbf, double *restrict sum_row) {            \
+    exponents_##suffix(v, rows, norm_row, norm, rbf->gamma);                           \
+    exponentials_##suffix(v, rows, (real)rbf->base, (real)rbf->shift,                  \
+                          (real)(1 / rbf->scale));                                     \
     return sums_##suffix(v, rows, sum_row);                                            \
   }                                                                                    \
   ZG_VECTOR static void distances_##suffix(const real *restrict v, int64_t rows,       \
@@ -200,7 +201,7 @@ static void gather(const zg_block *block, const double *by_position, double *by_
 }
 
 void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_column,
-                  double gamma, double offset, double *sum_row, double *sum_column) {
+                  const zg_rbf *rbf, double *sum_row, double *sum_column) {
   double *norms = ZG_NEW(double, 2 * block->rows), *sums = norms + block->rows;
   gather(block, norm_row, norms);
   memset(sums, 0, (size_t)block->rows * sizeof *sums);
@@ -210,10 +211,10 @@ void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_co
     int64_t rows = block->rows - skipped, column = block->column_of[c];
     if (block->precision == ZG_SINGLE)
       sum_column[column] += rbf_single(v, rows, norms + skipped, norm_column[column],
-                                       gamma, (float)offset, sums + skipped);
+                                       rbf, sums + skipped);
     else
       sum_column[column] += rbf_double(v, rows, norms + skipped, norm_column[column],
-                                       gamma, offset, sums + skipped);
+                                       rbf, sums + skipped);
   }
   for (int64_t r = 0; r < block->rows; r++)
     sum_row[block->row_of[r]] += sums[r];

@@ -29,12 +29,21 @@ int64_t zg_block_entries(const zg_block *block);
  * by position in the tile. */
 void zg_block_shift(zg_block *block, const double *u_row, const double *u_column);
 
-/** exp(-gamma d^2) - 1 - offset with d^2 = max(0, a + b - 2 K); a d^2 that rounding
- * cannot tell from zero counts as zero. \param [in]     norm_row, norm_column  squared
- * norms, by position in the tile. \param [in,out] sum_row, sum_column    the block's
- * row and column sums are added, by position in the tile. */
+/** An RBF kernel as it enters products: (exp(-gamma d^2) - base - shift) / scale. HSIC
+ * is blind to what is subtracted, and without it products of kernels are mostly
+ * products of their means. base is 1 where most of the kernel is near 1, so that what
+ * is left keeps its digits, else 0; shift is near the rest of the mean; scale is about
+ * the size of what is left. */
+typedef struct zg_rbf {
+  double gamma, base, shift, scale;
+} zg_rbf;
+
+/** The kernel of a block. A d^2 = a + b - 2 K that rounding cannot tell from zero
+ * counts as zero. \param [in]     norm_row, norm_column  squared norms, by position in
+ * the tile. \param [in,out] sum_row, sum_column    the block's row and column sums are
+ * added, by position in the tile. */
 void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_column,
-                  double gamma, double offset, double *sum_row, double *sum_column);
+                  const zg_rbf *rbf, double *sum_row, double *sum_column);
 
 /** Squared distances of the pairs that count, in the order of the block.
  * \param [out] distances  [zg_block_entries], never negative. */

@@ -93,7 +93,7 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
   int64_t share = zg_ceil_div(N, Q);
   zg_memory m = {.program = (int64_t)48 << 20};
-  m.reading = slab * 12 + shared + 2 * plan->features * 8;
+  m.reading = slab * 12 + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
   m.panels = 2 * zg_max(panel_bytes(plan, tile, false), panel_bytes(plan, batch, true));
   m.tiles =
       N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;

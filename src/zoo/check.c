@@ -25,7 +25,7 @@ static void fault(check *c, const char *where, const char *what) {
 static void check_numbers(check *c, int64_t index, const char *where) {
   const zg_layer *layer = &c->zoo->layers[index];
   zg_moments moments = {.mean = ZG_NEW0(double, layer->d), .finite = true};
-  double *scratch = ZG_NEW(double, layer->d);
+  double *scratch = ZG_NEW(double, 2 * layer->d);
   int64_t step = zg_reader_slab_rows(layer->d);
   zg_status status = ZG_OK;
   for (int64_t row = 0; status == ZG_OK && row < layer->n; row += step) {

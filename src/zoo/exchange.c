@@ -17,6 +17,7 @@ typedef struct record {
 } record;
 
 static void exchange_bytes(record *r, void *data, int64_t bytes) {
+  if (bytes == 0) return;
   if (r->writing) {
     if (r->length + bytes > r->capacity) {
       r->capacity = 2 * (r->length + bytes);

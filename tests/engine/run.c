@@ -1,0 +1,89 @@
+#include "engine/run.h"
+
+#include "base/memory.h"
+#include "mpi_main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void set(zg_call *call, const char *option, const char *value) {
+  int64_t k = zg_option_find(call->measure, option);
+  ZG_REQUIRE(k >= 0 && !zg_option_parse(call, k, value));
+}
+
+zg_call zg_test_call(const char *measure, const char *kernel, const char *estimator,
+                     int batch) {
+  zg_call call = {0};
+  char text[32], name[128];
+  zg_call_defaults(&call, zg_measure_find(measure));
+  set(&call, "kernel", kernel);
+  set(&call, "estimator", estimator);
+  snprintf(text, sizeof text, "%d", batch);
+  set(&call, "batch", text);
+  snprintf(name, sizeof name, "%s-%s-%s", measure, kernel, estimator);
+  call.name = zg_strdup(name);
+  return call;
+}
+
+void zg_test_call_clear(zg_call *call) {
+  free(call->name);
+  *call = (zg_call){0};
+}
+
+static bool never(void) {
+  return false;
+}
+
+/* With all the memory there is, or just enough for several tiles. */
+static zg_status make_plan(const zg_test_job *job, zg_request *request,
+                           zg_plan **plan) {
+  request->memory = (int64_t)16 << 30;
+  ZG_TRY(zg_plan_create(request, plan));
+  while (job->small_tiles && (*plan)->panel_count < 3) {
+    request->memory = zg_min(request->memory - 1, (*plan)->memory.total - 1);
+    zg_plan_destroy(plan);
+    ZG_TRY(zg_plan_create(request, plan));
+  }
+  return ZG_OK;
+}
+
+static zg_status carry_out(const zg_test_job *job, const zg_zoo *zoo,
+                           const zg_plan *plan) {
+  static const zg_attribute attributes[] = {
+      {.name = "format", .text = "zoogram-results"},
+      {.name = "complete", .number = 0, .integer = true},
+      {.name = NULL}};
+  zg_run run = {.comm = MPI_COMM_WORLD,
+                .zoo = zoo,
+                .plan = plan,
+                .calls = job->calls,
+                .call_count = job->call_count,
+                .output = job->output,
+                .digest = "the job of a test",
+                .checkpoint = job->checkpoint > 0 ? job->checkpoint : 3600,
+                .attributes = attributes,
+                .should_stop = job->should_stop ? job->should_stop : never};
+  zg_report report = {0};
+  return zg_engine_run(&run, &report);
+}
+
+zg_status zg_test_engine_run(const zg_test_job *job) {
+  zg_list paths = {0};
+  zg_zoo *zoo = NULL;
+  zg_list_add(&paths, job->zoo);
+  zg_status status = zg_zoo_open(&paths, NULL, &zoo);
+  zg_list_clear(&paths);
+  if (status != ZG_OK) return status;
+  zg_request request = {.zoo = zoo,
+                        .calls = job->calls,
+                        .call_count = job->call_count,
+                        .precision = job->precision,
+                        .ranks = zg_test_ranks(),
+                        .team_size = job->team_size};
+  zg_plan *plan = NULL;
+  status = make_plan(job, &request, &plan);
+  if (status == ZG_OK) status = carry_out(job, zoo, plan);
+  zg_plan_destroy(&plan);
+  zg_zoo_destroy(&zoo);
+  return status;
+}

@@ -1,0 +1,407 @@
+/** \file
+ * Plans for zoos that exist only as catalogues, small ones and the largest. */
+#include "base/memory.h"
+#include "mpi_main.h"
+#include "plan/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t MiB = (int64_t)1 << 20, GiB = (int64_t)1 << 30;
+
+/* ---- virtual zoos and calls ---- */
+
+static zg_zoo make_zoo(int64_t layers, int64_t n, int64_t d) {
+  zg_zoo zoo = {.layers = ZG_NEW0(zg_layer, layers), .layer_count = layers};
+  for (int64_t k = 0; k < layers; k++)
+    zoo.layers[k] = (zg_layer){.n = n, .d = d, .dtype = ZG_FLOAT32};
+  return zoo;
+}
+
+static zg_call make_call(const char *measure, const char *kernel, const char *estimator,
+                         const char *batch) {
+  const struct {
+    const char *option, *value;
+  } values[] = {{"kernel", kernel}, {"estimator", estimator}, {"batch", batch}};
+  zg_call call = {0};
+  zg_call_defaults(&call, zg_measure_find(measure));
+  for (int k = 0; k < 3; k++)
+    CU_ASSERT_PTR_NULL(zg_option_parse(
+        &call, zg_option_find(call.measure, values[k].option), values[k].value));
+  return call;
+}
+
+enum { CALLS = 3 };
+
+/* Calls of every kind: a linear pass, an RBF one, batches. */
+static void make_calls(zg_call calls[CALLS]) {
+  calls[0] = make_call("cka", "linear", "debiased", "256");
+  calls[1] = make_call("cka", "rbf", "biased", "256");
+  calls[2] = make_call("hsic", "rbf", "minibatch", "100");
+}
+
+static zg_request request_of(const zg_zoo *zoo, const zg_call *calls, int64_t count) {
+  return (zg_request){.zoo = zoo,
+                      .calls = calls,
+                      .call_count = count,
+                      .precision = ZG_SINGLE,
+                      .ranks = 1,
+                      .team_size = 1,
+                      .memory = 4 * GiB};
+}
+
+static zg_plan *plan_of(const zg_request *request) {
+  zg_plan *plan = NULL;
+  zg_status status = zg_plan_create(request, &plan);
+  if (status != ZG_OK) printf("\n%s\n", zg_message());
+  CU_ASSERT_EQUAL_FATAL(status, ZG_OK);
+  return plan;
+}
+
+/* ---- what holds for every plan ---- */
+
+static void check_memory(const zg_plan *plan, int64_t limit) {
+  const zg_memory *m = &plan->memory;
+  const int64_t parts[] = {m->program, m->reading, m->panels,
+                           m->tiles,   m->sums,    m->sides};
+  int64_t total = 0;
+  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+    CU_ASSERT(parts[k] >= 0);
+    total += parts[k];
+  }
+  CU_ASSERT_EQUAL(m->total, total);
+  CU_ASSERT(m->total <= limit);
+  CU_ASSERT_EQUAL(plan->memory_limit, limit);
+}
+
+static void check_tiles(const zg_plan *plan) {
+  CU_ASSERT(plan->tile >= 1 && plan->tile <= plan->samples);
+  CU_ASSERT(plan->panel_count * plan->tile >= plan->samples);
+  CU_ASSERT((plan->panel_count - 1) * plan->tile < plan->samples);
+  /* the panels are nearly equal runs: none of them larger than a tile */
+  CU_ASSERT(zg_part(plan->samples, plan->panel_count, 1) <= plan->tile);
+  CU_ASSERT(plan->panels_kept >= 2 || plan->panels_kept == plan->panel_count);
+  CU_ASSERT(plan->largest_tile >= plan->tile);
+}
+
+static void check_teams(const zg_plan *plan, int ranks) {
+  CU_ASSERT_EQUAL(plan->ranks, ranks);
+  CU_ASSERT(plan->teams >= 1 && plan->team_size >= 1);
+  CU_ASSERT_EQUAL(plan->teams * plan->team_size + plan->idle, ranks);
+  CU_ASSERT(plan->idle >= 0 && plan->idle < plan->team_size);
+}
+
+static void check_plan(const zg_plan *plan, const zg_request *request) {
+  check_memory(plan, request->memory);
+  check_tiles(plan);
+  check_teams(plan, request->ranks);
+  CU_ASSERT(isfinite(plan->flop) && plan->flop > 0);
+  CU_ASSERT(isfinite(plan->bytes) && plan->bytes > 0);
+}
+
+static void plans_fit_their_memory(void) {
+  static const int64_t samples[] = {4, 5, 50, 600, 10000, 100000};
+  static const int64_t layers[] = {1, 7, 500};
+  zg_call calls[CALLS];
+  make_calls(calls);
+  for (int s = 0; s < 6; s++)
+    for (int l = 0; l < 3; l++)
+      for (int64_t team = -1; team <= 3; team++) {
+        zg_zoo zoo = make_zoo(layers[l], samples[s], 33);
+        zg_request request = request_of(&zoo, calls, CALLS);
+        request.ranks = 7;
+        request.team_size = team;
+        zg_plan *plan = plan_of(&request);
+        check_plan(plan, &request);
+        zg_plan_destroy(&plan);
+        CU_ASSERT_PTR_NULL(plan);
+        free(zoo.layers);
+      }
+}
+
+/* ---- tiles ---- */
+
+static void tiles_of_one_rank_teams_do_not_depend_on_the_ranks(void) {
+  static const int64_t samples[] = {4, 50, 97, 600, 5000};
+  zg_call calls[CALLS];
+  make_calls(calls);
+  for (int s = 0; s < 5; s++) {
+    zg_zoo zoo = make_zoo(20, samples[s], 64);
+    zg_request request = request_of(&zoo, calls, CALLS);
+    zg_plan *first = plan_of(&request);
+    for (request.ranks = 2; request.ranks <= 64; request.ranks++) {
+      zg_plan *plan = plan_of(&request);
+      CU_ASSERT(plan->tile == first->tile && plan->panel_count == first->panel_count);
+      CU_ASSERT(plan->teams == request.ranks && plan->idle == 0);
+      zg_plan_destroy(&plan);
+    }
+    zg_plan_destroy(&first);
+    free(zoo.layers);
+  }
+}
+
+/* Take memory away until there is no plan any more. */
+static void check_shrinking(int64_t team, int ranks) {
+  zg_call calls[CALLS];
+  make_calls(calls);
+  zg_zoo zoo = make_zoo(100, 20000, 512);
+  zg_request request = request_of(&zoo, calls, CALLS);
+  request.ranks = ranks;
+  request.team_size = team;
+  zg_plan *plan;
+  int64_t last = INT64_MAX, sizes = 0;
+  for (request.memory = 64 * GiB;; request.memory = request.memory / 50 * 49) {
+    zg_status status = zg_plan_create(&request, &plan);
+    if (status != ZG_OK) {
+      CU_ASSERT_EQUAL(status, ZG_ERR_SYSTEM);
+      break;
+    }
+    check_plan(plan, &request);
+    CU_ASSERT(plan->tile <= last);
+    sizes += plan->tile < last;
+    last = plan->tile;
+    zg_plan_destroy(&plan);
+  }
+  CU_ASSERT_PTR_NULL(plan);
+  CU_ASSERT(sizes >= 3);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "memory"));
+  free(zoo.layers);
+}
+
+static void less_memory_gives_smaller_tiles_until_none_fits(void) {
+  check_shrinking(1, 1);
+  check_shrinking(1, 4);
+  check_shrinking(-1, 4);
+}
+
+static void tiles_of_a_pass_are_counted(void) {
+  static const struct {
+    int64_t samples, panels, batch, tiles;
+  } cases[] = {{100, 1, 0, 1},   {100, 4, 0, 10},  {1000, 3, 256, 4},
+               {770, 3, 256, 3}, {772, 3, 256, 4}, {1024, 3, 256, 4},
+               {100, 3, 256, 1}, {4, 1, 4, 1},     {1000000, 4000, 0, 8002000}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    zg_plan plan = {.samples = cases[k].samples, .panel_count = cases[k].panels};
+    zg_pass pass = {.batch = cases[k].batch};
+    CU_ASSERT_EQUAL(zg_plan_tiles(&plan, &pass), cases[k].tiles);
+  }
+}
+
+/* ---- teams ---- */
+
+static void teams_are_as_many_as_fit_and_the_rest_idles(void) {
+  static const struct {
+    int ranks;
+    int64_t asked;
+    int teams, size, idle;
+  } cases[] = {{7, 1, 7, 1, 0},  {7, 3, 2, 3, 1}, {7, 4, 1, 4, 3},
+               {7, -1, 1, 7, 0}, {6, 2, 3, 2, 0}, {1, -1, 1, 1, 0}};
+  zg_zoo zoo = make_zoo(5, 300, 8);
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    zg_request request = request_of(&zoo, &call, 1);
+    request.ranks = cases[k].ranks;
+    request.team_size = cases[k].asked;
+    zg_plan *plan = plan_of(&request);
+    CU_ASSERT_EQUAL(plan->teams, cases[k].teams);
+    CU_ASSERT_EQUAL(plan->team_size, cases[k].size);
+    CU_ASSERT_EQUAL(plan->idle, cases[k].idle);
+    zg_plan_destroy(&plan);
+  }
+  free(zoo.layers);
+}
+
+static void ranks_join_when_a_tile_is_too_large_for_one(void) {
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_zoo zoo = make_zoo(5000, 10000, 64);
+  zg_request request = request_of(&zoo, &call, 1);
+  request.ranks = 16;
+  request.team_size = 0;
+  request.memory = 16 * GiB;
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->team_size, 1);
+  zg_plan_destroy(&plan);
+  request.memory = 500 * MiB; /* the sums of all pairs alone are 600 MB on one rank */
+  plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->team_size, 16);
+  check_plan(plan, &request);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+}
+
+/* ---- passes ---- */
+
+static void calls_with_equal_kernels_share_a_pass(void) {
+  enum { COUNT = 8 };
+  zg_call calls[COUNT];
+  calls[0] = make_call("cka", "linear", "debiased", "256");
+  calls[1] = make_call("cka", "rbf", "debiased", "256");
+  calls[2] = make_call("hsic", "linear", "biased", "256");
+  calls[3] = make_call("hsic", "rbf", "debiased", "256");
+  calls[4] = make_call("cka", "rbf", "debiased", "256");
+  CU_ASSERT_PTR_NULL(
+      zg_option_parse(&calls[4], zg_option_find(calls[4].measure, "bandwidth"), "0.8"));
+  calls[5] = make_call("cka", "linear", "minibatch", "100");
+  calls[6] = make_call("cka", "linear", "minibatch", "200");
+  calls[7] = make_call("hsic", "linear", "minibatch", "100");
+  static const int64_t expected[COUNT] = {0, 1, 0, 1, 2, 3, 4, 3};
+  zg_zoo zoo = make_zoo(3, 1000, 5);
+  zg_request request = request_of(&zoo, calls, COUNT);
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT_EQUAL_FATAL(plan->pass_count, 5);
+  for (int k = 0; k < COUNT; k++)
+    CU_ASSERT_EQUAL(plan->pass_of_call[k], expected[k]);
+  CU_ASSERT(plan->passes[0].needs[ZG_UCENTRED] && plan->passes[0].needs[ZG_CENTRED]);
+  CU_ASSERT(plan->passes[1].needs[ZG_UCENTRED] && !plan->passes[1].needs[ZG_CENTRED]);
+  CU_ASSERT_EQUAL(plan->passes[1].kernel, ZG_KERNEL_RBF);
+  CU_ASSERT(plan->passes[1].bandwidth == 0.4 && plan->passes[2].bandwidth == 0.8);
+  CU_ASSERT(plan->passes[3].batch == 100 && plan->passes[4].batch == 200);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+}
+
+/* ---- sizes and work ---- */
+
+static void sizes_and_work_follow_from_the_catalogue(void) {
+  zg_zoo zoo = make_zoo(3, 1000, 5);
+  zoo.layers[1].d = 70;
+  zoo.layers[2].dtype = ZG_FLOAT64;
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_request request = request_of(&zoo, &call, 1);
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT(plan->items == 3 && plan->samples == 1000);
+  CU_ASSERT(plan->features == 80 && plan->widest == 70);
+  CU_ASSERT_EQUAL(plan->bytes, 1000.0 * (5 * 4 + 70 * 4 + 5 * 8));
+  CU_ASSERT_EQUAL(plan->flop, 1e6 * (80 + 4.5)); /* n^2 (D + N^2/2) */
+  zg_plan_destroy(&plan);
+  zoo.samples = 400; /* the selection's limit */
+  plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->samples, 400);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+}
+
+static void a_zoo_without_layers_has_no_plan(void) {
+  zg_zoo zoo = make_zoo(0, 0, 0);
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_request request = request_of(&zoo, &call, 1);
+  zg_plan *plan;
+  CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_DATA);
+  CU_ASSERT_PTR_NULL(plan);
+  free(zoo.layers);
+}
+
+/* 10^5 layers of 10^6 samples. \return whether there is a plan. */
+static bool check_huge(int64_t width, const zg_call *calls, int64_t count, int ranks,
+                       int64_t memory) {
+  zg_zoo zoo = make_zoo(100000, 1000000, width);
+  zg_request request = request_of(&zoo, calls, count);
+  request.ranks = ranks;
+  request.team_size = 0;
+  request.memory = memory;
+  zg_plan *plan;
+  zg_status status = zg_plan_create(&request, &plan);
+  CU_ASSERT(status == ZG_OK || status == ZG_ERR_SYSTEM);
+  if (status == ZG_OK) check_plan(plan, &request);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+  return status == ZG_OK;
+}
+
+static void huge_zoos_are_planned_without_overflow(void) {
+  static const int ranks[] = {1, 61, 4096};
+  static const int64_t widths[] = {1, 4096, 1000000};
+  zg_call calls[CALLS]; /* the first alone needs no medians, which take most room */
+  make_calls(calls);
+  int tried = 0, planned = 0;
+  for (int64_t count = 1; count <= CALLS; count += CALLS - 1)
+    for (int r = 0; r < 3; r++)
+      for (int w = 0; w < 3; w++)
+        for (int64_t memory = GiB / 2; memory <= 4096 * GiB; memory *= 8, tried++)
+          planned += check_huge(widths[w], calls, count, ranks[r], memory);
+  CU_ASSERT(planned > 0 && planned < tried);
+}
+
+static void medians_get_room_for_some_slices(void) {
+  CU_ASSERT_EQUAL(zg_plan_median_values(4), ZG_MEDIAN_SLICES);
+  int64_t n = 1000000, values = zg_plan_median_values(n);
+  CU_ASSERT(values > ZG_MEDIAN_SLICES);
+  CU_ASSERT(values < n * (n - 1) / 2 / ZG_MEDIAN_SLICES); /* a part of one slice */
+}
+
+/* ---- what a plan says of itself ---- */
+
+static void a_plan_prints_itself(void) {
+  zg_zoo zoo = make_zoo(20, 3000, 64);
+  zg_call calls[CALLS];
+  make_calls(calls);
+  zg_request request = request_of(&zoo, calls, CALLS);
+  request.ranks = 7;
+  request.team_size = 3;
+  zg_plan *plan = plan_of(&request);
+  char expected[64], *text = zg_plan_text(plan), *line = zg_plan_line(plan);
+  CU_ASSERT_PTR_NOT_NULL(strstr(text, "1 idle"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(text, "bandwidth 0.4"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(text, "batches of 100"));
+  snprintf(expected, sizeof expected, "teams=2 team_size=3 tile=%lld",
+           (long long)plan->tile);
+  CU_ASSERT_PTR_NOT_NULL(strstr(line, expected));
+  CU_ASSERT_PTR_NULL(strchr(line, '\n'));
+  free(line);
+  free(text);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+}
+
+static void check_number(const json_t *object, const char *key, int64_t expected) {
+  const json_t *number = json_object_get(object, key);
+  CU_ASSERT(json_is_integer(number) && json_integer_value(number) == expected);
+}
+
+static void a_plan_is_told_to_machines(void) {
+  zg_zoo zoo = make_zoo(20, 3000, 64);
+  zg_call calls[CALLS];
+  make_calls(calls);
+  zg_request request = request_of(&zoo, calls, CALLS);
+  request.ranks = 7;
+  request.team_size = 3;
+  zg_plan *plan = plan_of(&request);
+  json_t *json = zg_plan_json(plan);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+  check_number(json, "ranks", 7);
+  check_number(json, "teams", 2);
+  check_number(json, "team_size", 3);
+  check_number(json, "idle", 1);
+  check_number(json, "items", 20);
+  check_number(json, "samples", 3000);
+  check_number(json, "tile", plan->tile);
+  check_number(json_object_get(json, "memory_per_rank"), "total", plan->memory.total);
+  CU_ASSERT_EQUAL(json_array_size(json_object_get(json, "passes")), 3);
+  CU_ASSERT_EQUAL(json_real_value(json_object_get(json, "flop")), plan->flop);
+  json_decref(json);
+  zg_plan_destroy(&plan);
+  free(zoo.layers);
+}
+
+const zg_test zg_tests[] = {
+    {"plans_fit_their_memory", plans_fit_their_memory},
+    {"tiles_of_one_rank_teams_do_not_depend_on_the_ranks",
+     tiles_of_one_rank_teams_do_not_depend_on_the_ranks},
+    {"less_memory_gives_smaller_tiles_until_none_fits",
+     less_memory_gives_smaller_tiles_until_none_fits},
+    {"tiles_of_a_pass_are_counted", tiles_of_a_pass_are_counted},
+    {"teams_are_as_many_as_fit_and_the_rest_idles",
+     teams_are_as_many_as_fit_and_the_rest_idles},
+    {"ranks_join_when_a_tile_is_too_large_for_one",
+     ranks_join_when_a_tile_is_too_large_for_one},
+    {"calls_with_equal_kernels_share_a_pass", calls_with_equal_kernels_share_a_pass},
+    {"sizes_and_work_follow_from_the_catalogue",
+     sizes_and_work_follow_from_the_catalogue},
+    {"a_zoo_without_layers_has_no_plan", a_zoo_without_layers_has_no_plan},
+    {"huge_zoos_are_planned_without_overflow", huge_zoos_are_planned_without_overflow},
+    {"medians_get_room_for_some_slices", medians_get_room_for_some_slices},
+    {"a_plan_prints_itself", a_plan_prints_itself},
+    {"a_plan_is_told_to_machines", a_plan_is_told_to_machines},
+    {NULL, NULL}};
