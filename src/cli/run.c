@@ -261,12 +261,6 @@ static zg_status compute(session *s, zg_report *report) {
 }
 
 static zg_status run_job(session *s) {
-  double max_time = 0;
-  const char *limit = flag(s, "--max-time");
-  if (limit && !zg_parse_duration(limit, &max_time))
-    return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
-                   limit);
-  zg_watch_stop(max_time);
   ZG_TRY(load_job(s));
   int local_ranks = zg_local_ranks(s->comm);
   ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
@@ -295,13 +289,25 @@ static void end_session(session *s) {
   zg_log_close();
 }
 
+/* Signals, time limit and launcher; the same status on all ranks. */
+static zg_status watch(const session *s) {
+  double max_time = 0;
+  const char *limit = flag(s, "--max-time");
+  bool understood = !limit || zg_parse_duration(limit, &max_time);
+  zg_watch_stop(max_time);
+  zg_watch_launcher();
+  if (understood) return ZG_OK;
+  return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
+                 limit);
+}
+
 static zg_status execute(const zg_args *args) {
   session s = {.args = args, .comm = MPI_COMM_WORLD, .start = zg_clock()};
-  zg_watch_launcher();
+  zg_status watched = watch(&s); /* before MPI starts, which takes a while */
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);
   MPI_Comm_size(s.comm, &s.ranks);
-  zg_status status = run_job(&s);
+  zg_status status = watched == ZG_OK ? run_job(&s) : watched;
   end_session(&s);
   if (s.rank == 0 && status != ZG_OK && status != ZG_PARTIAL) zg_print_error();
   zg_mpi_end();

@@ -1,0 +1,150 @@
+"""Runs that are killed, stopped or in each other's way: what is left, and what the next run makes of it."""
+
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import numpy as np
+
+from arrays import related
+from oracle import Measure
+from zoogram import SHORT, TIMEOUT, SystemTestCase, environment, execute, read_results, zoogram
+
+SAMPLES, LAYERS = (1600, 8) if SHORT else (5000, 24)
+MEASURES = [Measure(), Measure(kernel="rbf"), Measure(measure="hsic", estimator="biased")]
+
+
+class Interruption(SystemTestCase):
+    def setUp(self):
+        super().setUp()
+        layers = related(SAMPLES, [48] * LAYERS, seed=3)
+        self.zoo({"m": {name: layer.astype(np.float32) for name, layer in layers.items()}})
+        self.output = self.path / "results.h5"
+
+    def start(self, ranks, *arguments):
+        """Start a run with frequent checkpoints and do not wait for it."""
+        job = self.job(MEASURES, checkpoint=0.1)
+        self.before = self.segments()
+        settings = environment()
+        settings.pop("OMPI_MCA_orte_abort_on_non_zero_status")  # mpirun's own code counts here
+        launcher = [os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "-n", str(ranks)] if ranks else []
+        return subprocess.Popen([*launcher, os.environ["ZOOGRAM"], "run", str(job), *arguments], env=settings,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def segments(self):
+        return set(self.path.glob("results.h5.state/pass*"))
+
+    def wait_for_state(self, process):
+        """Until the run has written a checkpoint, or has ended."""
+        end = time.monotonic() + TIMEOUT
+        while process.poll() is None and time.monotonic() < end:
+            if self.segments() - self.before:
+                return True
+            time.sleep(0.01)
+        return False
+
+    def finish(self, ranks=2, code=0, arguments=()):
+        return self.assertFinished(zoogram("run", self.job(MEASURES, checkpoint=0.1), *arguments, ranks=ranks), code)
+
+    def assertFinished(self, finished, code):
+        self.assertEqual(finished.code, code, finished.report)
+        return finished
+
+    def reference(self):
+        """The tensors of an undisturbed run, which is then forgotten."""
+        self.finish()
+        tensors = read_results(self.output)
+        self.output.unlink()
+        return tensors
+
+    def assertBits(self, expected):
+        found = read_results(self.output)
+        self.assertEqual(set(found), set(expected))
+        for name, tensor in expected.items():
+            self.assertEqual(found[name].values.tobytes(), tensor.values.tobytes(), name)
+
+    def assertNothingLeft(self):
+        self.assertEqual(self.files(), ["job.yaml", "results.h5", "zoo.h5"])
+
+    def interrupt(self, ranks, delay, how):
+        """Start a run, and when it has a checkpoint and the delay is over, do something to it."""
+        process = self.start(ranks)
+        interrupted = self.wait_for_state(process)
+        time.sleep(delay)
+        interrupted = interrupted and process.poll() is None
+        how(process)
+        out, err = process.communicate(timeout=TIMEOUT)
+        return interrupted, process.returncode, out, err
+
+    def test_killed_runs_go_on_with_the_same_bits(self):
+        expected = self.reference()
+        interrupted = 0
+        for ranks, delay in ((2, 0.0), (3, 0.2), (1, 0.1)):
+            happened, *_ = self.interrupt(ranks, delay, lambda p: os.kill(p.pid, signal.SIGKILL))
+            interrupted += happened
+            if self.output.exists():
+                break
+        self.assertGreater(interrupted, 0, "no run lasted long enough to be killed")
+        finished = self.finish()
+        if interrupted == 3:
+            self.assertRegex(finished.out, r"pass \d resumes: [1-9]\d* of \d+ tiles are done")
+        self.assertBits(expected)
+        self.assertNothingLeft()
+
+    def test_signals_stop_all_ranks_with_75(self):
+        expected = self.reference()
+        for ranks, number in ((3, signal.SIGUSR1), (None, signal.SIGTERM), (None, signal.SIGUSR1)):
+            with self.subTest(ranks=ranks, signal=number):
+                happened, code, out, err = self.interrupt(ranks, 0, lambda p, n=number: p.send_signal(n))
+                if not happened:
+                    continue
+                self.assertEqual(code, 75, out + err)
+                self.assertEqual(sum(line.startswith("zoogram: error: ") for line in err.splitlines()), 1, err)
+                self.assertIn("results.h5: stopped by signal", err)
+                self.assertFalse(self.output.exists())
+        self.finish()
+        self.assertBits(expected)
+        self.assertNothingLeft()
+
+    def test_time_limit_stops_with_75(self):
+        expected = self.reference()
+        finished = self.finish(code=75, arguments=("--max-time", "0:00:00.6"))
+        self.assertIn("stopped by --max-time", finished.err)
+        self.assertFalse(self.output.exists())
+        self.finish(ranks=3)
+        self.assertBits(expected)
+
+    def test_state_of_another_job_is_refused_until_it_is_discarded(self):
+        happened, *_ = self.interrupt(2, 0.1, lambda p: os.kill(p.pid, signal.SIGKILL))
+        self.assertTrue(happened, "the run did not last long enough to be killed")
+        other = self.job([Measure(estimator="minibatch")])
+        finished = self.assertFinished(zoogram("run", other, ranks=2), 73)
+        self.assertIn("--restart", finished.err)
+        self.assertFalse(self.output.exists())
+        self.assertFinished(zoogram("run", other, "--restart", ranks=2), 0)
+        self.assertNothingLeft()
+
+    def test_second_run_waits_for_the_first(self):
+        first = self.start(2)
+        self.assertTrue(self.wait_for_state(first))
+        second = self.finish()
+        out, err = first.communicate(timeout=TIMEOUT)
+        self.assertEqual(first.returncode, 0, out + err)
+        self.assertIn("is complete already", second.out)
+        self.assertNothingLeft()
+
+    def test_ranks_leave_when_their_launcher_dies(self):
+        process = self.start(2)
+        self.assertTrue(self.wait_for_state(process))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=TIMEOUT)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and execute(["pgrep", "-f", str(self.path)]).out:
+            time.sleep(0.2)
+        self.assertEqual(execute(["pgrep", "-f", str(self.path)]).out, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
