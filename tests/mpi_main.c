@@ -22,7 +22,8 @@ int zg_test_ranks(void) {
 
 double zg_test_random(unsigned long seed, unsigned long index) {
   /* Steele, Lea & Flood 2014: the finaliser of SplitMix64, a function of a counter. */
-  uint64_t z = (uint64_t)seed * 0x9e3779b97f4a7c15u + (uint64_t)index * 0xd1342543de82ef95u;
+  uint64_t z =
+      (uint64_t)seed * 0x9e3779b97f4a7c15u + (uint64_t)index * 0xd1342543de82ef95u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   z ^= z >> 31;
@@ -32,8 +33,8 @@ double zg_test_random(unsigned long seed, unsigned long index) {
 void zg_test_close(double value, double expected, double tolerance, const char *what) {
   int close = fabs(value - expected) <= tolerance;
   if (!close)
-    fprintf(stderr, "rank %d: %s is %.17g, expected %.17g within %g\n", rank, what, value,
-            expected, tolerance);
+    fprintf(stderr, "rank %d: %s is %.17g, expected %.17g within %g\n", rank, what,
+            value, expected, tolerance);
   CU_ASSERT(close);
 }
 

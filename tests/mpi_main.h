@@ -1,8 +1,9 @@
 /** \file
- * The frame of every CUnit test program: one shared main, one table of tests per program.
+ * The frame of every CUnit test program: one shared main, one table of tests per
+ * program.
  *
- * All ranks run the same tests. Assertions count on every rank and the failures of all ranks
- * are added up; only rank 0 prints the summary. A program without tests fails. */
+ * All ranks run the same tests. Assertions count on every rank and the failures of all
+ * ranks are added up; only rank 0 prints the summary. A program without tests fails. */
 #ifndef ZG_TESTS_MPI_MAIN_H
 #define ZG_TESTS_MPI_MAIN_H
 
@@ -21,8 +22,8 @@ extern const zg_test zg_tests[];
 int zg_test_rank(void);
 int zg_test_ranks(void);
 
-/** A number of [-1, 1) that depends on its arguments only, so that every rank can make the
- * same data. */
+/** A number of [-1, 1) that depends on its arguments only, so that every rank can make
+ * the same data. */
 double zg_test_random(unsigned long seed, unsigned long index);
 
 /** Assert |value - expected| <= tolerance, printing the three when it does not hold. */

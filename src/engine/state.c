@@ -360,6 +360,18 @@ static bool collect_tiles(zg_state *state, zg_sums *sums) {
   return any;
 }
 
+/* A name for this rank's segment that no earlier run has used. */
+static char *own_path(const zg_state *state) {
+  for (int attempt = 0;; attempt++) {
+    zg_text path = {0};
+    zg_text_add(&path, "%s/pass%lld-%lld-%d-%d-%d", state->directory,
+                (long long)state->pass, (long long)time(NULL), (int)getpid(),
+                state->rank, attempt);
+    if (access(path.data, F_OK) != 0) return path.data;
+    zg_text_clear(&path);
+  }
+}
+
 zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *sums,
                          bool *resumed) {
   end_pass(state);
@@ -367,10 +379,7 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   state->tiles = tiles;
   state->before = ZG_NEW0(uint8_t, tiles);
   state->now = ZG_NEW0(uint8_t, tiles);
-  zg_text own = {0};
-  zg_text_add(&own, "%s/pass%lld-%lld-%d-%d", state->directory, (long long)pass,
-              (long long)time(NULL), (int)getpid(), state->rank);
-  state->own = own.data;
+  state->own = own_path(state);
   bool any = state->rank == 0 && collect_tiles(state, sums);
   *resumed = zg_any(state->comm, any);
   zg_broadcast(state->comm, state->before, tiles);

@@ -126,7 +126,8 @@ static void check_spoilt(const zg_call *call, const zg_tensor *tensor, int64_t i
 static void check_tensor(const char *path, const zg_call *call, const long double *hsic,
                          double allowed) {
   zg_tensor *tensor;
-  CU_ASSERT_EQUAL_FATAL(zg_tensor_read(path, call->name, &tensor), ZG_OK);
+  CU_ASSERT_EQUAL(zg_tensor_read(path, call->name, &tensor), ZG_OK);
+  if (!tensor) return; /* the other ranks go on */
   int64_t count = tensor->rows;
   for (int64_t i = 0; i < count; i++)
     for (int64_t k = 0; k < count; k++) {
@@ -253,10 +254,12 @@ static void a_stopped_run_leaves_no_file_and_the_next_one_goes_on(void) {
                      .should_stop = stop_after_some};
   zg_status status = ZG_STOPPED;
   int runs = 0;
-  for (; status == ZG_STOPPED && runs < 50; runs++) {
+  for (; status == ZG_STOPPED && runs < 10; runs++) {
     CU_ASSERT_NOT_EQUAL(access(output, F_OK), 0);
     MPI_Barrier(MPI_COMM_WORLD);
-    tiles_allowed = 3; /* of some 20: each run has to build on the last */
+    if (runs) sleep(1); /* segments are named by the second they were made in */
+    /* of 18 for all ranks together: each run has to build on the last */
+    tiles_allowed = zg_test_ranks() > 1 ? 5 : 8;
     status = zg_test_engine_run(&job);
   }
   CU_ASSERT_EQUAL(status, ZG_PARTIAL);
