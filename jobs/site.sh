@@ -18,6 +18,8 @@
 
 # The network, where Open MPI does not find the best one by itself.
 # export OMPI_MCA_pml=ucx
+# Where ranks crash within MPI_Init now and then: Slurm 22.05's default fence may let some of them pass too early.
+# export SLURM_PMIX_FENCE=ring
 
 # File systems that have no locks (some Lustre, DVS and NFS mounts) let HDF5 fail with errno 37 or 524.
 # export HDF5_USE_FILE_LOCKING=FALSE

@@ -152,8 +152,9 @@ class PrivateSlurm:
             (self.directory / f"spool-{name}").mkdir()
             make_open_directory(self.directory / f"tmp-{name}")
         self.configuration.write_text(text + PARTITION.format(names=",".join(self.names)))
-        if slurm_version() >= (23, 11):  # these start a cgroup plugin whether something uses it or not
-            (self.directory / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
+        # slurmd loads a cgroup plugin whether something uses it or not, and the one it detects may find no mount.
+        plugin = "disabled" if slurm_version() >= (23, 11) else "cgroup/v1"
+        (self.directory / "cgroup.conf").write_text(f"CgroupPlugin={plugin}\n")
         make_open_directory(self.directory / "tmp")
         (self.directory / "state").mkdir()
         key = self.directory / "munge.key"
@@ -161,8 +162,10 @@ class PrivateSlurm:
         key.write_bytes(os.urandom(1024))
 
     def _start_daemons(self):
-        files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid", "seed-file": "munge.seed"}
-        self._start("munged", "--foreground", *(f"--{key}={self.directory / name}" for key, name in files.items()))
+        files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid"}
+        files["seed-file"] = "munge.seed"
+        options = (f"--{key}={self.directory / name}" for key, name in files.items())
+        self._start("munged", "--foreground", *options)
         wait_for(lambda: (self.directory / "munge.socket").exists(), 10, "munged made no socket")
         self._start("slurmctld", "-D", "-c")
         for name in self.names:

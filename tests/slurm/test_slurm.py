@@ -36,6 +36,11 @@ SAME = 1e-6
 # Layers that the oracle looks at; it is slow.
 ORACLE_LAYERS = 8
 
+BAD_JOB = """\
+zoo: [digits.h5]
+output: results/bad.h5
+measures: [{measure: nonsense}]
+"""
 SLOW_SAMPLES = 20000
 SLOW_JOB = """\
 zoo: [slow.h5]
@@ -99,7 +104,7 @@ class BatchScripts(unittest.TestCase):
 
     def test_a_bad_job_file_fails_with_its_exit_code_and_is_not_requeued(self):
         directory = self.workspace("root")
-        (directory / "bad.yaml").write_text("zoo: [digits.h5]\noutput: results/bad.h5\nmeasures: [{measure: nonsense}]\n")
+        (directory / "bad.yaml").write_text(BAD_JOB)
         job = self.submit("smoke.sbatch", "root", directory, ONE_NODE, ["bad.yaml"])
         end = self.wait(job)
         self.assertEqual(end["JobState"], "FAILED")
