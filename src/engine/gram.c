@@ -203,7 +203,9 @@ static void allocate_tiles(zg_pass_state *s) {
   if (!zg_team_works(&work->team)) return;
   const zg_plan *plan = work->run->plan;
   int64_t edge = s->pass->batch ? zg_min(s->pass->batch, plan->samples) : plan->tile;
+  int64_t last = s->pass->batch ? plan->samples % edge : 0; /* the last batch's own */
   int64_t largest = zg_tile_largest(&work->team, edge);
+  if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
   s->V =
       zg_alloc(plan->items * (largest + PADDING), zg_real_size(zg_pass_precision(s)));
   if (zg_pass_precision(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest);

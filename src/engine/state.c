@@ -351,8 +351,8 @@ static bool collect_tiles(zg_state *state, zg_sums *sums) {
     if (!read_segment(state, path, NULL, sums, tiles, parameters, false)) continue;
     for (int64_t t = 0; t < state->tiles; t++)
       state->before[t] |= tiles[t];
-    memcpy(sums->parameters, parameters,
-           (size_t)sums->parameter_count * sizeof *parameters);
+    for (int64_t p = 0; p < sums->parameter_count; p++)
+      sums->parameters[p] = parameters[p];
     any = true;
   }
   free(parameters);
