@@ -100,11 +100,15 @@ void zg_pairs_add(const zg_pairs *other, zg_pairs *pairs) {
   }
 }
 
+/* Mirror the lower triangle by columns, entry (j, i) with j > i, in blocks that fit the
+ * cache. */
 static void symmetrise_locally(int64_t n, double *sums) {
-  for (int64_t i = 0; i < n;
-       i++) /* the lower triangle by columns: entry (j, i), j > i */
-    for (int64_t j = i + 1; j < n; j++)
-      sums[j * n + i] = sums[i * n + j];
+  enum { BLOCK = 32 };
+  for (int64_t i0 = 0; i0 < n; i0 += BLOCK)
+    for (int64_t j0 = i0; j0 < n; j0 += BLOCK)
+      for (int64_t i = i0; i < zg_min(n, i0 + BLOCK); i++)
+        for (int64_t j = zg_max(j0, i + 1); j < zg_min(n, j0 + BLOCK); j++)
+          sums[j * n + i] = sums[i * n + j];
 }
 
 static void symmetrise_distributed(const zg_team *team, const zg_pairs *pairs,

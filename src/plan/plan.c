@@ -47,7 +47,7 @@ static void plan_sizes(const zg_request *request, zg_plan *plan) {
 /* With fewer pairs of samples than this, the rounding of single-precision products
  * shows in values near zero, and double costs next to nothing. */
 static zg_precision pass_precision(const zg_plan *plan, const zg_pass *pass) {
-  const double few_pairs = 131072;
+  const double few_pairs = 65536;
   double n = (double)plan->samples;
   double partners = pass->batch ? (double)zg_min(pass->batch, plan->samples) : n;
   return n * (partners - 1) / 2 < few_pairs ? ZG_DOUBLE : plan->precision;
@@ -84,6 +84,19 @@ int64_t zg_plan_median_values(int64_t samples) {
   return zg_max(ZG_MEDIAN_SLICES, samples * (samples - 1) / 2 / (4 * ZG_MEDIAN_SLICES));
 }
 
+/* Item by item matrices of the pass that has most: each is a coarse and a fine sum,
+ * those with terms beside the products need one for these and room for a product. */
+static int64_t pair_bytes(const zg_plan *plan) {
+  int64_t most = 0;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    bool rbf = pass->kernel == ZG_KERNEL_RBF;
+    int64_t rest = (pass->needs[ZG_UCENTRED] && rbf) + pass->needs[ZG_CENTRED];
+    most = zg_max(most, 16 * (1 + rest) + (rest ? 8 : 0));
+  }
+  return most + (plan->team_size > 1 ? 8 : 0); /* to make a distributed one symmetric */
+}
+
 /* Everything a rank holds at once with panels of `tile` rows, two of them kept. */
 static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t N = plan->items, Q = plan->team_size;
@@ -97,7 +110,9 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   m.panels = 2 * zg_max(panel_bytes(plan, tile, false), panel_bytes(plan, batch, true));
   m.tiles =
       N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
-  m.sums = N * share * 8 * 3 + N * zg_min(N, 256) * real + N * share * 9;
+  int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
+  m.sums = N * share * pair_bytes(plan) + N * zg_min(N, 256) * real;
+  m.sums += N * owned * 17; /* values and codes, and as they are written */
   if (any_full_rbf(plan))
     m.sides = 8 * (N * plan->samples + edge * edge / Q +
                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(plan->samples)));
