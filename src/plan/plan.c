@@ -81,7 +81,9 @@ static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
 }
 
 int64_t zg_plan_median_values(int64_t samples) {
-  return zg_max(ZG_MEDIAN_SLICES, samples * (samples - 1) / 2 / (4 * ZG_MEDIAN_SLICES));
+  const int64_t most = 1 << 20; /* with more samples another sweep narrows further */
+  int64_t pairs = samples * (samples - 1) / 2;
+  return zg_min(most, zg_max(ZG_MEDIAN_SLICES, pairs / (4 * ZG_MEDIAN_SLICES)));
 }
 
 /* Item by item matrices of the pass that has most: each is a coarse and a fine sum,

@@ -64,6 +64,14 @@ static void small_terms_are_not_lost_beside_large_ones(void) {
   CU_ASSERT_EQUAL(s.coarse + s.fine, 0x1p-50);
 }
 
+static void every_term_is_kept_to_the_last_bit_that_is_promised(void) {
+  sum s = {0, 0};
+  zg_fixed_add(&s.coarse, &s.fine, 1 + 0x1p-40);
+  zg_fixed_add(&s.coarse, &s.fine, 0x1p-73);
+  zg_fixed_add(&s.coarse, &s.fine, -1);
+  CU_ASSERT_EQUAL(s.coarse + s.fine, 0x1p-40 + 0x1p-73);
+}
+
 static void arrays_are_added_like_single_numbers(void) {
   enum { COUNT = 37 };
   for (zg_precision p = ZG_SINGLE; p <= ZG_DOUBLE; p++) {
@@ -105,6 +113,8 @@ const zg_test zg_tests[] = {
      sums_keep_more_digits_than_a_double_sum},
     {"small_terms_are_not_lost_beside_large_ones",
      small_terms_are_not_lost_beside_large_ones},
+    {"every_term_is_kept_to_the_last_bit_that_is_promised",
+     every_term_is_kept_to_the_last_bit_that_is_promised},
     {"arrays_are_added_like_single_numbers", arrays_are_added_like_single_numbers},
     {"rounded_numbers_add_up_exactly", rounded_numbers_add_up_exactly},
     {NULL, NULL}};
