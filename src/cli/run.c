@@ -77,6 +77,9 @@ static void log_plan(const session *s) {
       s->zoo->layers_found > s->zoo->layer_count)
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
   zg_note("plan\n%s", text);
+  if (s->job->team_size > s->ranks)
+    zg_warn("team_size %lld is more than the %d ranks: they are one team",
+            (long long)s->job->team_size, s->ranks);
   if (s->plan->idle)
     zg_warn("%d of %d ranks stay idle: teams of %d do not divide them", s->plan->idle,
             s->plan->ranks, s->plan->team_size);

@@ -48,8 +48,10 @@ static zg_status measure_all(zg_work *work, partial *p) {
     int64_t i = t / groups, g = t % groups;
     if (t >= first) {
       zg_moments moments = {.mean = mean, .finite = true};
-      status = measure_rows(work, i, zg_part(plan->samples, groups, g),
-                            zg_part(plan->samples, groups, g + 1), &moments, scratch);
+      status = zg_work_go_on(work);
+      if (status == ZG_OK)
+        status = measure_rows(work, i, zg_part(plan->samples, groups, g),
+                              zg_part(plan->samples, groups, g + 1), &moments, scratch);
       p->squares[t] = moments.squares;
       p->largest[i] = fmax(p->largest[i], moments.largest);
       p->heaviest[i] = fmax(p->heaviest[i], moments.heaviest);

@@ -133,7 +133,9 @@ static zg_status sample_all(zg_work *work, zg_medians *medians) {
   int64_t N = work->run->plan->items;
   zg_status status = ZG_OK;
   for (int64_t i = rank; status == ZG_OK && i < N; i += ranks)
-    if (zg_item_usable(&work->items.items[i])) status = sample_item(work, i, medians);
+    if ((status = zg_work_go_on(work)) == ZG_OK &&
+        zg_item_usable(&work->items.items[i]))
+      status = sample_item(work, i, medians);
   ZG_TRY(zg_agree(work->run->comm, status));
   zg_sum_doubles(work->run->comm, medians->quantiles, N * ZG_QUANTILES);
   zg_sum_doubles(work->run->comm, medians->median, N);

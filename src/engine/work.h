@@ -39,6 +39,11 @@ static inline void zg_phase_start(zg_work *work, zg_phase phase) {
 static inline void zg_phase_stop(zg_work *work, zg_phase phase) {
   zg_timer_stop(&work->report->phases[phase]);
 }
+/** ZG_STOPPED when the run has been asked to stop. Not collective: ranks may differ. */
+static inline zg_status zg_work_go_on(const zg_work *work) {
+  return work->run->should_stop() ? zg_fail(ZG_STOPPED, "stopped before the end")
+                                  : ZG_OK;
+}
 /** Features of an item. */
 static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
   return work->run->zoo->layers[item].d;
