@@ -9,7 +9,7 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                 \
     !defined(__SANITIZE_ADDRESS__)
 #define ZG_VECTOR                                                                      \
-  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))     \
+  __attribute__((target_clones("avx512f", "avx2", "default")))                         \
   __attribute__((optimize("O3")))
 #else
 #define ZG_VECTOR
