@@ -61,7 +61,7 @@ void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_
                         double *u);
 
 /** exp(x) - 1 for x <= 0, as the blocks use it; relative error below 2^-22 (single) or
- * 2^-51 (double). For tests and for offsets. */
+ * 2^-51 (double). For tests. */
 float zg_expm1_single(float x);
 double zg_expm1_double(double x);
 
