@@ -16,14 +16,8 @@ static void sum_rows(const double *vectors, int64_t N, int64_t length, double *s
       sums[i] += vectors[i * length + a];
 }
 
-/* The terms of r for a kernel matrix of n samples that is complete: r_i.r_j over
- * samples [first, first + count), and the product of the totals. */
-static void add_row_products(const zg_pass_state *s, int64_t n, int64_t first,
-                             int64_t count, int64_t stride, zg_pairs *rest) {
-  zg_pairs_add_vectors(-2 / (double)(n - 2) * s->unit, s->row_sums + first, count,
-                       stride, rest);
-}
-
+/* With r = row_sums and n samples, U-centring adds -2/(n-2) r_i.r_j and the product of
+ * the totals over (n-1)(n-2). */
 static void add_total_products(const zg_pass_state *s, int64_t n, const double *totals,
                                zg_pairs *rest) {
   double m = (double)n;
@@ -36,30 +30,37 @@ void zg_centring_add_batch(zg_pass_state *s, int64_t rows) {
   if (team->size > 1) zg_sum_doubles(team->comm, s->row_sums, N * rows);
   double *totals = ZG_NEW0(double, N);
   sum_rows(s->row_sums, N, rows, totals);
-  add_row_products(s, rows, 0, rows, rows, &s->rest[ZG_UCENTRED]);
+  zg_pairs_add_vectors(-2 / (double)(rows - 2) * s->unit, s->row_sums, rows, rows,
+                       &s->rest[ZG_UCENTRED]);
   add_total_products(s, rows, totals, &s->rest[ZG_UCENTRED]);
   memset(s->row_sums, 0, (size_t)(N * rows) * sizeof *s->row_sums);
   free(totals);
 }
 
-/* The U-centring of a full RBF pass, from complete row sums. The first team adds what
- * is there once; the samples are cut into slices, however many teams there are. */
-enum { SLICES = 64 };
-
-static void ucentre(zg_pass_state *s, const double *totals) {
+/* Add alpha row_sums_i.row_sums_j of a full pass, this team's part of it: the samples
+ * are cut into slices, however many teams there are. */
+static void add_row_products(const zg_pass_state *s, double alpha, zg_pairs *rest) {
+  enum { SLICES = 64 };
   const zg_team *team = &s->work->team;
   int64_t n = s->work->run->plan->samples;
   for (int k = team->team; k < SLICES; k += team->teams) {
     int64_t first = zg_part(n, SLICES, k), count = zg_part(n, SLICES, k + 1) - first;
-    add_row_products(s, n, first, count, n, &s->rest[ZG_UCENTRED]);
+    zg_pairs_add_vectors(alpha * s->unit, s->row_sums + first, count, n, rest);
   }
-  if (team->team == 0) add_total_products(s, n, totals, &s->rest[ZG_UCENTRED]);
 }
 
-/* The same for centring. What is left of the diagonal joins the
- * row sums, which are changed. */
+/* The U-centring of a full RBF pass, from complete row sums. The first team adds what
+ * is there once. */
+static void ucentre(zg_pass_state *s, const double *totals) {
+  int64_t n = s->work->run->plan->samples;
+  zg_pairs *rest = &s->rest[ZG_UCENTRED];
+  add_row_products(s, -2 / (double)(n - 2), rest);
+  if (s->work->team.team == 0) add_total_products(s, n, totals, rest);
+}
+
+/* The same for centring. What is left of the diagonal joins the row sums, which are
+ * changed. */
 static void centre(zg_pass_state *s, double *totals) {
-  const zg_team *team = &s->work->team;
   int64_t N = s->work->run->plan->items, n = s->work->run->plan->samples;
   zg_pairs *rest = &s->rest[ZG_CENTRED];
   double m = (double)n;
@@ -71,11 +72,8 @@ static void centre(zg_pass_state *s, double *totals) {
       s->row_sums[i * n + a] += diagonal[i];
     totals[i] += m * diagonal[i];
   }
-  for (int k = team->team; k < SLICES; k += team->teams) {
-    int64_t first = zg_part(n, SLICES, k), count = zg_part(n, SLICES, k + 1) - first;
-    zg_pairs_add_vectors(-2 / m * s->unit, s->row_sums + first, count, n, rest);
-  }
-  if (team->team == 0) {
+  add_row_products(s, -2 / m, rest);
+  if (s->work->team.team == 0) {
     zg_pairs_add_scalars(s->unit / (m * m), totals, rest);
     zg_pairs_add_scalars(s->unit * m, diagonal, rest);
   }

@@ -140,6 +140,34 @@ static zg_status visit(void *context, const zg_step *step) {
   return ZG_OK;
 }
 
+/* The arrays of RBF passes. The scale of batches cannot follow the data, as it must be
+ * that of all of them: for wide kernels it is about 1/(2 t^2). */
+static void create_rbf(zg_pass_state *s, int64_t edge) {
+  int64_t N = s->work->run->plan->items, n = s->work->run->plan->samples;
+  double t = s->pass->bandwidth;
+  s->parameters = ZG_NEW0(double, N *PARAMETERS);
+  s->rbf = (zg_rbf *)s->parameters;
+  for (int64_t i = 0; i < N; i++)
+    s->rbf[i].scale = fmin(1, 0.5 / (t * t));
+  int64_t kept = s->pass->batch ? edge : n;
+  s->row_sums = ZG_NEW0(double, N *kept);
+  if (s->pass->batch) {
+    int64_t pairs = edge * edge / 2;
+    s->distances = ZG_NEW(double, pairs);
+    s->alive = ZG_NEW0(double, N);
+    return;
+  }
+  s->gram->median = ZG_NEW(double, N);
+  for (int64_t i = 0; i < N; i++)
+    s->gram->median[i] = NAN;
+}
+
+static void create_linear(zg_pass_state *s, int64_t edge) {
+  int64_t N = s->work->run->plan->items, numbers = N * edge;
+  s->total = ZG_NEW0(double, N);
+  if (s->pass->needs[ZG_CENTRED]) s->alpha = ZG_NEW0(double, numbers);
+}
+
 static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
                    zg_pass_state *s) {
   const zg_plan *plan = work->run->plan;
@@ -165,25 +193,10 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c] && (rbf || c == ZG_CENTRED))
       zg_pairs_create(team, N, &s->rest[c]);
-  if (rbf) {
-    s->parameters = ZG_NEW0(double, PARAMETERS *N);
-    s->rbf = (zg_rbf *)s->parameters;
-    for (int64_t i = 0; i < N; i++)
-      s->rbf[i].scale = fmin(1, 0.5 / (pass->bandwidth * pass->bandwidth));
-    s->row_sums = ZG_NEW0(double, N *(pass->batch ? edge : plan->samples));
-    if (pass->batch) {
-      s->distances = ZG_NEW(double, edge *edge / 2);
-      s->alive = ZG_NEW0(double, N);
-    }
-    if (!pass->batch) {
-      gram->median = ZG_NEW(double, N);
-      for (int64_t i = 0; i < N; i++)
-        gram->median[i] = NAN;
-    }
-  } else {
-    s->total = ZG_NEW0(double, N);
-    if (pass->needs[ZG_CENTRED]) s->alpha = ZG_NEW0(double, N *edge);
-  }
+  if (rbf)
+    create_rbf(s, edge);
+  else
+    create_linear(s, edge);
 }
 
 static void destroy(zg_pass_state *s) {

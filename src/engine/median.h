@@ -4,7 +4,7 @@
  * A sample of rows gives a bracket; sweeps over the tiles count how many distances lie
  * in each of some thousand slices of it and narrow it to one slice, until what is left
  * fits into memory and the value is selected. Slices are made of the bits of the
- * numbers, so that ties * and gaps end the search as well.
+ * numbers, so that ties and gaps end the search as well.
  *
  * The sample is always taken in double, and it also tells which items are so clustered
  * that their distances would lose digits in single precision: these are formed in

@@ -14,6 +14,12 @@ static double gamma_of(const zg_pass *pass, double median) {
   return 1 / (2 * pass->bandwidth * pass->bandwidth * median);
 }
 
+/* exp(-gamma d^2) - base, to the last digit for either base. */
+static double without_base(const zg_rbf *rbf, double distance) {
+  double exponent = -rbf->gamma * distance;
+  return rbf->base > 0 ? expm1(exponent) : exp(exponent);
+}
+
 /* The kernel for a bandwidth, with base and shift from some distances. The shift is
  * rounded to single precision, which blocks of that precision have to do anyway. */
 static zg_rbf choose_kernel(double gamma, const double *distances, int64_t count,
@@ -24,7 +30,7 @@ static zg_rbf choose_kernel(double gamma, const double *distances, int64_t count
   zg_rbf rbf = {.gamma = gamma, .base = sum > terms / 2, .scale = 1};
   double rest = 0;
   for (int64_t k = 0; k < count; k += step)
-    rest += rbf.base > 0 ? expm1(-gamma * distances[k]) : exp(-gamma * distances[k]);
+    rest += without_base(&rbf, distances[k]);
   rbf.shift = (double)(float)(rest / terms);
   return rbf;
 }
@@ -32,10 +38,8 @@ static zg_rbf choose_kernel(double gamma, const double *distances, int64_t count
 /* The largest that is left of the kernel at these distances. */
 static double kernel_size(const zg_rbf *rbf, const double *distances, int64_t count) {
   double size = 0;
-  for (int64_t k = 0; k < count; k++) {
-    double x = -rbf->gamma * distances[k];
-    size = fmax(size, fabs((rbf->base > 0 ? expm1(x) : exp(x)) - rbf->shift));
-  }
+  for (int64_t k = 0; k < count; k++)
+    size = fmax(size, fabs(without_base(rbf, distances[k]) - rbf->shift));
   return size > 0 ? size : 1;
 }
 

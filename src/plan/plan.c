@@ -115,9 +115,10 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
   m.sums = N * share * pair_bytes(plan) + N * zg_min(N, 256) * real;
   m.sums += N * owned * 17; /* values and codes, and as they are written */
+  m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
   if (any_full_rbf(plan))
-    m.sides = 8 * (N * plan->samples + edge * edge / Q +
-                   N * (ZG_MEDIAN_SLICES + zg_plan_median_values(plan->samples)));
+    m.sides += 8 * (N * plan->samples + edge * edge / Q +
+                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(plan->samples)));
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   return m;
 }

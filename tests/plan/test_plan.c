@@ -333,14 +333,19 @@ static void medians_get_room_for_some_slices(void) {
 
 /* ---- what a plan says of itself ---- */
 
-static void a_plan_prints_itself(void) {
-  zg_zoo zoo = make_zoo(20, 3000, 64);
+/* For all kinds of passes on 7 ranks in teams of 3. */
+static zg_plan *plan_of_teams(const zg_zoo *zoo) {
   zg_call calls[CALLS];
   make_calls(calls);
-  zg_request request = request_of(&zoo, calls, CALLS);
+  zg_request request = request_of(zoo, calls, CALLS);
   request.ranks = 7;
   request.team_size = 3;
-  zg_plan *plan = plan_of(&request);
+  return plan_of(&request);
+}
+
+static void a_plan_prints_itself(void) {
+  zg_zoo zoo = make_zoo(20, 3000, 64);
+  zg_plan *plan = plan_of_teams(&zoo);
   char expected[64], *text = zg_plan_text(plan), *line = zg_plan_line(plan);
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "1 idle"));
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "bandwidth 0.4"));
@@ -362,12 +367,7 @@ static void check_number(const json_t *object, const char *key, int64_t expected
 
 static void a_plan_is_told_to_machines(void) {
   zg_zoo zoo = make_zoo(20, 3000, 64);
-  zg_call calls[CALLS];
-  make_calls(calls);
-  zg_request request = request_of(&zoo, calls, CALLS);
-  request.ranks = 7;
-  request.team_size = 3;
-  zg_plan *plan = plan_of(&request);
+  zg_plan *plan = plan_of_teams(&zoo);
   json_t *json = zg_plan_json(plan);
   CU_ASSERT_PTR_NOT_NULL_FATAL(json);
   check_number(json, "ranks", 7);
