@@ -74,14 +74,15 @@ class Interruption(SystemTestCase):
         interrupted = self.wait_for_state(process)
         time.sleep(delay)
         interrupted = interrupted and process.poll() is None
-        how(process)
+        if interrupted:
+            how(process)
         out, err = process.communicate(timeout=TIMEOUT)
         return interrupted, process.returncode, out, err
 
     def test_killed_runs_go_on_with_the_same_bits(self):
         expected = self.reference()
         interrupted, log = 0, ""
-        for ranks, delay in ((2, 0.0), (3, 0.2), (1, 0.1)):
+        for ranks, delay in ((2, 0.0), (3, 0.05), (1, 0.02), (2, 0.0), (1, 0.0)):
             happened, _, out, _ = self.interrupt(ranks, delay, lambda p: os.kill(p.pid, signal.SIGKILL))
             interrupted += happened
             log += out
