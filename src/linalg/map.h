@@ -1,0 +1,21 @@
+/** \file
+ * A convolution as a linear operator, by matrix products: over patches, or by
+ * Winograd's method for 3 x 3 kernels. Private to linalg/convolution.c. Not collective.
+ */
+#ifndef ZG_LINALG_MAP_H
+#define ZG_LINALG_MAP_H
+
+#include "linalg/convolution.h"
+
+typedef struct zg_map zg_map;
+
+/** The operator of a convolution of one group: its images are [in, height, width], its
+ * outputs [out, height, width]. Borrows the convolution; the caller destroys it. */
+zg_map *zg_map_create(const zg_convolution *c);
+void zg_map_destroy(zg_map **map);
+/** Borrows the map. */
+zg_operator zg_map_operator(const zg_map *map);
+/** Doubles that zg_map_create allocates. */
+int64_t zg_map_numbers(const zg_convolution *c);
+
+#endif
