@@ -20,8 +20,10 @@ static void add_choices(zg_text *text, const zg_option *option) {
 }
 
 static void add_bounds(zg_text *text, const zg_option *option) {
-  zg_text_add(text, "%s %s %g",
-              option->type == ZG_OPTION_COUNT ? "whole number" : "number",
+  static const char *const nouns[] = {[ZG_OPTION_COUNT] = "whole number",
+                                      [ZG_OPTION_NUMBER] = "number",
+                                      [ZG_OPTION_LIST] = "list of ascending numbers"};
+  zg_text_add(text, "%s %s %g", nouns[option->type],
               option->open ? ">" : ">=", option->least);
   if (isfinite(option->most)) zg_text_add(text, ", <= %.10g", option->most);
   if (option->unit && *option->unit) zg_text_add(text, " %s", option->unit);
@@ -106,7 +108,8 @@ static json_t *choices_json(const zg_option *option) {
 static json_t *option_json(const zg_call *defaults, int64_t k) {
   static const char *const types[] = {[ZG_OPTION_CHOICE] = "choice",
                                       [ZG_OPTION_NUMBER] = "number",
-                                      [ZG_OPTION_COUNT] = "count"};
+                                      [ZG_OPTION_COUNT] = "count",
+                                      [ZG_OPTION_LIST] = "list"};
   const zg_option *option = &defaults->measure->options[k];
   char value[ZG_VALUE_BYTES];
   json_t *json =

@@ -8,12 +8,24 @@ static bool pairs_rows(const zg_job *job) {
   return false;
 }
 
+/* The data that the job's measures read, as a bit mask. */
+static uint32_t data_read(const zg_job *job) {
+  uint32_t mask = 0;
+  for (int64_t k = 0; k < job->call_count; k++)
+    mask |= job->calls[k].measure->reads(&job->calls[k]);
+  return mask;
+}
+
 zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
+  const uint32_t tangent = ZG_DATA_BIT(ZG_NTK_SIGNAL);
   zg_list paths = {0};
+  zg_select select = job->select; /* borrows its lists */
+  select.data = data_read(job);
   zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
-  if (status == ZG_OK) status = zg_zoo_open(&paths, &job->select, zoo);
+  if (status == ZG_OK) status = zg_zoo_open(&paths, &select, zoo);
   zg_list_clear(&paths);
   if (status == ZG_OK && pairs_rows(job)) status = zg_zoo_check_paired(*zoo);
+  if (status == ZG_OK && (select.data & tangent)) status = zg_zoo_check_tangent(*zoo);
   return status;
 }
 
@@ -35,29 +47,38 @@ static void add_count(zg_text *text, const char *before, int64_t count,
               count == 1 ? "" : "s");
 }
 
-char *zg_describe_zoo(const zg_zoo *zoo) {
-  zg_text text = {0};
-  add_count(&text, "", zoo->layer_count, "layer");
-  add_count(&text, " of ", zoo->model_count, "model");
-  add_count(&text, " in ", zoo->file_count, "file");
-  if (zoo->layer_count == 0) return text.data;
+/* Samples, widths and types of the layers. */
+static void describe_layers(zg_text *text, const zg_zoo *zoo) {
   int64_t least = INT64_MAX, most = 0;
   bool used[ZG_OTHER_NUMBER + 1] = {false};
   for (int64_t k = 0; k < zoo->layer_count; k++) {
-    least = zg_min(least, zoo->layers[k].d);
-    most = zg_max(most, zoo->layers[k].d);
-    used[zoo->layers[k].dtype] = true;
+    least = zg_min(least, zoo->arrays[k].d);
+    most = zg_max(most, zoo->arrays[k].d);
+    used[zoo->arrays[k].dtype] = true;
   }
-  zg_text_add(&text, ", n = %lld", (long long)zg_zoo_rows(zoo, &zoo->layers[0]));
+  zg_text_add(text, ", n = %lld", (long long)zg_zoo_rows(zoo, &zoo->arrays[0]));
   if (least == most)
-    zg_text_add(&text, ", width %lld", (long long)most);
+    zg_text_add(text, ", width %lld", (long long)most);
   else
-    zg_text_add(&text, ", widths %lld to %lld", (long long)least, (long long)most);
+    zg_text_add(text, ", widths %lld to %lld", (long long)least, (long long)most);
   const char *separator = ", ";
   for (int t = 0; t <= ZG_OTHER_NUMBER; t++)
     if (used[t]) {
-      zg_text_add(&text, "%s%s", separator, zg_dtype_name((zg_dtype)t));
+      zg_text_add(text, "%s%s", separator, zg_dtype_name((zg_dtype)t));
       separator = " and ";
     }
+}
+
+char *zg_describe_zoo(const zg_zoo *zoo) {
+  zg_text text = {0};
+  if (zoo->layer_count) add_count(&text, "", zoo->layer_count, "layer");
+  add_count(&text, zoo->layer_count ? " of " : "", zoo->model_count, "model");
+  add_count(&text, " in ", zoo->file_count, "file");
+  if (zoo->layer_count) describe_layers(&text, zoo);
+  for (int data = ZG_ACTIVATIONS + 1; data < ZG_DATA; data++) {
+    int64_t count = zoo->first[data + 1] - zoo->first[data];
+    if (count)
+      zg_text_add(&text, "; %s %lld", zg_data_name((zg_data)data), (long long)count);
+  }
   return text.data;
 }

@@ -113,8 +113,8 @@ static void mark_dead(zg_pass_state *s) {
 static void combine(zg_pass_state *s) {
   zg_work *work = s->work;
   bool works = zg_team_works(&work->team);
-  if (zg_is_rbf(s) && !s->pass->batch) add_row_sums(s);
-  if (zg_is_rbf(s) && s->pass->batch) mark_dead(s);
+  if (zg_is_rbf(s) && !s->pass->spec.gram.batch) add_row_sums(s);
+  if (zg_is_rbf(s) && s->pass->spec.gram.batch) mark_dead(s);
   if (!zg_is_rbf(s) && s->pass->needs[ZG_CENTRED]) add_linear_totals(s);
   if (works) zg_pairs_symmetrise(&work->team, &s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++) {
@@ -135,7 +135,8 @@ static void combine(zg_pass_state *s) {
 /* n(n-3) summed over the batches, or of the one whole. */
 static void set_weights(zg_pass_state *s) {
   const zg_plan *plan = s->work->run->plan;
-  int64_t n = plan->samples, batch = s->pass->batch ? s->pass->batch : n;
+  int64_t n = plan->samples,
+          batch = s->pass->spec.gram.batch ? s->pass->spec.gram.batch : n;
   double weight = 0;
   for (int64_t first = 0; first + 4 <= n; first += batch) {
     double m = (double)zg_min(batch, n - first);

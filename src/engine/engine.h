@@ -1,12 +1,27 @@
 /** \file
  * Carrying out a plan: from rows in files to tensors in a file.
  *
+ *     forms.h    one function per form: a pass computed and written
+ *     sweep.h    the tasks of a pass, and which team does which
+ *     state.h    checkpoints: what survives an interruption
+ *     tensor.h   what is known of all pairs, finished and written
+ *
+ * The gram form:
  *     items.h    statistics of every item: means, scale, whether it is usable
  *     panels.h   centred rows of all items, in panels that stay while memory lasts
- *     sweep.h    the tiles of a pass, and which team has which
+ *     step.h     tiles and the panels they are made of
  *     median.h   exact medians of squared distances
- *     gram.h     the gram-product form: tiles to kernels to sums of products
- *     state.h    checkpoints: what survives an interruption */
+ *     gram.h     tiles to kernels to sums of products
+ *
+ * Tangent kernels:
+ *     factors.h  runs of samples of a model's layers, which stay while memory lasts
+ *     theta.h    factors to tiles of kernels
+ *     tangent.c  tiles to sums of products; kernels.h: kernels that are kept
+ *
+ * Vectors and profiles:
+ *     slices.h   slices of long vectors; vector.c: sums of their products
+ *     quadratic.h  distances in the metric of other vectors
+ *     profile.c  tasks to profiles */
 #ifndef ZG_ENGINE_ENGINE_H
 #define ZG_ENGINE_ENGINE_H
 

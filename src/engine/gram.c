@@ -36,7 +36,7 @@ static void make_zero(const zg_block *block) {
 
 /* Row sums of an item: a full pass keeps them for all samples, a batch for its own. */
 static double *row_sums_at(const zg_pass_state *s, int64_t i, const zg_panel *panel) {
-  if (s->pass->batch) return s->row_sums + i * panel->rows;
+  if (s->pass->spec.gram.batch) return s->row_sums + i * panel->rows;
   return s->row_sums + i * s->work->run->plan->samples + panel->first;
 }
 
@@ -48,12 +48,13 @@ static void keep_row_sums(zg_pass_state *s, int64_t i, const zg_panel *panel,
   while (bound < 4 * (double)s->work->run->plan->samples)
     bound *= 2;
   for (int64_t a = 0; a < panel->rows; a++)
-    sums[a] += s->pass->batch ? tile_sums[a] : zg_fixed_round(tile_sums[a], bound);
+    sums[a] +=
+        s->pass->spec.gram.batch ? tile_sums[a] : zg_fixed_round(tile_sums[a], bound);
 }
 
 static void apply_rbf(zg_pass_state *s, const zg_step *step, int64_t i,
                       zg_block *block) {
-  if (s->pass->batch && !zg_rbf_prepare_batch(s, step, block, i)) {
+  if (s->pass->spec.gram.batch && !zg_rbf_prepare_batch(s, step, block, i)) {
     make_zero(block);
     return;
   }
@@ -68,8 +69,8 @@ static void apply_rbf(zg_pass_state *s, const zg_step *step, int64_t i,
 /* The samples and the trace that the shift of linear kernels is made of. */
 static void shift_of(const zg_pass_state *s, const zg_panel *panel, int64_t i,
                      double *u) {
-  int64_t n = s->pass->batch ? panel->rows : s->work->run->plan->samples;
-  double trace = s->pass->batch ? panel->traces[i] : 1;
+  int64_t n = s->pass->spec.gram.batch ? panel->rows : s->work->run->plan->samples;
+  double trace = s->pass->spec.gram.batch ? panel->traces[i] : 1;
   zg_ucentring_shift(panel->rows, zg_panel_norms(panel, i), trace, n, u);
 }
 
@@ -134,7 +135,8 @@ static zg_status visit(void *context, const zg_step *step) {
   if (step->diagonal && !zg_is_rbf(s) && s->pass->needs[ZG_CENTRED])
     zg_pairs_add_vectors((1 - 2 / (double)work->run->plan->samples) * s->unit, s->alpha,
                          step->left->rows, step->left->rows, &s->rest[ZG_CENTRED]);
-  if (s->pass->batch && zg_is_rbf(s)) zg_centring_add_batch(s, step->left->rows);
+  if (s->pass->spec.gram.batch && zg_is_rbf(s))
+    zg_centring_add_batch(s, step->left->rows);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
   work->report->flop += (double)N * (double)N * zg_step_pairs(step) / work->team.size;
   return ZG_OK;
@@ -144,14 +146,14 @@ static zg_status visit(void *context, const zg_step *step) {
  * that of all of them: for wide kernels it is about 1/(2 t^2). */
 static void create_rbf(zg_pass_state *s, int64_t edge) {
   int64_t N = s->work->run->plan->items, n = s->work->run->plan->samples;
-  double t = s->pass->bandwidth;
+  double t = s->pass->spec.gram.bandwidth;
   s->parameters = ZG_NEW0(double, N *PARAMETERS);
   s->rbf = (zg_rbf *)s->parameters;
   for (int64_t i = 0; i < N; i++)
     s->rbf[i].scale = fmin(1, 0.5 / (t * t));
-  int64_t kept = s->pass->batch ? edge : n;
+  int64_t kept = s->pass->spec.gram.batch ? edge : n;
   s->row_sums = ZG_NEW0(double, N *kept);
-  if (s->pass->batch) {
+  if (s->pass->spec.gram.batch) {
     int64_t pairs = edge * edge / 2;
     s->distances = ZG_NEW(double, pairs);
     s->alive = ZG_NEW0(double, N);
@@ -173,11 +175,11 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
   const zg_plan *plan = work->run->plan;
   const zg_team *team = &work->team;
   int64_t N = plan->items,
-          edge = zg_max(plan->tile, zg_min(pass->batch, plan->samples));
+          edge = zg_max(plan->tile, zg_min(pass->spec.gram.batch, plan->samples));
   *gram = (zg_gram){.scale = ZG_NEW(double, N),
                     .code = ZG_NEW(zg_code, N),
                     .floor = ZG_NEW0(double, N)};
-  bool rbf = pass->kernel == ZG_KERNEL_RBF;
+  bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
   for (int64_t i = 0; i < N; i++) {
     gram->scale[i] = work->items.items[i].squares;
     gram->code[i] = work->items.items[i].code;
@@ -185,7 +187,7 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c]) gram->self[c] = ZG_NEW(double, N);
   *s = (zg_pass_state){.work = work, .pass = pass, .gram = gram};
-  double partners = (double)(pass->batch ? edge : plan->samples);
+  double partners = (double)(pass->spec.gram.batch ? edge : plan->samples);
   s->unit = rbf ? 1 / ((double)plan->samples * partners) : 1;
   s->left_side = ZG_NEW(double, edge);
   s->right_side = ZG_NEW(double, edge);
@@ -215,8 +217,11 @@ static void allocate_tiles(zg_pass_state *s) {
   zg_work *work = s->work;
   if (!zg_team_works(&work->team)) return;
   const zg_plan *plan = work->run->plan;
-  int64_t edge = s->pass->batch ? zg_min(s->pass->batch, plan->samples) : plan->tile;
-  int64_t last = s->pass->batch ? plan->samples % edge : 0; /* the last batch's own */
+  int64_t edge = s->pass->spec.gram.batch
+                     ? zg_min(s->pass->spec.gram.batch, plan->samples)
+                     : plan->tile;
+  int64_t last =
+      s->pass->spec.gram.batch ? plan->samples % edge : 0; /* the last batch's own */
   int64_t largest = zg_tile_largest(&work->team, edge);
   if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
   s->V =
@@ -231,7 +236,7 @@ static void list_sums(zg_pass_state *s) {
   sums->pairs[pairs++] = &s->triangle;
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (s->rest[c].n) sums->pairs[pairs++] = &s->rest[c];
-  if (zg_is_rbf(s) && !s->pass->batch) {
+  if (zg_is_rbf(s) && !s->pass->spec.gram.batch) {
     sums->vectors[vectors] = s->row_sums;
     sums->lengths[vectors] = N * s->work->run->plan->samples;
     sums->shared[vectors++] = true;
@@ -267,7 +272,7 @@ static void load_parameters(zg_pass_state *s) {
 
 /* Bandwidths and offsets, found or taken from the checkpoint. */
 static zg_status prepare(zg_pass_state *s) {
-  bool resumed, full_rbf = zg_is_rbf(s) && !s->pass->batch;
+  bool resumed, full_rbf = zg_is_rbf(s) && !s->pass->spec.gram.batch;
   const zg_plan *plan = s->work->run->plan;
   int64_t tiles = zg_plan_tiles(plan, s->pass), pass = s->pass - plan->passes;
   zg_items_choose_precision(s->work, s->pass);
@@ -287,12 +292,12 @@ static zg_status prepare(zg_pass_state *s) {
 static zg_status sweep(zg_pass_state *s) {
   zg_panels panels;
   const zg_plan *plan = s->work->run->plan;
-  int64_t batch = zg_min(s->pass->batch, plan->samples);
+  int64_t batch = zg_min(s->pass->spec.gram.batch, plan->samples);
   zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
                    batch ? batch : plan->tile, &panels);
   allocate_tiles(s);
   zg_status status =
-      zg_sweep(s->work, &panels, s->pass, "Gram tiles", &s->sums, visit, s);
+      zg_sweep_tiles(s->work, &panels, s->pass, "Gram tiles", &s->sums, visit, s);
   zg_panels_destroy(&panels);
   return status;
 }

@@ -98,7 +98,7 @@ static double combine_groups(const zg_work *work, int64_t i, const double *means
 
 static zg_code code_of(const zg_work *work, int64_t i, const partial *p,
                        double squares) {
-  const zg_layer *layer = &work->run->zoo->layers[i];
+  const zg_array *layer = &work->run->zoo->arrays[i];
   if (p->bad[i] || !isfinite(squares)) return ZG_CODE_NONFINITE;
   if (zg_is_constant(squares, work->run->plan->samples, layer->d,
                      zg_dtype_epsilon(layer->dtype), p->largest[i]))
@@ -158,7 +158,7 @@ void zg_items_choose_precision(zg_work *work, const zg_pass *pass) {
   const double heavy = 0.1;
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     zg_item *item = &work->items.items[i];
-    bool delicate = pass->batch || item->heaviest > heavy;
+    bool delicate = pass->spec.gram.batch || item->heaviest > heavy;
     item->precision = delicate ? ZG_DOUBLE : pass->precision;
   }
 }

@@ -1,7 +1,7 @@
 #include "engine/median.h"
 
 #include "base/memory.h"
-#include "engine/sweep.h"
+#include "engine/step.h"
 #include "linalg/select.h"
 
 #include <math.h>
@@ -337,7 +337,7 @@ static void destroy_finder(finder *f) {
 static void choose_precision(zg_work *work, const zg_pass *pass,
                              const zg_medians *medians) {
   const double exponent_margin = 0.05, spread_margin = 0.2;
-  double n = (double)work->run->plan->samples, t = pass->bandwidth;
+  double n = (double)work->run->plan->samples, t = pass->spec.gram.bandwidth;
   for (int64_t i = 0; i < work->run->plan->items; i++) {
     const double *quantile = medians->quantiles + i * ZG_QUANTILES;
     double spread = quantile[ZG_QUANTILES * 9 / 10] - quantile[ZG_QUANTILES / 10];
@@ -355,7 +355,7 @@ static zg_status search_medians(zg_work *work, const zg_pass *pass,
   create_finder(work, medians, &f);
   zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile, &panels);
   while (status == ZG_OK && !all_done(&f)) {
-    status = zg_sweep(work, &panels, pass, "medians", NULL, visit, &f);
+    status = zg_sweep_tiles(work, &panels, pass, "medians", NULL, visit, &f);
     if (status == ZG_OK) conclude(&f, medians);
   }
   zg_panels_destroy(&panels);

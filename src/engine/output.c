@@ -12,6 +12,10 @@ static zg_attribute option_attribute(const zg_call *call, int64_t k) {
   zg_attribute attribute = {.name = option->name,
                             .number = call->values[k],
                             .integer = option->type == ZG_OPTION_COUNT};
+  if (option->type == ZG_OPTION_LIST) {
+    attribute.list = call->list;
+    attribute.count = (int64_t)call->values[k];
+  }
   if (option->type == ZG_OPTION_CHOICE)
     attribute.text = option->choices[(int)call->values[k]];
   return attribute;
@@ -34,39 +38,119 @@ static zg_attribute *tensor_attributes(const zg_call *call) {
   return a;
 }
 
-static bool keeps_median(const zg_call *call) {
-  zg_gram_spec spec = call->measure->gram->spec(call);
-  return spec.kernel == ZG_KERNEL_RBF && !spec.batch;
+/* The axes that tensors and kept quantities stand on, in the order of zg_axis. */
+typedef struct axis_table {
+  zg_axis_labels labels[ZG_AXES];
+  int64_t place[ZG_AXES]; /* in labels; -1: not used */
+  int64_t count;
+} axis_table;
+
+/* The data whose arrays an axis lists. */
+static zg_data data_of(zg_axis axis) {
+  static const zg_data data[ZG_AXES] = {[ZG_AXIS_ITEM] = ZG_ACTIVATIONS,
+                                        [ZG_AXIS_GRADIENT] = ZG_GRADIENTS,
+                                        [ZG_AXIS_WEIGHT] = ZG_WEIGHTS};
+  return data[axis];
 }
 
-static zg_tensor_layout *make_tensors(const zg_run *run) {
+static void add_axis(const zg_zoo *zoo, zg_axis axis, axis_table *table) {
+  int64_t first = axis == ZG_AXIS_MODEL ? 0 : zoo->first[data_of(axis)];
+  int64_t end =
+      axis == ZG_AXIS_MODEL ? zoo->model_count : zoo->first[data_of(axis) + 1];
+  char **labels = ZG_NEW(char *, end - first);
+  for (int64_t k = first; k < end; k++)
+    labels[k - first] = axis == ZG_AXIS_MODEL ? zg_strdup(zoo->models[k].name)
+                                              : zg_zoo_item_name(zoo, k);
+  table->place[axis] = table->count;
+  table->labels[table->count++] = (zg_axis_labels){
+      .name = zg_axis_name(axis), .labels = labels, .count = end - first};
+}
+
+static void mark_axes(const zg_call *call, bool used[ZG_AXES]) {
+  zg_kept kept[ZG_MAX_KEPT];
+  used[zg_call_axis(call)] = true;
+  for (int64_t k = 0; k < zg_call_kept(call, kept); k++)
+    used[kept[k].axis] = true;
+}
+
+static axis_table make_axes(const zg_run *run) {
+  axis_table table = {.count = 0};
+  bool used[ZG_AXES] = {false};
+  for (int64_t k = 0; k < run->call_count; k++)
+    mark_axes(&run->calls[k], used);
+  for (int axis = 0; axis < ZG_AXES; axis++) {
+    table.place[axis] = -1;
+    if (used[axis]) add_axis(run->zoo, (zg_axis)axis, &table);
+  }
+  return table;
+}
+
+static void destroy_axes(axis_table *table) {
+  for (int64_t a = 0; a < table->count; a++) {
+    for (int64_t k = 0; k < table->labels[a].count; k++)
+      free(table->labels[a].labels[k]);
+    free((void *)table->labels[a].labels);
+  }
+}
+
+/* Samples along the further axes of what a call keeps. */
+static int64_t kept_length(const zg_run *run, int64_t call) {
+  const zg_pass *pass = &run->plan->passes[run->plan->pass_of_call[call]];
+  int64_t most = 0;
+  for (int64_t g = 0; g < pass->group_count; g++)
+    most = zg_max(most, pass->groups[g].length);
+  return most;
+}
+
+static zg_kept_layout *make_kept(const zg_run *run, int64_t call,
+                                 const axis_table *axes, int64_t *count) {
+  zg_kept kept[ZG_MAX_KEPT];
+  *count = zg_call_kept(&run->calls[call], kept);
+  zg_kept_layout *layout = ZG_NEW0(zg_kept_layout, *count);
+  for (int64_t k = 0; k < *count; k++) {
+    layout[k] = (zg_kept_layout){.name = kept[k].name,
+                                 .meaning = kept[k].meaning,
+                                 .axis = axes->place[kept[k].axis],
+                                 .extra = (int)kept[k].shape};
+    if (layout[k].extra) layout[k].length = kept_length(run, call);
+  }
+  return layout;
+}
+
+static zg_tensor_layout *make_tensors(const zg_run *run, const axis_table *axes) {
   zg_tensor_layout *tensors = ZG_NEW0(zg_tensor_layout, run->call_count);
   for (int64_t k = 0; k < run->call_count; k++) {
-    tensors[k] = (zg_tensor_layout){.name = run->calls[k].name,
-                                    .attributes = tensor_attributes(&run->calls[k])};
-    if (!keeps_median(&run->calls[k])) continue;
-    tensors[k].kept = "median";
-    tensors[k].kept_meaning = "median of all n^2 squared distances between samples";
+    const zg_call *call = &run->calls[k];
+    tensors[k] = (zg_tensor_layout){.name = call->name,
+                                    .axis = axes->place[zg_call_axis(call)],
+                                    .attributes = tensor_attributes(call)};
+    tensors[k].kept = make_kept(run, k, axes, &tensors[k].kept_count);
   }
   return tensors;
 }
 
+static void destroy_tensors(zg_tensor_layout *tensors, int64_t count) {
+  for (int64_t k = 0; k < count; k++) {
+    free((void *)tensors[k].attributes);
+    free((void *)tensors[k].kept);
+  }
+  free(tensors);
+}
+
 /* The columns of /items, in arrays as the file wants them. */
 typedef struct item_table {
-  char **label, **model, **layer; /* label owned */
+  char **model, **layer;
   int64_t *n, *d;
 } item_table;
 
 static item_table make_items(const zg_zoo *zoo) {
   int64_t N = zoo->layer_count;
-  item_table t = {.label = ZG_NEW(char *, N),
-                  .model = ZG_NEW(char *, N),
+  item_table t = {.model = ZG_NEW(char *, N),
                   .layer = ZG_NEW(char *, N),
                   .n = ZG_NEW(int64_t, N),
                   .d = ZG_NEW(int64_t, N)};
   for (int64_t i = 0; i < N; i++) {
-    const zg_layer *layer = &zoo->layers[i];
-    t.label[i] = zg_zoo_item_name(zoo, i);
+    const zg_array *layer = &zoo->arrays[i];
     t.model[i] = zoo->models[layer->model].name;
     t.layer[i] = layer->name;
     t.n[i] = zg_zoo_rows(zoo, layer);
@@ -75,10 +159,7 @@ static item_table make_items(const zg_zoo *zoo) {
   return t;
 }
 
-static void destroy_items(item_table *t, int64_t N) {
-  for (int64_t i = 0; i < N; i++)
-    free(t->label[i]);
-  free(t->label);
+static void destroy_items(item_table *t) {
   free(t->model);
   free(t->layer);
   free(t->n);
@@ -87,31 +168,30 @@ static void destroy_items(item_table *t, int64_t N) {
 
 zg_status zg_output_create(const zg_run *run, zg_results **results) {
   item_table items = make_items(run->zoo);
-  zg_tensor_layout *tensors = make_tensors(run);
+  axis_table axes = make_axes(run);
+  zg_tensor_layout *tensors = make_tensors(run, &axes);
   const char *meanings[ZG_CODES];
   for (int k = 0; k < ZG_CODES; k++)
     meanings[k] = zg_code_meaning((zg_code)k);
-  const zg_axis_labels axis = {.name = zg_axis_name(ZG_AXIS_ITEM),
-                               .labels = items.label,
-                               .count = run->zoo->layer_count};
   const zg_item_column columns[] = {{.name = "model", .texts = items.model},
                                     {.name = "layer", .texts = items.layer},
                                     {.name = "n", .numbers = items.n},
                                     {.name = "d", .numbers = items.d},
                                     {.name = NULL}};
+  int64_t item_axis = axes.place[ZG_AXIS_ITEM];
   const zg_results_layout layout = {.attributes = run->attributes,
-                                    .axes = &axis,
-                                    .axis_count = 1,
+                                    .axes = axes.labels,
+                                    .axis_count = axes.count,
                                     .tensors = tensors,
                                     .tensor_count = run->call_count,
-                                    .columns = columns,
+                                    .columns = item_axis >= 0 ? columns : NULL,
+                                    .column_axis = item_axis,
                                     .float32 = run->float32,
                                     .code_meanings = meanings,
                                     .code_count = ZG_CODES};
   zg_status status = zg_results_create(run->comm, run->output, &layout, results);
-  for (int64_t k = 0; k < run->call_count; k++)
-    free((void *)tensors[k].attributes);
-  free(tensors);
-  destroy_items(&items, run->zoo->layer_count);
+  destroy_tensors(tensors, run->call_count);
+  destroy_axes(&axes);
+  destroy_items(&items);
   return status;
 }

@@ -95,7 +95,7 @@ static zg_status read_about_item(zg_work *work, int64_t i, int64_t row, int64_t 
 static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *panel,
                                   int64_t skip, int64_t count, void *to,
                                   double *norms) {
-  const zg_layer *layer = &work->run->zoo->layers[i];
+  const zg_array *layer = &work->run->zoo->arrays[i];
   const zg_item *item = &work->items.items[i];
   zg_slab slab;
   ZG_TRY(zg_reader_rows(work->reader, i, panel->first, panel->rows, &slab));

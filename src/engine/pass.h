@@ -8,7 +8,7 @@
 #define ZG_ENGINE_PASS_H
 
 #include "engine/gram.h"
-#include "engine/sweep.h"
+#include "engine/step.h"
 
 /** A pass in progress: N items, n samples. Everything is owned. */
 typedef struct zg_pass_state {
@@ -39,7 +39,7 @@ typedef struct zg_pass_state {
 } zg_pass_state;
 
 static inline bool zg_is_rbf(const zg_pass_state *s) {
-  return s->pass->kernel == ZG_KERNEL_RBF;
+  return s->pass->spec.gram.kernel == ZG_KERNEL_RBF;
 }
 
 static inline zg_precision zg_pass_precision(const zg_pass_state *s) {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static double gamma_of(const zg_pass *pass, double median) {
-  return 1 / (2 * pass->bandwidth * pass->bandwidth * median);
+  return 1 / (2 * pass->spec.gram.bandwidth * pass->spec.gram.bandwidth * median);
 }
 
 /* exp(-gamma d^2) - base, to the last digit for either base. */

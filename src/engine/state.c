@@ -172,6 +172,11 @@ static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
   MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
 }
 
+/* Items of the matrices, which all have the same. */
+static int64_t item_count(const zg_sums *sums) {
+  return sums->pairs[0] ? sums->pairs[0]->n : 0;
+}
+
 static int64_t list_length(const zg_sums *sums, bool of_pairs) {
   int64_t k = 0;
   while (of_pairs ? k < ZG_STATE_PAIRS && sums->pairs[k]
@@ -192,7 +197,7 @@ static double *team_vector(const zg_team *team, const zg_sums *sums, int64_t k) 
 static void put_header(stream *s, const zg_state *state, const zg_sums *sums) {
   header h = {.pass = state->pass,
               .tiles = state->tiles,
-              .items = sums->pairs[0]->n,
+              .items = item_count(sums),
               .pairs = list_length(sums, true),
               .vectors = list_length(sums, false),
               .parameters = sums->parameter_count};
@@ -278,7 +283,7 @@ static bool get(stream *s, void *data, int64_t bytes) {
 
 static bool fits(const zg_state *state, const header *h, const zg_sums *sums) {
   return !memcmp(h->magic, magic, sizeof magic) && h->tiles == state->tiles &&
-         h->items == sums->pairs[0]->n && h->pairs == list_length(sums, true) &&
+         h->items == item_count(sums) && h->pairs == list_length(sums, true) &&
          h->vectors == list_length(sums, false) &&
          h->parameters == sums->parameter_count;
 }

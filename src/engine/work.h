@@ -27,10 +27,12 @@ typedef struct zg_items {
 typedef struct zg_work {
   const zg_run *run;
   zg_report *report;
-  zg_team team;
+  zg_team team; /**< of the gram form */
+  zg_team solo; /**< of the others: every rank a team of its own */
   zg_reader *reader;
   zg_items items;
   struct zg_state *state; /**< checkpoints (engine/state.h) */
+  int64_t complaints;     /**< about data, in the log */
 } zg_work;
 
 static inline void zg_phase_start(zg_work *work, zg_phase phase) {
@@ -46,7 +48,7 @@ static inline zg_status zg_work_go_on(const zg_work *work) {
 }
 /** Features of an item. */
 static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
-  return work->run->zoo->layers[item].d;
+  return work->run->zoo->arrays[item].d;
 }
 
 /** Measure all items: every number is read once, the rows shared by all ranks.

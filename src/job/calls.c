@@ -41,8 +41,9 @@ static zg_status set_name(const zg_document *document, const zg_node *node,
   return ZG_OK;
 }
 
-static zg_status set_option(const zg_document *document, const zg_node *node,
-                            zg_call *call, int64_t option) {
+/* One value of an option: its only one, or an entry of a list. */
+static zg_status set_value(const zg_document *document, const zg_node *node,
+                           zg_call *call, int64_t option) {
   const zg_option *o = &call->measure->options[option];
   double number;
   /* The empty text is no value of any option, and gets the words for what is. */
@@ -59,6 +60,17 @@ static zg_status set_option(const zg_document *document, const zg_node *node,
       document, node, "'%s' of measure %s: expected %s, found %s%s%s%s", o->name,
       call->measure->name, expected, zg_node_describe(node, found),
       nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static zg_status set_option(const zg_document *document, const zg_node *node,
+                            zg_call *call, int64_t option) {
+  if (call->measure->options[option].type != ZG_OPTION_LIST)
+    return set_value(document, node, call, option);
+  zg_option_empty(call, option);
+  bool list = zg_node_type_of(node) == ZG_NODE_LIST && zg_node_count(node);
+  for (int64_t k = 0; list && k < zg_node_count(node); k++)
+    ZG_TRY(set_value(document, zg_node_item(document, node, k), call, option));
+  return list ? ZG_OK : set_value(document, node, call, option); /* a list of one */
 }
 
 static zg_status check_effect(const zg_document *document, const zg_node *key,
@@ -93,6 +105,11 @@ static zg_status read_options(const zg_document *document, const zg_node *map,
     if (place[OPTIONS + k] >= 0)
       ZG_TRY(check_effect(document, zg_node_key(document, map, place[OPTIONS + k]),
                           call, k));
+  const char *conflict =
+      call->measure->conflict ? call->measure->conflict(call) : NULL;
+  if (conflict)
+    return zg_document_fail(document, map, "measure %s: %s", call->measure->name,
+                            conflict);
   if (place[NAME] < 0) return ZG_OK;
   return set_name(document, zg_node_item(document, map, place[NAME]), call);
 }

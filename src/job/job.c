@@ -303,6 +303,8 @@ static void add_call(zg_hash *hash, const zg_call *call) {
     if (!zg_option_in_effect(call, k)) continue;
     zg_hash_add_text(hash, call->measure->options[k].name);
     zg_hash_add(hash, &call->values[k], sizeof call->values[k]);
+    if (call->measure->options[k].type == ZG_OPTION_LIST)
+      zg_hash_add(hash, call->list, (size_t)call->values[k] * sizeof *call->list);
   }
 }
 

@@ -32,6 +32,21 @@ void zg_product(zg_precision precision, int64_t m64, int64_t n64, int64_t k64,
   }
 }
 
+void zg_outer_product(zg_precision precision, int64_t m64, int64_t n64, int64_t k64,
+                      const void *A, int64_t lda64, const void *B, int64_t ldb64,
+                      void *C, int64_t ldc64) {
+  int m = zg_int(m64), n = zg_int(n64), k = zg_int(k64);
+  int lda = zg_int(lda64), ldb = zg_int(ldb64), ldc = zg_int(ldc64);
+  if (!m || !n) return;
+  if (precision == ZG_SINGLE) {
+    float a = 1, b = 0;
+    sgemm_("N", "T", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
+  } else {
+    double a = 1, b = 0;
+    dgemm_("N", "T", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
+  }
+}
+
 void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double alpha,
                      const void *A, int64_t lda64, double beta, void *C,
                      int64_t ldc64) {

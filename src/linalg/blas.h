@@ -24,6 +24,11 @@ void zg_product(zg_precision precision, int64_t m, int64_t n, int64_t k, double 
                 const void *A, int64_t lda, const void *B, int64_t ldb, double beta,
                 void *C, int64_t ldc);
 
+/** C := A B'; A is m x k, B is n x k, C is m x n. */
+void zg_outer_product(zg_precision precision, int64_t m, int64_t n, int64_t k,
+                      const void *A, int64_t lda, const void *B, int64_t ldb, void *C,
+                      int64_t ldc);
+
 /** Lower triangle of C := alpha A' A + beta C; A is k x n. */
 void zg_self_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                      const void *A, int64_t lda, double beta, void *C, int64_t ldc);

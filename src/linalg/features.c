@@ -5,6 +5,17 @@
 #include <math.h>
 #include <string.h>
 
+void zg_slab_doubles(const zg_slab *slab, double *out) {
+  int64_t count = slab->rows * slab->d;
+  if (slab->precision == ZG_DOUBLE) {
+    memcpy(out, slab->data, (size_t)count * sizeof *out);
+    return;
+  }
+  const float *x = slab->data;
+  for (int64_t k = 0; k < count; k++)
+    out[k] = x[k];
+}
+
 /* Loops that exist for each type of the file and each type of the result. */
 #define DEFINE_READING(suffix, real)                                                   \
   ZG_VECTOR static void add_rows_##suffix(const real *restrict x, int64_t rows,        \

@@ -18,6 +18,9 @@ typedef struct zg_slab {
   int64_t rows, d;
 } zg_slab;
 
+/** The slab's numbers as doubles: out[rows, d]. */
+void zg_slab_doubles(const zg_slab *slab, double *out);
+
 /** Statistics of some rows of one item. */
 typedef struct zg_moments {
   int64_t rows;

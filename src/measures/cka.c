@@ -12,7 +12,8 @@
  * Mini-batch: HSIC = sum_b w_b HSIC_debiased(b) / sum_b w_b with w_b = n_b (n_b - 3),
  * so that equal batches give the mean (Nguyen, Raghu & Kornblith 2021, eq. 2). In terms
  * of the U-centred product, w_b HSIC_debiased(b) is just the product itself. */
-#include "measures/gram.h"
+#include "measures/measure.h"
+#include "measures/spec.h"
 
 #include <math.h>
 
@@ -48,25 +49,34 @@ static const zg_option options[] = {
      .help = "consecutive samples per batch; a last batch of fewer than 4 is dropped"},
     {.name = NULL}};
 
-static zg_gram_spec spec(const zg_call *call) {
+static uint32_t reads(const zg_call *call) {
+  (void)call;
+  return 1u << ZG_ACTIVATIONS;
+}
+
+static int64_t kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {
+  if (!zg_call_is(call, "kernel", "rbf") || zg_call_is(call, "estimator", "minibatch"))
+    return 0;
+  kept[0] = (zg_kept){.name = "median",
+                      .meaning = "median of all n^2 squared distances between samples",
+                      .axis = ZG_AXIS_ITEM};
+  return 1;
+}
+
+static zg_spec spec(const zg_call *call) {
   bool rbf = zg_call_is(call, "kernel", "rbf");
   bool batches = zg_call_is(call, "estimator", "minibatch");
-  return (zg_gram_spec){
+  zg_gram_spec gram = {
       .kernel = rbf ? ZG_KERNEL_RBF : ZG_KERNEL_LINEAR,
       .bandwidth = rbf ? zg_call_value(call, "bandwidth") : 0,
       .batch = batches ? (int64_t)zg_call_value(call, "batch") : 0,
       .centring = zg_call_is(call, "estimator", "biased") ? ZG_CENTRED : ZG_UCENTRED};
+  return (zg_spec){.form = ZG_FORM_GRAM, .gram = gram};
 }
 
-/* What is wrong with the data of either item; non-finite numbers outrank the rest. */
-static zg_code worse(zg_code a, zg_code b) {
-  if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
-  return a < b ? a : b;
-}
-
-static double finish_cka(const zg_call *call, const zg_gram_pair *pair, zg_code *code) {
+static double finish_cka(const zg_call *call, const zg_pair *pair, zg_code *code) {
   (void)call;
-  *code = worse(pair->code_a, pair->code_b);
+  *code = zg_pair_code(pair);
   if (*code == ZG_CODE_OK &&
       (pair->self_a <= pair->floor_a || pair->self_b <= pair->floor_b))
     *code = ZG_CODE_ZERO_VARIANCE;
@@ -75,17 +85,13 @@ static double finish_cka(const zg_call *call, const zg_gram_pair *pair, zg_code 
   return pair->cross / (sqrt(pair->self_a) * sqrt(pair->self_b));
 }
 
-static double finish_hsic(const zg_call *call, const zg_gram_pair *pair,
-                          zg_code *code) {
+static double finish_hsic(const zg_call *call, const zg_pair *pair, zg_code *code) {
   (void)call;
-  *code = worse(pair->code_a, pair->code_b);
+  *code = zg_pair_code(pair);
   if (*code == ZG_CODE_ZERO_VARIANCE) return 0;
   if (*code != ZG_CODE_OK) return NAN;
   return pair->cross * (pair->scale_a * pair->scale_b) / pair->weight;
 }
-
-static const zg_gram_form cka_form = {.spec = spec, .finish = finish_cka};
-static const zg_gram_form hsic_form = {.spec = spec, .finish = finish_hsic};
 
 const zg_measure zg_measure_cka = {
     .name = "cka",
@@ -102,7 +108,10 @@ const zg_measure zg_measure_cka = {
     .symmetric = true,
     .pairs_rows = true,
     .options = options,
-    .gram = &cka_form};
+    .spec = spec,
+    .finish = finish_cka,
+    .reads = reads,
+    .kept = kept};
 
 const zg_measure zg_measure_hsic = {
     .name = "hsic",
@@ -119,4 +128,7 @@ const zg_measure zg_measure_hsic = {
     .symmetric = true,
     .pairs_rows = true,
     .options = options,
-    .gram = &hsic_form};
+    .spec = spec,
+    .finish = finish_hsic,
+    .reads = reads,
+    .kept = kept};

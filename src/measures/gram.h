@@ -4,11 +4,14 @@
  * ...), which the engine forms tile by tile and never stores.
  *
  * Notation: K~ is K with a zero diagonal, a = diag K, r = K~ 1, n the number of
- * samples. */
+ * samples. Of a zg_pair it sets cross, self, floor, scale (by which each kernel was
+ * divided) and weight: (n-1)^2 if centred; n(n-3), summed over batches, if U-centred.
+ */
 #ifndef ZG_MEASURES_GRAM_H
 #define ZG_MEASURES_GRAM_H
 
-#include "measures/measure.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef enum zg_kernel_kind {
   ZG_KERNEL_LINEAR, /**< x'y of centred features */
@@ -33,23 +36,5 @@ typedef struct zg_gram_spec {
                 its own; a last run of fewer than 4 is dropped. 0: all samples as one */
   zg_centring centring;
 } zg_gram_spec;
-
-/** What is known of one pair of items when its entry is made. */
-typedef struct zg_gram_pair {
-  double cross;            /**< inner product of the two items, kernels scaled */
-  double self_a, self_b;   /**< of each with itself */
-  double floor_a, floor_b; /**< a self product up to this is rounding: the kernel is
-                              zero once centred */
-  double scale_a, scale_b; /**< by which each kernel was divided */
-  double weight; /**< (n-1)^2 if centred; n(n-3), summed over batches, if U-centred */
-  zg_code code_a, code_b; /**< state of each item's own data: ok, 1, 2 or 4 */
-  bool same;              /**< the pair is on the diagonal */
-} zg_gram_pair;
-
-typedef struct zg_gram_form {
-  zg_gram_spec (*spec)(const zg_call *call);
-  /** The entry and, in *code, its status. */
-  double (*finish)(const zg_call *call, const zg_gram_pair *pair, zg_code *code);
-} zg_gram_form;
 
 #endif

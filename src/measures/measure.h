@@ -1,9 +1,11 @@
 /** \file
  * What a measure is: a descriptor in one file, listed in measures.def. The engine and
- * the planner know the forms below and never a measure's name. Nothing here knows of
- * files, ranks or plans. Not collective. */
+ * the planner know the forms (measures/spec.h) and never a measure's name. Nothing here
+ * knows of ranks or plans. Not collective. */
 #ifndef ZG_MEASURES_MEASURE_H
 #define ZG_MEASURES_MEASURE_H
+
+#include "zoo/zoo.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,10 +33,11 @@ const char *zg_code_meaning(zg_code code);
 typedef enum zg_option_type {
   ZG_OPTION_CHOICE,
   ZG_OPTION_NUMBER,
-  ZG_OPTION_COUNT
+  ZG_OPTION_COUNT,
+  ZG_OPTION_LIST /**< numbers within the bounds, ascending; at most one per measure */
 } zg_option_type;
 
-enum { ZG_MAX_CHOICES = 8, ZG_MAX_OPTIONS = 12 };
+enum { ZG_MAX_CHOICES = 8, ZG_MAX_OPTIONS = 12, ZG_MAX_LIST = 32 };
 
 /** One option of a measure. Key, field and result attribute have the same name. */
 typedef struct zg_option {
@@ -42,7 +45,7 @@ typedef struct zg_option {
   zg_option_type type;
   const char
       *choices[ZG_MAX_CHOICES]; /**< of a choice, NULL-terminated, default first */
-  double initial;               /**< default of a number or count */
+  double initial;               /**< default of a number, a count, a list of one */
   double least, most;           /**< bounds of a number or count; both allowed */
   bool open;                    /**< `least` itself is not allowed */
   const char *unit;             /**< of a number, "" when none */
@@ -51,16 +54,67 @@ typedef struct zg_option {
   const char *help;         /**< one line */
 } zg_option;
 
-/** The value of one option: a choice's position, or the number. */
+/** The value of one option: a choice's position, the number, or a list's length. */
 typedef double zg_value;
 
-typedef enum zg_axis { ZG_AXIS_ITEM, ZG_AXES } zg_axis;
+/** What the rows and columns of a tensor stand for. */
+typedef enum zg_axis {
+  ZG_AXIS_ITEM, /**< a layer's activations */
+  ZG_AXIS_MODEL,
+  ZG_AXIS_GRADIENT, /**< the gradient of one task */
+  ZG_AXIS_WEIGHT,   /**< one parameter */
+  ZG_AXES
+} zg_axis;
 /** "item", ...: the name used in the results file. */
 const char *zg_axis_name(zg_axis axis);
 
 typedef enum zg_kind { ZG_SIMILARITY, ZG_DISTANCE } zg_kind;
 
-struct zg_gram_form;
+/** What is known of two items when their entry is made. Which fields are set depends on
+ * the form: see measures/spec.h. */
+typedef struct zg_pair {
+  /* gram */
+  double cross;          /**< inner product of the two items */
+  double self_a, self_b; /**< of each with itself */
+  double floor_a,
+      floor_b; /**< a self product up to this is rounding: the item is zero */
+  double scale_a, scale_b; /**< by which each item was divided */
+  double weight;           /**< what an inner product is divided by in an HSIC */
+  /* tangent, vector */
+  double norm_a, norm_b; /**< of each; 0 where it is rounding */
+  double cosine;         /**< inner product divided by the norms, within [-1, 1] */
+  double apart;          /**< distance of the two */
+  bool refined;          /**< apart is made of differences */
+  bool scaled;           /**< both could be scaled as the specification asks */
+  /* profile */
+  const double *profile_a, *profile_b; /**< numbers of each item */
+  int64_t width;                       /**< how many */
+  /* all */
+  zg_code code_a, code_b; /**< state of each item's own data */
+  zg_code code;           /**< of the two together: ok or shapes do not fit */
+  bool same;              /**< the pair is on the diagonal */
+} zg_pair;
+
+/** What stands in the way of an entry: the state of either item, or of both together.
+ * Non-finite numbers outrank the rest. */
+zg_code zg_pair_code(const zg_pair *pair);
+
+struct zg_call;
+struct zg_spec;
+
+/** A quantity that is kept beside a tensor, one number per label of an axis or more. */
+typedef struct zg_kept {
+  const char *name;    /**< /kept/<tensor>/<name> */
+  const char *meaning; /**< one line */
+  zg_axis axis;        /**< its first axis */
+  enum zg_kept_shape {
+    ZG_KEPT_VECTOR,      /**< [axis] */
+    ZG_KEPT_SAMPLES,     /**< [axis, samples] */
+    ZG_KEPT_SAMPLE_PAIRS /**< [axis, samples, samples] */
+  } shape;
+} zg_kept;
+
+enum { ZG_MAX_KEPT = 4 };
 
 typedef struct zg_measure {
   const char *name;
@@ -75,7 +129,21 @@ typedef struct zg_measure {
   bool symmetric;
   bool pairs_rows;          /**< the items' samples are paired, so n has to agree */
   const zg_option *options; /**< ends with an entry whose name is NULL */
-  const struct zg_gram_form *gram; /**< the gram-product form (measures/gram.h) */
+
+  /** What the engine has to form for a call (measures/spec.h). */
+  struct zg_spec (*spec)(const struct zg_call *call);
+  /** The entry of two items and, in *code, its status. */
+  double (*finish)(const struct zg_call *call, const zg_pair *pair, zg_code *code);
+  /** Bit mask (1u << zg_data) of what is read. */
+  uint32_t (*reads)(const struct zg_call *call);
+
+  /* These may be NULL. */
+  /** The axis where it depends on options. */
+  zg_axis (*axis_of)(const struct zg_call *call);
+  /** NULL, or in words why the options contradict each other. */
+  const char *(*conflict)(const struct zg_call *call);
+  /** What a call keeps beside its tensor. \return how many. */
+  int64_t (*kept)(const struct zg_call *call, zg_kept kept[ZG_MAX_KEPT]);
 } zg_measure;
 
 /** All measures, in the order of measures.def. */
@@ -88,6 +156,7 @@ typedef struct zg_call {
   const zg_measure *measure;
   char *name;                      /**< of the tensor in the results; owned */
   zg_value values[ZG_MAX_OPTIONS]; /**< in the order of measure->options */
+  double list[ZG_MAX_LIST];        /**< of the option that is a list */
 } zg_call;
 
 /** Number of options of a measure. */
@@ -98,17 +167,24 @@ int64_t zg_option_find(const zg_measure *measure, const char *name);
 void zg_call_defaults(zg_call *call, const zg_measure *measure);
 /** The value of an option by name; the option must exist. */
 zg_value zg_call_value(const zg_call *call, const char *option);
+/** The axis of a call's tensor. */
+zg_axis zg_call_axis(const zg_call *call);
+/** What a call keeps beside its tensor. \return how many quantities. */
+int64_t zg_call_kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]);
 /** Whether a choice option has this choice. */
 bool zg_call_is(const zg_call *call, const char *option, const char *choice);
 /** Whether an option has an effect beside the others (its `needs` is fulfilled). */
 bool zg_option_in_effect(const zg_call *call, int64_t option);
 
-enum { ZG_VALUE_BYTES = 32 };
-/** "rbf", "0.4", "256": the value as a job file would state it; returns the buffer. */
+enum { ZG_VALUE_BYTES = 1024 };
+/** "rbf", "0.4", "256", "0.05_0.1": the value in words; returns the buffer. */
 char *zg_option_print(const zg_call *call, int64_t option, char buffer[ZG_VALUE_BYTES]);
-/** Check and store a value given as text. \return NULL, or what was expected instead,
+/** Check and store a value given as text; that of a list is added to it, after it was
+ * emptied with zg_option_empty. \return NULL, or what was expected instead,
  * in words ("one of linear, rbf", "a number > 0"), valid until the next call. */
 const char *zg_option_parse(zg_call *call, int64_t option, const char *text);
+/** Empty a list. */
+void zg_option_empty(zg_call *call, int64_t option);
 /** The default name of the tensor: measure, then _option_value for each option that
  * differs from its default. The caller frees. */
 char *zg_call_default_name(const zg_call *call);

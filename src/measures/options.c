@@ -24,13 +24,29 @@ int64_t zg_option_find(const zg_measure *measure, const char *name) {
 }
 
 static zg_value initial(const zg_option *option) {
-  return option->type == ZG_OPTION_CHOICE ? 0 : option->initial;
+  switch (option->type) {
+  case ZG_OPTION_CHOICE:
+    return 0;
+  case ZG_OPTION_LIST:
+    return 1;
+  default:
+    return option->initial;
+  }
 }
 
 void zg_call_defaults(zg_call *call, const zg_measure *measure) {
   call->measure = measure;
-  for (int64_t k = 0; measure->options[k].name; k++)
+  for (int64_t k = 0; measure->options[k].name; k++) {
     call->values[k] = initial(&measure->options[k]);
+    if (measure->options[k].type == ZG_OPTION_LIST)
+      call->list[0] = measure->options[k].initial;
+  }
+}
+
+static bool is_default(const zg_call *call, int64_t k) {
+  const zg_option *option = &call->measure->options[k];
+  return call->values[k] == initial(option) &&
+         (option->type != ZG_OPTION_LIST || call->list[0] == option->initial);
 }
 
 zg_value zg_call_value(const zg_call *call, const char *option) {
@@ -49,16 +65,39 @@ bool zg_call_is(const zg_call *call, const char *option, const char *choice) {
   return !strcmp(chosen(call, k), choice);
 }
 
+zg_axis zg_call_axis(const zg_call *call) {
+  const zg_measure *measure = call->measure;
+  return measure->axis_of ? measure->axis_of(call) : measure->axis;
+}
+
+int64_t zg_call_kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {
+  return call->measure->kept ? call->measure->kept(call, kept) : 0;
+}
+
 bool zg_option_in_effect(const zg_call *call, int64_t k) {
   const zg_option *option = &call->measure->options[k];
   return !option->needs || zg_call_is(call, option->needs, option->needs_choice);
 }
 
+static void print_list(const zg_call *call, int64_t k, char *buffer) {
+  size_t length = 0;
+  buffer[0] = 0;
+  for (int64_t j = 0; j < (int64_t)call->values[k] && length < ZG_VALUE_BYTES; j++)
+    length += (size_t)snprintf(buffer + length, ZG_VALUE_BYTES - length, "%s%.12g",
+                               j ? "_" : "", call->list[j]);
+}
+
 char *zg_option_print(const zg_call *call, int64_t k, char buffer[ZG_VALUE_BYTES]) {
-  if (call->measure->options[k].type == ZG_OPTION_CHOICE)
+  switch (call->measure->options[k].type) {
+  case ZG_OPTION_CHOICE:
     snprintf(buffer, ZG_VALUE_BYTES, "%s", chosen(call, k));
-  else
+    break;
+  case ZG_OPTION_LIST:
+    print_list(call, k, buffer);
+    break;
+  default:
     snprintf(buffer, ZG_VALUE_BYTES, "%.12g", call->values[k]);
+  }
   return buffer;
 }
 
@@ -73,7 +112,11 @@ static const char *expected_choice(const zg_option *option) {
 
 static const char *expected_number(const zg_option *option) {
   static char text[256];
-  const char *kind = option->type == ZG_OPTION_COUNT ? "a whole number" : "a number";
+  static const char *const kinds[] = {[ZG_OPTION_COUNT] = "a whole number",
+                                      [ZG_OPTION_NUMBER] = "a number",
+                                      [ZG_OPTION_LIST] =
+                                          "a list of at most 32 ascending numbers"};
+  const char *kind = kinds[option->type];
   const char *relation = option->open ? ">" : ">=";
   if (isinf(option->most))
     snprintf(text, sizeof text, "%s %s %g", kind, relation, option->least);
@@ -105,11 +148,31 @@ static const char *parse_number(const zg_option *option, const char *text,
   return NULL;
 }
 
+void zg_option_empty(zg_call *call, int64_t k) {
+  call->values[k] = 0;
+}
+
+static const char *parse_entry(const zg_option *option, const char *text, zg_call *call,
+                               zg_value *count) {
+  double number;
+  if (parse_number(option, text, &number) || *count == ZG_MAX_LIST ||
+      (*count > 0 && number <= call->list[(int)*count - 1]))
+    return expected_number(option);
+  call->list[(int)*count] = number;
+  *count += 1;
+  return NULL;
+}
+
 const char *zg_option_parse(zg_call *call, int64_t k, const char *text) {
   const zg_option *option = &call->measure->options[k];
-  return option->type == ZG_OPTION_CHOICE
-             ? parse_choice(option, text, &call->values[k])
-             : parse_number(option, text, &call->values[k]);
+  switch (option->type) {
+  case ZG_OPTION_CHOICE:
+    return parse_choice(option, text, &call->values[k]);
+  case ZG_OPTION_LIST:
+    return parse_entry(option, text, call, &call->values[k]);
+  default:
+    return parse_number(option, text, &call->values[k]);
+  }
 }
 
 char *zg_call_default_name(const zg_call *call) {
@@ -117,7 +180,7 @@ char *zg_call_default_name(const zg_call *call) {
   zg_text_add(&name, "%s", call->measure->name);
   for (int64_t k = 0; call->measure->options[k].name; k++) {
     char value[ZG_VALUE_BYTES];
-    if (call->values[k] != initial(&call->measure->options[k]))
+    if (!is_default(call, k))
       zg_text_add(&name, "_%s_%s", call->measure->options[k].name,
                   zg_option_print(call, k, value));
   }

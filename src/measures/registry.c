@@ -1,4 +1,5 @@
 #include "measures/measure.h"
+#include "measures/spec.h"
 
 #include <string.h>
 
@@ -24,7 +25,10 @@ const zg_measure *zg_measure_find(const char *name) {
 }
 
 const char *zg_axis_name(zg_axis axis) {
-  static const char *const names[ZG_AXES] = {[ZG_AXIS_ITEM] = "item"};
+  static const char *const names[ZG_AXES] = {[ZG_AXIS_ITEM] = "item",
+                                             [ZG_AXIS_MODEL] = "model",
+                                             [ZG_AXIS_GRADIENT] = "gradient",
+                                             [ZG_AXIS_WEIGHT] = "weight"};
   return names[axis];
 }
 
@@ -42,4 +46,40 @@ const char *zg_code_meaning(zg_code code) {
       [ZG_CODE_BOUND] = "bound_only",
       [ZG_CODE_ABSENT] = "data_absent"};
   return meanings[code];
+}
+
+/* Non-finite numbers outrank the rest. */
+static zg_code worse(zg_code a, zg_code b) {
+  if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
+  return a < b ? a : b;
+}
+
+zg_code zg_pair_code(const zg_pair *pair) {
+  return worse(worse(pair->code_a, pair->code_b), pair->code);
+}
+
+const char *zg_form_name(zg_form form) {
+  static const char *const names[] = {[ZG_FORM_GRAM] = "gram",
+                                      [ZG_FORM_TANGENT] = "tangent",
+                                      [ZG_FORM_VECTOR] = "vector",
+                                      [ZG_FORM_PROFILE] = "profile"};
+  return names[form];
+}
+
+bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
+  if (a->form != b->form) return false;
+  switch (a->form) {
+  case ZG_FORM_GRAM:
+    return a->gram.kernel == b->gram.kernel && a->gram.bandwidth == b->gram.bandwidth &&
+           a->gram.batch == b->gram.batch;
+  case ZG_FORM_TANGENT:
+    return a->tangent.full == b->tangent.full &&
+           a->tangent.source == b->tangent.source &&
+           a->tangent.sketch == b->tangent.sketch;
+  case ZG_FORM_VECTOR:
+    return a->vector == b->vector;
+  case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
+    return false;
+  }
+  return false;
 }

@@ -8,20 +8,37 @@
 #define ZG_PLAN_PLAN_H
 
 #include "linalg/blas.h"
-#include "measures/gram.h"
+#include "measures/measure.h"
+#include "measures/spec.h"
 #include "zoo/zoo.h"
 
 #include <jansson.h>
 
-/** One sweep over the Gram tiles; serves every call with this kernel and batch. */
+/** Items of a pass that can be compared with one another, and how their data are cut
+ * into pieces: slices of vectors, or runs of samples whose pairs are the tiles. */
+typedef struct zg_group {
+  int64_t *members; /**< [count] positions on the pass's axis, ascending; owned */
+  int64_t count;
+  int64_t length; /**< numbers of a vector; samples */
+  int64_t width;  /**< vector, by rows: numbers of a row; tangent: rows per sample */
+  int64_t piece;  /**< numbers or samples of the largest piece */
+  int64_t pieces;
+  int64_t first_task, tasks; /**< of the pass: slices, or tiles */
+} zg_group;
+
+/** One sweep of the engine; serves every call whose specification shares it. */
 typedef struct zg_pass {
-  zg_kernel_kind kernel;
-  double bandwidth;
-  int64_t batch; /**< 0: all samples as one */
-  zg_precision
-      precision; /**< of tiles and their products: the plan's, or double where so few
-                    pairs of samples enter that rounding would not average out */
-  bool needs[ZG_CENTRINGS];
+  zg_spec spec;
+  const zg_call *call;      /**< the first that it serves; borrowed */
+  zg_precision precision;   /**< of tiles or slices and their products: the plan's, or
+                               double where so few terms enter that rounding would not
+                               average out */
+  bool needs[ZG_CENTRINGS]; /**< gram */
+  int64_t items;            /**< length of the axis */
+  zg_group *groups;         /**< tangent, vector: owned */
+  int64_t group_count;
+  int64_t tasks;       /**< tiles, slices, arrays or models */
+  int64_t pieces_kept; /**< tangent: pieces of one model that stay in memory */
 } zg_pass;
 
 /** Memory of one rank by what it is for, in bytes. */
@@ -49,18 +66,21 @@ typedef struct zg_request {
 typedef struct zg_plan {
   zg_precision precision;
   int ranks, teams, team_size, idle;
+  /* The gram form; all zero when no measure has it. */
   int64_t items, samples;   /**< N, n */
   int64_t features, widest; /**< D = sum of all widths, and the largest width */
   int64_t panel_count;      /**< runs of samples; a tile is a pair of them */
   int64_t tile;             /**< samples of the largest panel: the tile's edge */
   int64_t largest_tile;     /**< with the batches of mini-batch passes */
   int64_t panels_kept;      /**< panels that stay in memory */
-  zg_pass *passes;          /**< owned */
+  /* All forms. */
+  zg_pass *passes; /**< owned */
   int64_t pass_count;
   int64_t *pass_of_call; /**< [calls], owned */
   zg_memory memory;
   int64_t memory_limit;
-  double flop;  /**< useful: n^2 (D + N^2/2) per pass, medians as one more formation */
+  double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
+                   formation; per vector pass N^2 p; per tangent pass its products */
   double bytes; /**< read at least: every number once, as stored */
 } zg_plan;
 
@@ -70,8 +90,43 @@ typedef struct zg_plan {
 zg_status zg_plan_create(const zg_request *request, zg_plan **plan);
 void zg_plan_destroy(zg_plan **plan);
 
-/** Tiles of a pass. */
+/** Tiles of a gram pass. */
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
+
+/** The arrays [*first, *first + *count) of the zoo that an item of a vector pass is
+ * made of, in the zoo's order. Not collective. */
+void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                    int64_t *first, int64_t *count);
+/** The same arrays sorted by name, so that models agree on an order; the caller frees.
+ */
+int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
+/** The group that a task belongs to. */
+const zg_group *zg_plan_group_of(const zg_pass *pass, int64_t task);
+/** Whether a model's tangent kernel comes from factors: true, false (its Jacobian), and
+ * in *exists whether it has what the specification asks for. */
+bool zg_plan_has_factors(const zg_zoo *zoo, const zg_tangent_spec *spec, int64_t model,
+                         bool *exists);
+/** Independent estimates that a sketched kernel is made of. */
+enum { ZG_SKETCHES = 8 };
+/** The layers of a model's tangent kernel. */
+typedef struct zg_tangent_layer {
+  int64_t input, index, signal, direct; /**< arrays of the zoo, -1 where absent; direct
+                                           may be a whole Jacobian */
+  int64_t positions;                    /**< S, 1 where there is no such axis */
+  int64_t in, out, classes; /**< direct: in = 0, out = number of parameters */
+  bool bias;
+} zg_tangent_layer;
+/** \return how many; the caller frees *layers. */
+int64_t zg_plan_tangent_layers(const zg_zoo *zoo, const zg_tangent_spec *spec,
+                               int64_t model, zg_tangent_layer **layers);
+/** Whether the derivatives of a layer are multiplied out sample by sample instead of
+ * position by position (metrics: the cheaper order), for pieces of so many samples. */
+bool zg_plan_expands(const zg_tangent_layer *layer, bool full, int64_t samples);
+/** Numbers per sample that a piece holds of a layer; 0 when it is streamed instead. */
+int64_t zg_plan_layer_numbers(const zg_tangent_layer *layer, int64_t samples);
+/** Numbers that the derivatives of one slab of a layer may take while they are
+ * multiplied out or streamed. */
+enum { ZG_EXPANDED = 1 << 21 };
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };

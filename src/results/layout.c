@@ -28,7 +28,19 @@ static void expect(maker *m, bool success) {
   m->ok = m->ok && success;
 }
 
+static void add_list(maker *m, hid_t object, const zg_attribute *a) {
+  hsize_t count = (hsize_t)a->count;
+  ZG_H5 space = H5Screate_simple(1, &count, NULL);
+  ZG_H5 attribute =
+      H5Acreate2(object, a->name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+  expect(m, H5Awrite(attribute, H5T_NATIVE_DOUBLE, a->list) >= 0);
+}
+
 static void add_attribute(maker *m, hid_t object, const zg_attribute *a) {
+  if (a->list) {
+    add_list(m, object, a);
+    return;
+  }
   ZG_H5 space = H5Screate(H5S_SCALAR);
   ZG_H5 type = a->text      ? text_type()
                : a->integer ? H5Tcopy(H5T_STD_I64LE)
@@ -124,12 +136,40 @@ static void add_code_attributes(maker *m, hid_t dataset) {
   free(values);
 }
 
-static void make_kept(maker *m, hid_t kept, const zg_tensor_layout *tensor,
-                      const hsize_t *dims) {
-  ZG_H5 group = make_group(m, kept, tensor->name);
-  ZG_H5 dataset = make_dataset(m, group, tensor->kept, H5T_IEEE_F64LE, 1, dims);
-  attach_axis(m, dataset, tensor->axis, 1);
-  add_text(m, dataset, "long_name", tensor->kept_meaning);
+/* Numbers 0, 1, ... as the scale of an axis that has no names. */
+static void attach_counter(maker *m, hid_t group, hid_t dataset,
+                           const zg_kept_layout *kept, int axis) {
+  static const char *const names[] = {"", "a", "b"};
+  zg_text name = {0};
+  zg_text_add(&name, "%s_%s", kept->name, names[axis]);
+  hsize_t length = (hsize_t)kept->length;
+  ZG_H5 scale = make_dataset(m, group, name.data, H5T_STD_I64LE, 1, &length);
+  int64_t *numbers = ZG_NEW(int64_t, kept->length);
+  for (int64_t k = 0; k < kept->length; k++)
+    numbers[k] = k;
+  expect(m, H5Dwrite(scale, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) >=
+                0);
+  expect(m, H5DSset_scale(scale, name.data) >= 0);
+  expect(m, H5DSattach_scale(dataset, scale, (unsigned)axis) >= 0);
+  free(numbers);
+  zg_text_clear(&name);
+}
+
+static void make_kept(maker *m, hid_t group, const zg_kept_layout *kept) {
+  hsize_t dims[ZG_KEPT_RANK] = {(hsize_t)m->layout->axes[kept->axis].count,
+                                (hsize_t)kept->length, (hsize_t)kept->length};
+  ZG_H5 dataset =
+      make_dataset(m, group, kept->name, H5T_IEEE_F64LE, 1 + kept->extra, dims);
+  attach_axis(m, dataset, kept->axis, 1);
+  for (int axis = 1; axis <= kept->extra; axis++)
+    attach_counter(m, group, dataset, kept, axis);
+  add_text(m, dataset, "long_name", kept->meaning);
+}
+
+static void make_all_kept(maker *m, hid_t parent, const zg_tensor_layout *tensor) {
+  ZG_H5 group = make_group(m, parent, tensor->name);
+  for (int64_t k = 0; k < tensor->kept_count; k++)
+    make_kept(m, group, &tensor->kept[k]);
 }
 
 static void make_tensor(maker *m, hid_t status, hid_t kept,
@@ -143,13 +183,13 @@ static void make_tensor(maker *m, hid_t status, hid_t kept,
   ZG_H5 codes = make_dataset(m, status, tensor->name, H5T_STD_I8LE, 2, dims);
   attach_axis(m, codes, tensor->axis, 2);
   add_code_attributes(m, codes);
-  if (tensor->kept) make_kept(m, kept, tensor, dims);
+  if (tensor->kept_count) make_all_kept(m, kept, tensor);
 }
 
 static void make_tensors(maker *m) {
   bool any_kept = false;
   for (int64_t k = 0; k < m->layout->tensor_count; k++)
-    any_kept = any_kept || m->layout->tensors[k].kept;
+    any_kept = any_kept || m->layout->tensors[k].kept_count;
   ZG_H5 status = make_group(m, m->file, "status");
   ZG_H5 kept = any_kept ? make_group(m, m->file, "kept") : -1;
   for (int64_t k = 0; k < m->layout->tensor_count; k++)
@@ -157,8 +197,9 @@ static void make_tensors(maker *m) {
 }
 
 static void make_items(maker *m) {
+  if (!m->layout->columns) return;
   ZG_H5 items = make_group(m, m->file, "items");
-  int64_t count = m->layout->axes[0].count;
+  int64_t count = m->layout->axes[m->layout->column_axis].count;
   hsize_t dims = (hsize_t)count;
   for (const zg_item_column *c = m->layout->columns; c->name; c++) {
     ZG_H5 dataset = c->texts ? make_texts(m, items, c->name, count, c->texts)
@@ -166,7 +207,7 @@ static void make_items(maker *m) {
     if (c->numbers)
       expect(m, H5Dwrite(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                          c->numbers) >= 0);
-    attach_axis(m, dataset, 0, 1);
+    attach_axis(m, dataset, m->layout->column_axis, 1);
   }
 }
 

@@ -50,19 +50,24 @@ static bool is_shown(const char *attribute) {
   return true;
 }
 
-static void add_number(hid_t object, const char *name, zg_list *attributes) {
+/* "name=0.05" or "name=0.05,0.1". */
+static void add_numbers(hid_t object, const char *name, zg_list *attributes) {
   ZG_H5 attribute = H5Aopen(object, name, H5P_DEFAULT);
   ZG_H5 type = H5Aget_type(attribute);
   ZG_H5 space = H5Aget_space(attribute);
   H5T_class_t class = H5Tget_class(type);
-  double value;
-  if (class != H5T_INTEGER && class != H5T_FLOAT) return;
-  if (H5Sget_simple_extent_npoints(space) != 1) return;
-  if (H5Aread(attribute, H5T_NATIVE_DOUBLE, &value) < 0) return;
+  hssize_t count = H5Sget_simple_extent_npoints(space);
+  if ((class != H5T_INTEGER && class != H5T_FLOAT) || count < 1 || count > 64) return;
+  double *values = ZG_NEW(double, count);
   zg_text text = {0};
-  zg_text_add(&text, "%s=%.15g", name, value);
-  zg_list_add(attributes, text.data);
+  zg_text_add(&text, "%s=", name);
+  if (H5Aread(attribute, H5T_NATIVE_DOUBLE, values) >= 0) {
+    for (hssize_t k = 0; k < count; k++)
+      zg_text_add(&text, "%s%.15g", k ? "," : "", values[k]);
+    zg_list_add(attributes, text.data);
+  }
   zg_text_clear(&text);
+  free(values);
 }
 
 static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *info,
@@ -77,7 +82,7 @@ static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *in
     zg_text_clear(&text);
     free(value);
   } else {
-    add_number(object, name, attributes);
+    add_numbers(object, name, attributes);
   }
   return 0;
 }

@@ -13,12 +13,14 @@
 
 #include <stdint.h>
 
-/** A named attribute: a text, or a number where text is NULL. */
+/** A named attribute: a text, a list of numbers, or a number where both are NULL. */
 typedef struct zg_attribute {
   const char *name;
   const char *text;
   double number;
-  bool integer; /**< store the number as int64 instead of float64 */
+  bool integer;       /**< store the number as int64 instead of float64 */
+  const double *list; /**< borrowed */
+  int64_t count;      /**< of the list */
 } zg_attribute;
 
 /** An axis: its two scales are <name>_a and <name>_b. */
@@ -28,16 +30,28 @@ typedef struct zg_axis_labels {
   int64_t count;
 } zg_axis_labels;
 
+/** A quantity beside a tensor, /kept/<tensor>/<name>: one number per label of an axis,
+ * or an array of numbers. */
+typedef struct zg_kept_layout {
+  const char *name;
+  const char *meaning; /**< its attribute long_name */
+  int64_t axis;        /**< position in zg_results_layout.axes */
+  int extra;           /**< further axes, 0 to 2, each of `length` */
+  int64_t length;
+} zg_kept_layout;
+
+enum { ZG_KEPT_RANK = 3 };
+
 /** A tensor on one axis, with its status tensor and what is kept beside it. */
 typedef struct zg_tensor_layout {
   const char *name;
   int64_t axis;                   /**< position in zg_results_layout.axes */
   const zg_attribute *attributes; /**< ends with an entry whose name is NULL */
-  const char *kept;         /**< quantity per label, /kept/<name>/<kept>, or NULL */
-  const char *kept_meaning; /**< its attribute long_name */
+  const zg_kept_layout *kept;     /**< borrowed */
+  int64_t kept_count;
 } zg_tensor_layout;
 
-/** A column of /items, on the first scale of the first axis: texts, or numbers. */
+/** A column of /items, on the first scale of its axis: texts, or numbers. */
 typedef struct zg_item_column {
   const char *name;
   char *const *texts; /**< NULL for numbers */
@@ -50,7 +64,8 @@ typedef struct zg_results_layout {
   int64_t axis_count;
   const zg_tensor_layout *tensors;
   int64_t tensor_count;
-  const zg_item_column *columns;    /**< ends with a NULL name */
+  const zg_item_column *columns;    /**< ends with a NULL name; NULL: no /items */
+  int64_t column_axis;              /**< of the columns */
   bool float32;                     /**< type of the tensors */
   const char *const *code_meanings; /**< of status 0, 1, ... */
   int64_t code_count;
@@ -73,9 +88,12 @@ zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_
                                      int64_t count, const double *values,
                                      const int8_t *codes);
 
-/** Write what is kept beside a tensor, from rank 0's numbers, one per label.
- * Collective. */
-zg_status zg_results_write_kept(zg_results *results, int64_t tensor,
+/** Write this rank's part of a kept quantity: [start, start + count) on each axis.
+ * \param [in] count  with 0 in it, the rank has nothing to write.
+ * Collective; the same status on all ranks. */
+zg_status zg_results_write_kept(zg_results *results, int64_t tensor, int64_t kept,
+                                const int64_t start[ZG_KEPT_RANK],
+                                const int64_t count[ZG_KEPT_RANK],
                                 const double *values);
 
 /** Close, mark complete, and rename to the final name, all of it durable on disk.

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 typedef struct opened_tensor {
-  hid_t values, codes, kept; /* kept: -1 where there is none */
+  hid_t values, codes;
+  hid_t *kept;
+  int64_t kept_count;
 } opened_tensor;
 
 struct zg_results {
@@ -42,6 +44,17 @@ static hid_t open_below(hid_t file, const char *group, const char *name) {
   return dataset;
 }
 
+static void open_kept(const zg_results *results, const zg_tensor_layout *layout,
+                      opened_tensor *tensor) {
+  zg_text group = {0};
+  zg_text_add(&group, "kept/%s", layout->name);
+  tensor->kept_count = layout->kept_count;
+  tensor->kept = ZG_NEW(hid_t, layout->kept_count);
+  for (int64_t k = 0; k < layout->kept_count; k++)
+    tensor->kept[k] = open_below(results->file, group.data, layout->kept[k].name);
+  zg_text_clear(&group);
+}
+
 static void open_tensors(zg_results *results, const zg_results_layout *layout) {
   results->tensors = ZG_NEW(opened_tensor, layout->tensor_count);
   results->tensor_count = layout->tensor_count;
@@ -49,13 +62,8 @@ static void open_tensors(zg_results *results, const zg_results_layout *layout) {
     const zg_tensor_layout *tensor = &layout->tensors[k];
     opened_tensor *t = &results->tensors[k];
     *t = (opened_tensor){.values = open_below(results->file, "", tensor->name),
-                         .codes = open_below(results->file, "status", tensor->name),
-                         .kept = -1};
-    if (!tensor->kept) continue;
-    zg_text group = {0};
-    zg_text_add(&group, "kept/%s", tensor->name);
-    t->kept = open_below(results->file, group.data, tensor->kept);
-    zg_text_clear(&group);
+                         .codes = open_below(results->file, "status", tensor->name)};
+    open_kept(results, tensor, t);
   }
 }
 
@@ -164,14 +172,26 @@ zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_
                   result < 0 || code_result < 0 ? fail_write(results) : ZG_OK);
 }
 
-zg_status zg_results_write_kept(zg_results *results, int64_t tensor,
+zg_status zg_results_write_kept(zg_results *results, int64_t tensor, int64_t kept,
+                                const int64_t start[ZG_KEPT_RANK],
+                                const int64_t count[ZG_KEPT_RANK],
                                 const double *values) {
-  hid_t dataset = results->tensors[tensor].kept;
+  hid_t dataset = results->tensors[tensor].kept[kept];
   ZG_H5 space = H5Dget_space(dataset);
-  ZG_H5 memory = H5Scopy(space);
-  if (results->rank != 0) {
+  int rank = H5Sget_simple_extent_ndims(space);
+  hsize_t from[ZG_KEPT_RANK], shape[ZG_KEPT_RANK];
+  bool empty = false;
+  for (int k = 0; k < rank; k++) {
+    from[k] = (hsize_t)start[k];
+    shape[k] = (hsize_t)zg_max(1, count[k]);
+    empty = empty || count[k] == 0;
+  }
+  ZG_H5 memory = H5Screate_simple(rank, shape, NULL);
+  if (empty) {
     H5Sselect_none(space);
     H5Sselect_none(memory);
+  } else {
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, shape, NULL);
   }
   herr_t result =
       H5Dwrite(dataset, H5T_NATIVE_DOUBLE, memory, space, results->transfer, values);
@@ -182,7 +202,9 @@ static herr_t close_file(zg_results *results) {
   for (int64_t k = 0; k < results->tensor_count; k++) {
     zg_h5_close(&results->tensors[k].values);
     zg_h5_close(&results->tensors[k].codes);
-    zg_h5_close(&results->tensors[k].kept);
+    for (int64_t j = 0; j < results->tensors[k].kept_count; j++)
+      zg_h5_close(&results->tensors[k].kept[j]);
+    free(results->tensors[k].kept);
   }
   results->tensor_count = 0;
   zg_h5_close(&results->transfer);

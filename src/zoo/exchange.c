@@ -3,6 +3,7 @@
 #include "zoo/exchange.h"
 
 #include "base/memory.h"
+#include "zoo/convolution.h"
 #include "zoo/reader.h"
 
 #include <stdlib.h>
@@ -44,17 +45,17 @@ static void exchange_zoo(record *r, zg_zoo *zoo) {
   if (!r->writing) {
     zoo->files = ZG_NEW0(zg_file, zoo->file_count);
     zoo->models = ZG_NEW0(zg_model, zoo->model_count);
-    zoo->layers = ZG_NEW0(zg_layer, zoo->layer_count);
+    zoo->arrays = ZG_NEW0(zg_array, zoo->array_count);
   }
   exchange_bytes(r, zoo->files, zoo->file_count * (int64_t)sizeof *zoo->files);
   exchange_bytes(r, zoo->models, zoo->model_count * (int64_t)sizeof *zoo->models);
-  exchange_bytes(r, zoo->layers, zoo->layer_count * (int64_t)sizeof *zoo->layers);
+  exchange_bytes(r, zoo->arrays, zoo->array_count * (int64_t)sizeof *zoo->arrays);
   for (int64_t k = 0; k < zoo->file_count; k++)
     exchange_text(r, &zoo->files[k].path);
   for (int64_t k = 0; k < zoo->model_count; k++)
     exchange_text(r, &zoo->models[k].name);
-  for (int64_t k = 0; k < zoo->layer_count; k++)
-    exchange_text(r, &zoo->layers[k].name);
+  for (int64_t k = 0; k < zoo->array_count; k++)
+    exchange_text(r, &zoo->arrays[k].name);
 }
 
 void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo) {
@@ -73,45 +74,121 @@ void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo) {
   free(r.bytes);
 }
 
-/* Rows whose data enter a sampled digest: first, middle, last. */
-static zg_status hash_rows(zg_reader *reader, int64_t layer, int64_t row, int64_t rows,
-                           zg_hash *hash) {
+/* Of a long row so many numbers enter a sample. */
+enum { HASH_SAMPLE = 1 << 16 };
+
+static zg_status hash_numbers(zg_reader *reader, int64_t array, int64_t first,
+                              int64_t count, zg_hash *hash) {
   zg_slab slab;
-  ZG_TRY(zg_reader_rows(reader, layer, row, rows, &slab));
-  zg_hash_add(hash, slab.data, (size_t)(rows * slab.d) * zg_real_size(slab.precision));
+  ZG_TRY(zg_reader_flat(reader, array, first, count, &slab));
+  zg_hash_add(hash, slab.data, (size_t)count * zg_real_size(slab.precision));
   return ZG_OK;
 }
 
-static zg_status hash_layer(zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                            bool all, zg_hash *hash) {
-  const zg_layer *layer = &zoo->layers[index];
-  int64_t n = layer->n;
-  if (!all) {
-    int64_t sample[] = {0, n / 2, n - 1};
-    for (int k = 0; k < 3 && n > 0; k++)
-      ZG_TRY(hash_rows(reader, index, sample[k], 1, hash));
+static zg_status hash_all(zg_reader *reader, int64_t index, const zg_array *array,
+                          zg_hash *hash) {
+  int64_t count = array->n * array->d, row = zg_reader_slab_rows(1);
+  int64_t step = array->d < row ? zg_reader_slab_rows(array->d) * array->d : row;
+  for (int64_t first = 0; first < count; first += step)
+    ZG_TRY(hash_numbers(reader, index, first, zg_min(step, count - first), hash));
+  return ZG_OK;
+}
+
+/* The beginnings of the first, the middle and the last row, or of what begins there. */
+static zg_status hash_sample(zg_reader *reader, int64_t index, const zg_array *array,
+                             zg_hash *hash) {
+  int64_t count = array->n * array->d, rows[] = {0, array->n / 2, array->n - 1};
+  int64_t length = array->d == 1 ? 1024 : zg_min(array->d, HASH_SAMPLE);
+  for (int k = 0; k < 3 && count > 0; k++) {
+    int64_t first = zg_max(0, zg_min(rows[k] * array->d, count - length));
+    ZG_TRY(hash_numbers(reader, index, first, zg_min(length, count), hash));
+  }
+  return ZG_OK;
+}
+
+static zg_status hash_words(zg_reader *reader, int64_t array, const char *attribute,
+                            zg_hash *hash) {
+  zg_list words = {0};
+  zg_status status = zg_reader_words(reader, array, attribute, &words);
+  for (int64_t k = 0; k < words.count; k++)
+    zg_hash_add_text(hash, words.items[k]);
+  zg_list_clear(&words);
+  return status;
+}
+
+static zg_status hash_radius(zg_reader *reader, int64_t array, zg_hash *hash) {
+  double *values;
+  int64_t count;
+  ZG_TRY(zg_reader_numbers(reader, array, "radius", &values, &count));
+  zg_hash_add(hash, values, (size_t)count * sizeof *values);
+  free(values);
+  return ZG_OK;
+}
+
+static zg_status hash_convolution(zg_reader *reader, int64_t array, zg_hash *hash) {
+  zg_conv_attributes conv;
+  ZG_TRY(zg_reader_convolution(reader, array, &conv));
+  zg_hash_add(hash, conv.input, sizeof conv.input);
+  zg_hash_add(hash, conv.stride, sizeof conv.stride);
+  zg_hash_add(hash, conv.dilation, sizeof conv.dilation);
+  zg_hash_add(hash, conv.padding, sizeof conv.padding);
+  zg_hash_add_int(hash, conv.groups);
+  zg_hash_add_int(hash, conv.circular);
+  zg_hash_add_text(hash, conv.problem);
+  return ZG_OK;
+}
+
+/* What an array says besides its numbers. */
+static zg_status hash_attributes(zg_reader *reader, int64_t index,
+                                 const zg_array *array, zg_hash *hash) {
+  switch (array->data) {
+  case ZG_WEIGHTS:
+    zg_hash_add_int(hash, array->kind);
+    return array->kind == ZG_WEIGHT_CONV ? hash_convolution(reader, index, hash)
+                                         : ZG_OK;
+  case ZG_GRADIENTS:
+  case ZG_SAMPLE_GRADIENTS:
+  case ZG_JACOBIAN:
+    return hash_words(reader, index, "parameters", hash);
+  case ZG_SHARPNESS:
+    return hash_radius(reader, index, hash);
+  default:
+    zg_hash_add_int(hash, array->bias);
     return ZG_OK;
   }
-  int64_t step = zg_reader_slab_rows(layer->d);
-  for (int64_t row = 0; row < n; row += step)
-    ZG_TRY(hash_rows(reader, index, row, zg_min(step, n - row), hash));
-  return ZG_OK;
 }
 
-static void combine_digests(zg_zoo *zoo, const int64_t *layer_digests) {
-  int64_t layer = 0, model = 0;
+static zg_status hash_array(zg_reader *reader, const zg_zoo *zoo, int64_t index,
+                            bool all, zg_hash *hash) {
+  const zg_array *array = &zoo->arrays[index];
+  ZG_TRY(hash_attributes(reader, index, array, hash));
+  return all ? hash_all(reader, index, array, hash)
+             : hash_sample(reader, index, array, hash);
+}
+
+static void combine_model(const zg_zoo *zoo, int64_t model, const int64_t *digests,
+                          zg_hash *hash) {
+  zg_hash_add_text(hash, zoo->models[model].name);
+  zg_hash_add_int(hash, zoo->models[model].weights_ordered);
+  for (zg_data data = 0; data < ZG_DATA; data++) {
+    int64_t count, first = zg_zoo_find(zoo, data, model, &count);
+    for (int64_t k = first; k < first + count; k++) {
+      const zg_array *array = &zoo->arrays[k];
+      zg_hash_add_int(hash, array->data);
+      zg_hash_add_text(hash, array->name);
+      zg_hash_add_int(hash, array->dtype);
+      zg_hash_add(hash, array->dims, (size_t)array->rank * sizeof *array->dims);
+      zg_hash_add_int(hash, digests[k]);
+    }
+  }
+}
+
+static void combine_digests(zg_zoo *zoo, const int64_t *digests) {
+  int64_t model = 0;
   for (int64_t f = 0; f < zoo->file_count; f++) {
     zg_hash *hash = zg_hash_create();
-    for (; model < zoo->model_count && zoo->models[model].file == f; model++) {
-      zg_hash_add_text(hash, zoo->models[model].name);
-      for (; layer < zoo->layer_count && zoo->layers[layer].model == model; layer++) {
-        const zg_layer *l = &zoo->layers[layer];
-        zg_hash_add_text(hash, l->name);
-        zg_hash_add_int(hash, l->dtype);
-        zg_hash_add(hash, l->dims, (size_t)l->rank * sizeof *l->dims);
-        zg_hash_add_int(hash, layer_digests[layer]);
-      }
-    }
+    for (; model < zoo->model_count && zoo->models[model].file == f; model++)
+      combine_model(zoo, model, digests, hash);
     zg_hash_finish(&hash, zoo->files[f].digest);
   }
 }
@@ -120,19 +197,19 @@ zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data) {
   int rank, ranks;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &ranks);
-  int64_t *digests = ZG_NEW0(int64_t, zoo->layer_count);
+  int64_t *digests = ZG_NEW0(int64_t, zoo->array_count);
   zg_reader *reader = zg_reader_create(zoo);
   zg_status status = ZG_OK;
-  for (int64_t k = zg_part(zoo->layer_count, ranks, rank);
-       status == ZG_OK && k < zg_part(zoo->layer_count, ranks, rank + 1); k++) {
+  for (int64_t k = zg_part(zoo->array_count, ranks, rank);
+       status == ZG_OK && k < zg_part(zoo->array_count, ranks, rank + 1); k++) {
     zg_hash *hash = zg_hash_create();
-    status = hash_layer(reader, zoo, k, all_data, hash);
+    status = hash_array(reader, zoo, k, all_data, hash);
     digests[k] = zg_hash_finish_int(&hash);
   }
   zg_reader_destroy(&reader);
   status = zg_agree(comm, status);
   if (status == ZG_OK) {
-    zg_sum_counts(comm, digests, zoo->layer_count);
+    zg_sum_counts(comm, digests, zoo->array_count);
     combine_digests(zoo, digests);
   }
   free(digests);

@@ -10,8 +10,9 @@
  * Collective. */
 void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo);
 
-/** Fill the digests of the files: names, shapes, types, and of the data three rows per
- * layer, or all. The ranks share the reading. Collective; the same status on all ranks.
+/** Fill the digests of the files, as far as they are in the catalogue: names, shapes,
+ * types, attributes, and of the numbers three rows per array (parts of long ones), or
+ * all. The ranks share the reading. Collective; the same status on all ranks.
  */
 zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data);
 

@@ -90,10 +90,40 @@ int64_t zg_h5_int_attribute(hid_t object, const char *name, int64_t fallback) {
   return value;
 }
 
+/* Entries of an attribute that is a scalar or a list; 0 when it is empty, -1 when it is
+ * neither. */
+static int64_t attribute_length(hid_t space) {
+  if (H5Sget_simple_extent_ndims(space) > 1) return -1;
+  return (int64_t)H5Sget_simple_extent_npoints(space);
+}
+
+bool zg_h5_number_attribute(hid_t object, const char *name, double **values,
+                            int64_t *count) {
+  *values = NULL;
+  *count = 0;
+  if (H5Aexists(object, name) <= 0) return true;
+  ZG_H5 attribute = H5Aopen(object, name, H5P_DEFAULT);
+  ZG_H5 type = H5Aget_type(attribute);
+  ZG_H5 space = H5Aget_space(attribute);
+  int64_t length = attribute_length(space);
+  H5T_class_t class = H5Tget_class(type);
+  if (length < 0 || (class != H5T_INTEGER && class != H5T_FLOAT && class != H5T_ENUM))
+    return false;
+  if (length == 0) return true;
+  *values = ZG_NEW(double, length);
+  if (H5Aread(attribute, H5T_NATIVE_DOUBLE, *values) < 0) {
+    free(*values);
+    *values = NULL;
+    return false;
+  }
+  *count = length;
+  return true;
+}
+
 typedef struct member {
   char *name;
-  int64_t order; /* INT64_MAX without the attribute */
-  int64_t created;
+  int64_t order;   /* INT64_MAX without the attribute */
+  int64_t created; /* -1 when the group does not track it */
 } member;
 
 typedef struct members {
@@ -111,7 +141,7 @@ static herr_t collect(hid_t group, const char *name, const H5L_info_t *info,
   member *next = &found->items[found->count++];
   *next = (member){.name = zg_strdup(name),
                    .order = INT64_MAX,
-                   .created = info->corder_valid ? info->corder : 0};
+                   .created = info->corder_valid ? info->corder : -1};
   if (H5Aexists_by_name(group, name, "order", H5P_DEFAULT) > 0) {
     ZG_H5 object = H5Oopen(group, name, H5P_DEFAULT);
     next->order = zg_h5_int_attribute(object, "order", INT64_MAX);
@@ -126,13 +156,24 @@ static int compare_members(const void *a, const void *b) {
   return zg_natural_compare(x->name, y->name);
 }
 
-zg_status zg_h5_members(hid_t group, zg_list *names) {
+static bool is_ordered(const members *found) {
+  for (int64_t k = 1; k < found->count; k++) {
+    const member *a = &found->items[k - 1], *b = &found->items[k];
+    bool tracked = b->created >= 0;
+    bool numbered = b->order != INT64_MAX && a->order != b->order;
+    if (!tracked && !numbered) return false;
+  }
+  return true;
+}
+
+zg_status zg_h5_ordered_members(hid_t group, zg_list *names, bool *ordered) {
   members found = {0};
   hsize_t start = 0;
   herr_t result =
       H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &start, collect, &found);
   if (found.count)
     qsort(found.items, (size_t)found.count, sizeof *found.items, compare_members);
+  *ordered = is_ordered(&found);
   for (int64_t k = 0; k < found.count; k++) {
     zg_list_add(names, found.items[k].name);
     free(found.items[k].name);
@@ -141,26 +182,43 @@ zg_status zg_h5_members(hid_t group, zg_list *names) {
   return result < 0 ? zg_fail(ZG_ERR_DATA, "a group cannot be listed") : ZG_OK;
 }
 
-static zg_status read_strings(hid_t dataset, hid_t type, hid_t memory_space,
-                              hid_t file_space, int64_t count, zg_list *texts) {
-  if (H5Tis_variable_str(type) > 0) {
-    char **strings = ZG_NEW0(char *, count);
-    ZG_H5 memory = H5Tcopy(H5T_C_S1);
-    H5Tset_size(memory, H5T_VARIABLE);
-    H5Tset_cset(memory, H5Tget_cset(type));
-    herr_t result =
-        H5Dread(dataset, memory, memory_space, file_space, H5P_DEFAULT, strings);
-    for (int64_t k = 0; result >= 0 && k < count; k++)
-      zg_list_add(texts, strings[k] ? strings[k] : "");
-    for (int64_t k = 0; k < count; k++)
-      H5free_memory(strings[k]);
-    free(strings);
-    return result < 0 ? ZG_ERR_DATA : ZG_OK;
-  }
+zg_status zg_h5_members(hid_t group, zg_list *names) {
+  bool ordered;
+  return zg_h5_ordered_members(group, names, &ordered);
+}
+
+/* Strings of a dataset or an attribute in one buffer or as pointers. */
+typedef struct source {
+  hid_t dataset, memory_space, file_space; /* of a dataset */
+  hid_t attribute;                         /* -1: a dataset */
+} source;
+
+static herr_t read_source(const source *from, hid_t memory_type, void *to) {
+  if (from->attribute >= 0) return H5Aread(from->attribute, memory_type, to);
+  return H5Dread(from->dataset, memory_type, from->memory_space, from->file_space,
+                 H5P_DEFAULT, to);
+}
+
+static zg_status read_variable(const source *from, hid_t type, int64_t count,
+                               zg_list *texts) {
+  char **strings = ZG_NEW0(char *, count);
+  ZG_H5 memory = H5Tcopy(H5T_C_S1);
+  H5Tset_size(memory, H5T_VARIABLE);
+  H5Tset_cset(memory, H5Tget_cset(type));
+  herr_t result = read_source(from, memory, strings);
+  for (int64_t k = 0; result >= 0 && k < count; k++)
+    zg_list_add(texts, strings[k] ? strings[k] : "");
+  for (int64_t k = 0; k < count; k++)
+    H5free_memory(strings[k]);
+  free(strings);
+  return result < 0 ? ZG_ERR_DATA : ZG_OK;
+}
+
+static zg_status read_fixed(const source *from, hid_t type, int64_t count,
+                            zg_list *texts) {
   int64_t size = (int64_t)H5Tget_size(type);
   char *strings = ZG_NEW0(char, count *size), *one = ZG_NEW0(char, size + 1);
-  herr_t result =
-      H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, strings);
+  herr_t result = read_source(from, type, strings);
   for (int64_t k = 0; result >= 0 && k < count; k++) {
     memcpy(one, strings + k * size, (size_t)size);
     zg_list_add(texts, one);
@@ -168,6 +226,24 @@ static zg_status read_strings(hid_t dataset, hid_t type, hid_t memory_space,
   free(one);
   free(strings);
   return result < 0 ? ZG_ERR_DATA : ZG_OK;
+}
+
+static zg_status read_strings(const source *from, hid_t type, int64_t count,
+                              zg_list *texts) {
+  return H5Tis_variable_str(type) > 0 ? read_variable(from, type, count, texts)
+                                      : read_fixed(from, type, count, texts);
+}
+
+bool zg_h5_list_attribute(hid_t object, const char *name, zg_list *texts) {
+  if (H5Aexists(object, name) <= 0) return true;
+  ZG_H5 attribute = H5Aopen(object, name, H5P_DEFAULT);
+  ZG_H5 type = H5Aget_type(attribute);
+  ZG_H5 space = H5Aget_space(attribute);
+  int64_t length = attribute_length(space);
+  if (length == 0) return true;
+  if (length < 0 || H5Tget_class(type) != H5T_STRING) return false;
+  source from = {.attribute = attribute};
+  return read_strings(&from, type, length, texts) == ZG_OK;
 }
 
 static zg_status read_integers(hid_t dataset, hid_t memory_space, hid_t file_space,
@@ -197,7 +273,7 @@ zg_status zg_h5_texts(hid_t dataset, int64_t limit, zg_list *texts) {
   ZG_H5 memory = H5Screate_simple(1, &wanted, NULL);
   switch (H5Tget_class(type)) {
   case H5T_STRING:
-    return read_strings(dataset, type, memory, space, count, texts);
+    return read_strings(&(source){dataset, memory, space, -1}, type, count, texts);
   case H5T_INTEGER:
     return read_integers(dataset, memory, space, count, texts);
   default:

@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 #include <hdf5.h>
+#include <stdbool.h>
 
 /** Close any identifier and set it to -1; ignores invalid ones. */
 void zg_h5_close(hid_t *id);
@@ -29,10 +30,23 @@ char *zg_h5_text_attribute(hid_t object, const char *name);
 /** An integer attribute; `fallback` when there is none. */
 int64_t zg_h5_int_attribute(hid_t object, const char *name, int64_t fallback);
 
+/** A numeric attribute (integer, float or enumeration), scalar or one-dimensional.
+ * \param [out] values  the caller frees; NULL without any.
+ * \param [out] count   0 when there is no such attribute or it is empty.
+ * \return false when it is there and holds something else. */
+bool zg_h5_number_attribute(hid_t object, const char *name, double **values,
+                            int64_t *count);
+/** An attribute of one string or a list of them, added to `texts`; nothing when there
+ * is none. \return false when it is there and holds something else. */
+bool zg_h5_list_attribute(hid_t object, const char *name, zg_list *texts);
+
 /** Names of a group's members in the zoo's order: by the integer attribute `order`
  * where present, then the rest by creation order where the group tracks it, else in
  * natural order. */
 zg_status zg_h5_members(hid_t group, zg_list *names);
+/** The same. \param [out] ordered  whether the file says the order of all members, by
+ * attributes that differ or by tracking, so that their names did not decide. */
+zg_status zg_h5_ordered_members(hid_t group, zg_list *names, bool *ordered);
 
 /** A one-dimensional dataset of strings or integers as text, at most `limit` entries
  * (0: all). */

@@ -2,16 +2,29 @@
 
 #include "base/memory.h"
 #include "linalg/half.h"
+#include "zoo/data.h"
 #include "zoo/h5.h"
+#include "zoo/open.h"
 #include "zoo/type.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* Measures read slices of many arrays in turn, so that some datasets stay open. Each
+ * may have HDF5's chunk cache of 1 MiB. */
+enum { OPEN_DATASETS = 64 };
+
+typedef struct open_dataset {
+  int64_t array; /* -1: none */
+  int64_t used;  /* when, on the reader's clock */
+  hid_t dataset;
+} open_dataset;
 
 struct zg_reader {
   const zg_zoo *zoo;
   hid_t *files; /* -1 until first used */
-  hid_t dataset;
-  int64_t layer; /* to which the dataset belongs; -1: none */
+  open_dataset open[OPEN_DATASETS];
+  int64_t clock;
   void *raw, *converted;
   size_t raw_bytes, converted_bytes;
   int64_t bytes_read;
@@ -20,7 +33,8 @@ struct zg_reader {
 zg_reader *zg_reader_create(const zg_zoo *zoo) {
   zg_reader *reader = ZG_NEW0(zg_reader, 1);
   reader->zoo = zoo;
-  reader->dataset = reader->layer = -1;
+  for (int k = 0; k < OPEN_DATASETS; k++)
+    reader->open[k] = (open_dataset){.array = -1, .dataset = -1};
   reader->files = ZG_NEW(hid_t, zoo->file_count);
   for (int64_t k = 0; k < zoo->file_count; k++)
     reader->files[k] = -1;
@@ -29,7 +43,8 @@ zg_reader *zg_reader_create(const zg_zoo *zoo) {
 
 void zg_reader_destroy(zg_reader **reader) {
   if (!*reader) return;
-  zg_h5_close(&(*reader)->dataset);
+  for (int k = 0; k < OPEN_DATASETS; k++)
+    zg_h5_close(&(*reader)->open[k].dataset);
   for (int64_t k = 0; k < (*reader)->zoo->file_count; k++)
     zg_h5_close(&(*reader)->files[k]);
   free((*reader)->files);
@@ -48,29 +63,69 @@ int64_t zg_reader_slab_rows(int64_t d) {
   return zg_max(1, numbers / d);
 }
 
-static zg_status fail_layer(const zg_reader *reader, int64_t layer, const char *what) {
-  const zg_zoo *zoo = reader->zoo;
-  const zg_model *model = &zoo->models[zoo->layers[layer].model];
-  return zg_fail(ZG_ERR_DATA, "%s: model '%s', layer '%s': %s",
-                 zoo->files[model->file].path, model->name, zoo->layers[layer].name,
-                 what);
+/* ---- open datasets ---- */
+
+/* The array's place in the table, or the one that was not used for longest. */
+static open_dataset *find_place(zg_reader *reader, int64_t array) {
+  open_dataset *oldest = reader->open;
+  for (int k = 0; k < OPEN_DATASETS; k++) {
+    open_dataset *o = &reader->open[k];
+    if (o->array == array) return o;
+    if (o->used < oldest->used) oldest = o;
+  }
+  return oldest;
 }
 
-static zg_status open_layer(zg_reader *reader, int64_t layer) {
-  if (reader->layer == layer) return ZG_OK;
-  const zg_zoo *zoo = reader->zoo;
-  const zg_model *model = &zoo->models[zoo->layers[layer].model];
-  zg_h5_close(&reader->dataset);
-  reader->layer = -1;
-  if (reader->files[model->file] < 0)
-    ZG_TRY(zg_h5_open(zoo->files[model->file].path, &reader->files[model->file]));
-  zg_text path = {0};
-  zg_text_add(&path, "/models/%s/activations/%s", model->name, zoo->layers[layer].name);
-  reader->dataset = H5Dopen2(reader->files[model->file], path.data, H5P_DEFAULT);
-  zg_text_clear(&path);
-  if (reader->dataset < 0) return fail_layer(reader, layer, "cannot be opened");
-  reader->layer = layer;
+zg_status zg_reader_open(zg_reader *reader, int64_t index, hid_t *dataset) {
+  open_dataset *place = find_place(reader, index);
+  if (place->array != index) {
+    const zg_zoo *zoo = reader->zoo;
+    int64_t f = zoo->models[zoo->arrays[index].model].file;
+    if (reader->files[f] < 0) ZG_TRY(zg_h5_open(zoo->files[f].path, &reader->files[f]));
+    zg_text path = {0};
+    zg_data_path(zoo, &zoo->arrays[index], &path);
+    zg_h5_close(&place->dataset);
+    place->dataset = H5Dopen2(reader->files[f], path.data, H5P_DEFAULT);
+    place->array = place->dataset < 0 ? -1 : index;
+    zg_text_clear(&path);
+    if (place->array < 0) return zg_array_fail(zoo, index, "cannot be opened");
+  }
+  place->used = ++reader->clock;
+  *dataset = place->dataset;
   return ZG_OK;
+}
+
+const zg_array *zg_reader_array(const zg_reader *reader, int64_t array) {
+  return &reader->zoo->arrays[array];
+}
+
+/* ---- numbers ---- */
+
+/* A part of an array: along each axis a start and a count. */
+typedef struct box {
+  hsize_t start[ZG_MAX_DIMS], count[ZG_MAX_DIMS];
+} box;
+
+static box rows_of(const zg_array *array, int64_t row, int64_t rows) {
+  box b = {.count = {0}};
+  for (int k = 0; k < array->rank; k++)
+    b.count[k] = (hsize_t)array->dims[k];
+  b.start[0] = (hsize_t)row;
+  b.count[0] = (hsize_t)rows;
+  return b;
+}
+
+static herr_t read_box(hid_t dataset, const zg_array *array, const box *part,
+                       hid_t memory_type, void *to) {
+  if (array->rank == 0)
+    return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to);
+  ZG_H5 file_space = H5Dget_space(dataset);
+  if (H5Sget_simple_extent_ndims(file_space) != array->rank) return -1;
+  ZG_H5 memory_space = H5Screate_simple(array->rank, part->count, NULL);
+  if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, part->start, NULL, part->count,
+                          NULL) < 0)
+    return -1;
+  return H5Dread(dataset, memory_type, memory_space, file_space, H5P_DEFAULT, to);
 }
 
 static void *grow(void **buffer, size_t *have, int64_t count, size_t size) {
@@ -83,41 +138,125 @@ static void *grow(void **buffer, size_t *have, int64_t count, size_t size) {
   return *buffer;
 }
 
-static herr_t read_raw(zg_reader *reader, const zg_layer *layer, int64_t row,
-                       int64_t rows, void *to) {
-  hsize_t start[ZG_MAX_DIMS] = {0}, count[ZG_MAX_DIMS];
-  for (int k = 0; k < layer->rank; k++)
-    count[k] = (hsize_t)layer->dims[k];
-  start[0] = (hsize_t)row;
-  count[0] = (hsize_t)rows;
-  ZG_H5 file_space = H5Dget_space(reader->dataset);
-  ZG_H5 memory_space = H5Screate_simple(layer->rank, count, NULL);
-  ZG_H5 memory_type = zg_dtype_memory(layer->dtype);
-  if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0)
-    return -1;
-  return H5Dread(reader->dataset, memory_type, memory_space, file_space, H5P_DEFAULT,
-                 to);
-}
+static const char damaged[] = "its numbers cannot be read: damaged file?";
 
-zg_status zg_reader_rows(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
-                         zg_slab *slab) {
-  const zg_layer *layer = &reader->zoo->layers[index];
-  int64_t count = rows * layer->d;
-  size_t size = (size_t)zg_dtype_bytes(layer->dtype);
-  ZG_TRY(open_layer(reader, index));
-  void *raw = grow(&reader->raw, &reader->raw_bytes, count, size);
-  if (read_raw(reader, layer, row, rows, raw) < 0)
-    return fail_layer(reader, index, "its numbers cannot be read: damaged file?");
+/* Read boxes that follow one another in C order, `count` numbers together, as a slab.
+ */
+static zg_status read_slab(zg_reader *reader, int64_t index, const box *parts,
+                           int part_count, int64_t rows, int64_t d, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  int64_t count = rows * d;
+  size_t size = (size_t)zg_dtype_bytes(array->dtype);
+  hid_t dataset;
+  ZG_TRY(zg_reader_open(reader, index, &dataset));
+  char *raw = grow(&reader->raw, &reader->raw_bytes, count, size), *next = raw;
+  ZG_H5 type = zg_dtype_memory(array->dtype);
+  for (int k = 0; k < part_count; k++) {
+    if (read_box(dataset, array, &parts[k], type, next) < 0)
+      return zg_array_fail(reader->zoo, index, damaged);
+    size_t numbers = 1;
+    for (int axis = 0; axis < array->rank; axis++)
+      numbers *= parts[k].count[axis];
+    next += numbers * size;
+  }
   reader->bytes_read += count * (int64_t)size;
   *slab = (zg_slab){.precision = size == sizeof(double) ? ZG_DOUBLE : ZG_SINGLE,
                     .data = raw,
                     .rows = rows,
-                    .d = layer->d};
-  if (layer->dtype == ZG_FLOAT16) {
+                    .d = d};
+  if (array->dtype == ZG_FLOAT16) {
     float *converted =
         grow(&reader->converted, &reader->converted_bytes, count, sizeof(float));
-    zg_half_to_float(count, raw, converted);
+    zg_half_to_float(count, (const uint16_t *)(const void *)raw, converted);
     slab->data = converted;
   }
   return ZG_OK;
+}
+
+zg_status zg_reader_rows(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
+                         zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box part = rows_of(array, row, rows);
+  return read_slab(reader, index, &part, 1, rows, array->d, slab);
+}
+
+zg_status zg_reader_part(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
+                         int64_t column, int64_t columns, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box part = rows_of(array, row, rows);
+  int last = array->rank - 1;
+  int64_t d = array->d;
+  if (last > 0) {
+    part.start[last] = (hsize_t)column;
+    part.count[last] = (hsize_t)columns;
+    d = d / array->dims[last] * columns;
+  }
+  return read_slab(reader, index, &part, 1, rows, d, slab);
+}
+
+/* Cut [first, end) at the bounds of rows, of rows of rows, ...: the largest box that
+ * begins at `first`. \return how many numbers it has. */
+static int64_t next_box(const zg_array *array, int64_t first, int64_t end, box *part) {
+  int64_t stride = array->d; /* numbers between neighbours along the axis */
+  int axis = 0;
+  *part = (box){.start = {0}};
+  for (int64_t rest = first;; axis++, stride /= array->dims[axis]) {
+    part->start[axis] = (hsize_t)(rest / stride);
+    part->count[axis] = 1;
+    rest %= stride;
+    if (rest == 0 && end - first >= stride) break;
+  }
+  int64_t left = array->dims[axis] - (int64_t)part->start[axis];
+  int64_t steps = zg_min((end - first) / stride, left);
+  part->count[axis] = (hsize_t)steps;
+  for (int k = axis + 1; k < array->rank; k++)
+    part->count[k] = (hsize_t)array->dims[k];
+  return steps * stride;
+}
+
+zg_status zg_reader_flat(zg_reader *reader, int64_t index, int64_t first, int64_t count,
+                         zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box parts[2 * ZG_MAX_DIMS];
+  int part_count = 0;
+  if (array->rank == 0) parts[part_count++] = (box){.start = {0}};
+  for (int64_t at = first; array->rank && at < first + count;)
+    at += next_box(array, at, first + count, &parts[part_count++]);
+  return read_slab(reader, index, parts, part_count, 1, count, slab);
+}
+
+zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
+                             int64_t rows, int64_t *values) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box part = rows_of(array, row, rows);
+  hid_t dataset;
+  ZG_TRY(zg_reader_open(reader, index, &dataset));
+  if (read_box(dataset, array, &part, H5T_NATIVE_INT64, values) < 0)
+    return zg_array_fail(reader->zoo, index, damaged);
+  reader->bytes_read += rows * array->d * zg_dtype_bytes(array->dtype);
+  return ZG_OK;
+}
+
+/* ---- attributes ---- */
+
+zg_status zg_reader_numbers(zg_reader *reader, int64_t array, const char *attribute,
+                            double **values, int64_t *count) {
+  hid_t dataset;
+  *values = NULL;
+  *count = 0;
+  ZG_TRY(zg_reader_open(reader, array, &dataset));
+  if (zg_h5_number_attribute(dataset, attribute, values, count)) return ZG_OK;
+  return zg_array_fail(reader->zoo, array,
+                       "attribute '%s' is neither a number nor a list of numbers",
+                       attribute);
+}
+
+zg_status zg_reader_words(zg_reader *reader, int64_t array, const char *attribute,
+                          zg_list *words) {
+  hid_t dataset;
+  ZG_TRY(zg_reader_open(reader, array, &dataset));
+  if (zg_h5_list_attribute(dataset, attribute, words)) return ZG_OK;
+  return zg_array_fail(reader->zoo, array,
+                       "attribute '%s' is neither a string nor a list of strings",
+                       attribute);
 }

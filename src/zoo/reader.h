@@ -1,5 +1,12 @@
 /** \file
- * Reading rows of layers on one rank. Files stay open between calls. Not collective. */
+ * Reading arrays of the catalogue, and their attributes, on one rank. Files stay open
+ * between calls, and so do the datasets read last. Not collective.
+ *
+ * Numbers come in the precision of the file: half precision is converted to single,
+ * integers and other types to double. What a call returns is the reader's and valid
+ * until the next call of the same reader. Every function \return ZG_ERR_DATA when HDF5
+ * cannot read it, ZG_ERR_INPUT when the file is gone; the message names file, model and
+ * array. */
 #ifndef ZG_ZOO_READER_H
 #define ZG_ZOO_READER_H
 
@@ -12,17 +19,42 @@ typedef struct zg_reader zg_reader;
 zg_reader *zg_reader_create(const zg_zoo *zoo);
 void zg_reader_destroy(zg_reader **reader);
 
-/** Rows [row, row + rows) of a layer, trailing axes flattened; half precision is
- * converted to single, integers to double. \param [out] slab  its data are the reader's
- * and valid until the next call. \return ZG_ERR_DATA when HDF5 cannot read them,
- * ZG_ERR_INPUT when the file is gone; the message names file, model and layer. */
-zg_status zg_reader_rows(zg_reader *reader, int64_t layer, int64_t row, int64_t rows,
+/** Rows [row, row + rows) of an array, trailing axes flattened: slab [rows, d]. */
+zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                          zg_slab *slab);
+
+/** Rows [row, row + rows) of the first axis and columns [column, column + columns) of
+ * the last, the axes between them whole: slab [rows, d / last * columns], in C order.
+ * An array of one axis (or none) has one column. */
+zg_status zg_reader_part(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
+                         int64_t column, int64_t columns, zg_slab *slab);
+
+/** Numbers [first, first + count) of an array in C order, and no others: slab [1,
+ * count]. */
+zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_t count,
+                         zg_slab *slab);
+
+/** Rows as integers. \param [out] values  [rows, d], the caller's. */
+zg_status zg_reader_integers(zg_reader *reader, int64_t array, int64_t row,
+                             int64_t rows, int64_t *values);
+
+/** A numeric attribute of an array, a scalar or a list.
+ * \param [out] values  the caller frees; NULL without any.
+ * \param [out] count   0 when there is no such attribute.
+ * \return ZG_ERR_DATA also when it holds something else. */
+zg_status zg_reader_numbers(zg_reader *reader, int64_t array, const char *attribute,
+                            double **values, int64_t *count);
+
+/** An attribute of strings, one or a list, fixed or variable.
+ * \param [out] words  added to it; nothing when there is no such attribute.
+ * \return ZG_ERR_DATA also when it holds something else. */
+zg_status zg_reader_words(zg_reader *reader, int64_t array, const char *attribute,
+                          zg_list *words);
 
 /** Rows that make a slab of a good size for reading (some MiB), at least 1. */
 int64_t zg_reader_slab_rows(int64_t d);
 
-/** Bytes read from files so far, as stored uncompressed. */
+/** Bytes of numbers read from files so far, as stored uncompressed. */
 int64_t zg_reader_bytes(const zg_reader *reader);
 
 #endif

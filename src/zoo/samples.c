@@ -8,9 +8,9 @@
 #include <string.h>
 
 static zg_status check_counts(const zg_zoo *zoo) {
-  const zg_layer *first = &zoo->layers[0];
+  const zg_array *first = &zoo->arrays[0];
   for (int64_t k = 1; k < zoo->layer_count; k++) {
-    const zg_layer *layer = &zoo->layers[k];
+    const zg_array *layer = &zoo->arrays[k];
     if (zg_zoo_rows(zoo, layer) == zg_zoo_rows(zoo, first)) continue;
     const zg_model *model = &zoo->models[layer->model];
     return zg_fail(ZG_ERR_DATA,
@@ -50,14 +50,16 @@ static zg_status compare_ids(const char *path, const zg_list *ids,
   return ZG_OK;
 }
 
-/* Ids belong to the activations when there are as many; then they must agree. */
-static zg_status check_ids(const zg_zoo *zoo) {
-  int64_t n = zoo->layers[0].n, rows = zg_zoo_rows(zoo, &zoo->layers[0]);
+/* Ids belong to the rows of these data when there are as many; then they must agree. */
+static zg_status check_ids(const zg_zoo *zoo, zg_data data) {
+  if (zoo->first[data] == zoo->first[data + 1]) return ZG_OK;
+  const zg_array *array = &zoo->arrays[zoo->first[data]];
+  int64_t rows = zg_zoo_rows(zoo, array);
   const char *first_path = NULL;
   zg_list first = {0};
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < zoo->file_count; k++) {
-    if (zoo->files[k].ids != n) continue;
+    if (zoo->files[k].ids != array->n) continue;
     zg_list ids = {0};
     status = read_ids(zoo->files[k].path, rows, first_path ? &ids : &first);
     if (status == ZG_OK && first_path)
@@ -70,7 +72,8 @@ static zg_status check_ids(const zg_zoo *zoo) {
 }
 
 zg_status zg_zoo_check_paired(const zg_zoo *zoo) {
-  if (zoo->layer_count == 0) return ZG_OK;
-  ZG_TRY(check_counts(zoo));
-  return zoo->file_count > 1 ? check_ids(zoo) : ZG_OK;
+  if (zoo->layer_count) ZG_TRY(check_counts(zoo));
+  if (zoo->file_count == 1) return ZG_OK;
+  ZG_TRY(check_ids(zoo, ZG_ACTIVATIONS));
+  return check_ids(zoo, ZG_LOGITS);
 }

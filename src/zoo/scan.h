@@ -5,7 +5,14 @@
 
 #include "zoo/zoo.h"
 
-/** Like zg_zoo_open; with `report`, models and layers that cannot be used are reported
+#include <hdf5.h>
+
+/** Fill in type, shape and storage of an array that is in the catalogue already, from
+ * the dataset `link` of `group`. Not collective. \return ZG_ERR_DATA, naming it, when
+ * it is not what its data have to be. */
+zg_status zg_read_header(zg_zoo *zoo, int64_t array, hid_t group, const char *link);
+
+/** Like zg_zoo_open; with `report`, models and arrays that cannot be used are reported
  * and left out. Not collective. \param [out] faults  how many were reported; may be
  * NULL. */
 zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,

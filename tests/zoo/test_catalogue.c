@@ -126,7 +126,7 @@ static void types_of_numbers_are_told_apart(void) {
   zg_zoo *zoo = open_zoo(path, NULL);
   CU_ASSERT_EQUAL_FATAL(zoo->layer_count, COUNT);
   for (int k = 0; k < COUNT; k++)
-    CU_ASSERT_EQUAL(zoo->layers[k].dtype, cases[k].dtype);
+    CU_ASSERT_EQUAL(zoo->arrays[k].dtype, cases[k].dtype);
   zg_zoo_destroy(&zoo);
 }
 
@@ -153,7 +153,7 @@ static void trailing_axes_are_flattened(void) {
   zg_zoo *zoo = open_zoo(path, NULL);
   static const int64_t widths[] = {1, 3, 12, 60};
   for (int k = 0; k < 4; k++) {
-    const zg_layer *layer = &zoo->layers[k];
+    const zg_array *layer = &zoo->arrays[k];
     CU_ASSERT(layer->n == 6 && layer->d == widths[k] && layer->rank == k + 1);
     for (int axis = 0; axis <= k; axis++)
       CU_ASSERT_EQUAL(layer->dims[axis], (int64_t)dims[axis]);
@@ -174,8 +174,8 @@ static void compression_is_noticed(void) {
   H5Dclose(dataset), H5Pclose(creation), H5Sclose(space);
   zg_test_zoo_close(file);
   zg_zoo *zoo = open_zoo(path, NULL);
-  CU_ASSERT_FALSE(zoo->layers[0].compressed);
-  CU_ASSERT(zoo->layers[1].compressed);
+  CU_ASSERT_FALSE(zoo->arrays[0].compressed);
+  CU_ASSERT(zoo->arrays[1].compressed);
   zg_zoo_destroy(&zoo);
 }
 
@@ -228,8 +228,8 @@ static void a_limit_takes_the_first_samples(void) {
   for (int k = 0; k < 4; k++) {
     zg_select select = {.samples = cases[k].limit};
     zg_zoo *zoo = open_zoo(path, &select);
-    CU_ASSERT_EQUAL(zg_zoo_rows(zoo, &zoo->layers[0]), cases[k].rows);
-    CU_ASSERT_EQUAL(zoo->layers[0].n, 5);
+    CU_ASSERT_EQUAL(zg_zoo_rows(zoo, &zoo->arrays[0]), cases[k].rows);
+    CU_ASSERT_EQUAL(zoo->arrays[0].n, 5);
     zg_zoo_destroy(&zoo);
   }
 }

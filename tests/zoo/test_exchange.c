@@ -4,6 +4,7 @@
 #include "mpi_main.h"
 #include "zoo/exchange.h"
 
+#include <hdf5_hl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,9 @@ static void make_zoo(const char *path, content c) {
 
 static void check_equal(const zg_zoo *a, const zg_zoo *b) {
   CU_ASSERT_FATAL(a->file_count == b->file_count && a->model_count == b->model_count &&
-                  a->layer_count == b->layer_count);
+                  a->array_count == b->array_count);
+  CU_ASSERT_EQUAL(a->layer_count, b->layer_count);
+  CU_ASSERT_EQUAL(memcmp(a->first, b->first, sizeof a->first), 0);
   CU_ASSERT(a->models_found == b->models_found && a->layers_found == b->layers_found);
   for (int64_t k = 0; k < a->file_count; k++) {
     CU_ASSERT_STRING_EQUAL(a->files[k].path, b->files[k].path);
@@ -63,12 +66,14 @@ static void check_equal(const zg_zoo *a, const zg_zoo *b) {
   for (int64_t k = 0; k < a->model_count; k++) {
     CU_ASSERT_STRING_EQUAL(a->models[k].name, b->models[k].name);
     CU_ASSERT_EQUAL(a->models[k].file, b->models[k].file);
+    CU_ASSERT_EQUAL(a->models[k].weights_ordered, b->models[k].weights_ordered);
   }
-  for (int64_t k = 0; k < a->layer_count; k++) {
-    const zg_layer *x = &a->layers[k], *y = &b->layers[k];
+  for (int64_t k = 0; k < a->array_count; k++) {
+    const zg_array *x = &a->arrays[k], *y = &b->arrays[k];
     CU_ASSERT_STRING_EQUAL(x->name, y->name);
     CU_ASSERT(x->model == y->model && x->n == y->n && x->d == y->d);
-    CU_ASSERT(x->rank == y->rank && x->dtype == y->dtype);
+    CU_ASSERT(x->rank == y->rank && x->dtype == y->dtype && x->data == y->data);
+    CU_ASSERT(x->kind == y->kind && x->bias == y->bias && x->place == y->place);
     CU_ASSERT_EQUAL(memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims), 0);
   }
 }
@@ -193,6 +198,158 @@ static void a_file_that_one_rank_cannot_read_fails_on_all(void) {
   zg_list_clear(&paths);
 }
 
+/* ---- data besides activations ---- */
+
+/* Something of everything; `change` is applied to the file that rank 0 has made. */
+static void make_model(const char *path, void (*change)(hid_t file)) {
+  static const struct {
+    const char *name;
+    int rank;
+    hsize_t dims[4];
+  } arrays[] = {{"weights/conv", 4, {2, 1, 3, 3}}, {"weights/fc", 2, {2, 3}},
+                {"weights/scalar", 0, {0}},        {"gradients/t", 1, {5000}},
+                {"sample_gradients", 2, {3, 4}},   {"jacobian", 3, {2, 3, 4}},
+                {"ntk/l/direct", 3, {2, 3, 4}},    {"logits", 2, {4, 3}},
+                {"sharpness", 2, {2, 3}}};
+  if (zg_test_rank() == 0) {
+    double values[5000];
+    for (unsigned long k = 0; k < 5000; k++)
+      values[k] = zg_test_random(8, k);
+    hid_t file = zg_test_zoo_create(path);
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
+      char name[64];
+      snprintf(name, sizeof name, "/models/m/%s", arrays[k].name);
+      zg_test_zoo_dataset(file, name, H5T_IEEE_F64LE, arrays[k].rank, arrays[k].dims,
+                          values);
+    }
+    H5LTset_attribute_int(file, "/models/m/weights/conv", "input_size", (int[]){9, 9},
+                          2);
+    H5LTset_attribute_double(file, "/models/m/sharpness", "radius",
+                             (const double[]){0.1, 0.2}, 2);
+    if (change) change(file);
+    zg_test_zoo_close(file);
+  }
+  MPI_Barrier(world);
+}
+
+static void model_digest(MPI_Comm comm, void (*change)(hid_t file), bool all_data,
+                         char *digest) {
+  char path[ZG_TEST_PATH_BYTES];
+  zg_list paths = {0};
+  make_model(zg_test_path("model.h5", path), change);
+  zg_list_add(&paths, path);
+  zg_zoo *zoo = open_zoo(&paths);
+  CU_ASSERT_EQUAL(zg_zoo_digest(comm, zoo, all_data), ZG_OK);
+  memcpy(digest, zoo->files[0].digest, ZG_DIGEST_BYTES);
+  zg_zoo_destroy(&zoo);
+  zg_list_clear(&paths);
+  MPI_Barrier(world);
+}
+
+static void every_rank_receives_all_arrays(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  zg_list paths = {0};
+  make_model(zg_test_path("arrays.h5", path), NULL);
+  zg_list_add(&paths, path);
+  check_broadcast(&paths);
+  zg_list_clear(&paths);
+}
+
+static void digests_of_models_do_not_depend_on_the_ranks(void) {
+  for (int all = 0; all < 2; all++) {
+    char together[ZG_DIGEST_BYTES], alone[ZG_DIGEST_BYTES];
+    model_digest(world, NULL, all, together);
+    model_digest(MPI_COMM_SELF, NULL, all, alone);
+    CU_ASSERT_STRING_EQUAL(together, alone);
+  }
+}
+
+static void overwrite(hid_t file, const char *name, hsize_t position) {
+  const double value = 77;
+  hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset),
+        one = H5Screate(H5S_SCALAR);
+  H5Sselect_elements(space, H5S_SELECT_SET, 1, &position);
+  CU_ASSERT(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, one, space, H5P_DEFAULT, &value) >= 0);
+  H5Sclose(one), H5Sclose(space), H5Dclose(dataset);
+}
+
+static void change_a_kind(hid_t file) {
+  H5LTset_attribute_string(file, "/models/m/weights/fc", "kind", "embedding");
+}
+static void change_a_stride(hid_t file) {
+  H5LTset_attribute_int(file, "/models/m/weights/conv", "stride", &(int){2}, 1);
+}
+static void change_an_input_size(hid_t file) {
+  H5LTset_attribute_int(file, "/models/m/weights/conv", "input_size", (int[]){9, 8}, 2);
+}
+static void change_the_parameters(hid_t file) {
+  H5LTset_attribute_string(file, "/models/m/gradients/t", "parameters", "fc");
+}
+static void change_a_radius(hid_t file) {
+  H5LTset_attribute_double(file, "/models/m/sharpness", "radius",
+                           (const double[]){0.1, 0.3}, 2);
+}
+static void change_a_bias(hid_t file) {
+  H5LTset_attribute_int(file, "/models/m/ntk/l", "bias", &(int){0}, 1);
+}
+static void change_the_order(hid_t file) {
+  zg_test_zoo_order(file, "/models/m/weights/scalar", -1);
+}
+static void change_a_name(hid_t file) {
+  H5Lmove(file, "/models/m/gradients/t", file, "/models/m/gradients/u", H5P_DEFAULT,
+          H5P_DEFAULT);
+}
+static void change_the_data(hid_t file) {
+  H5Lmove(file, "/models/m/weights/scalar", file, "/models/m/scalar", H5P_DEFAULT,
+          H5P_DEFAULT);
+}
+static void change_the_first_number(hid_t file) {
+  overwrite(file, "/models/m/gradients/t", 0);
+}
+static void change_the_middle_number(hid_t file) {
+  overwrite(file, "/models/m/gradients/t", 2500);
+}
+static void change_the_last_number(hid_t file) {
+  overwrite(file, "/models/m/gradients/t", 4999);
+}
+static void change_any_number(hid_t file) {
+  overwrite(file, "/models/m/gradients/t", 1500);
+}
+
+static void everything_that_matters_changes_the_digest_of_a_model(void) {
+  static void (*const changes[])(hid_t file) = {change_a_kind,
+                                                change_a_stride,
+                                                change_an_input_size,
+                                                change_the_parameters,
+                                                change_a_radius,
+                                                change_a_bias,
+                                                change_the_order,
+                                                change_a_name,
+                                                change_the_data,
+                                                change_the_first_number,
+                                                change_the_middle_number,
+                                                change_the_last_number};
+  enum { CHANGES = sizeof changes / sizeof *changes };
+  for (int all = 0; all < 2; all++) {
+    char digests[CHANGES + 1][ZG_DIGEST_BYTES];
+    model_digest(world, NULL, all, digests[CHANGES]);
+    for (int k = 0; k < CHANGES; k++)
+      model_digest(world, changes[k], all, digests[k]);
+    for (int a = 0; a <= CHANGES; a++)
+      for (int b = 0; b < a; b++) {
+        CU_ASSERT_STRING_NOT_EQUAL(digests[a], digests[b]);
+        if (!strcmp(digests[a], digests[b])) printf("\n%d = %d\n", a, b);
+      }
+  }
+}
+
+static void any_number_changes_the_full_digest_of_a_model(void) {
+  char before[ZG_DIGEST_BYTES], after[ZG_DIGEST_BYTES];
+  model_digest(world, NULL, true, before);
+  model_digest(world, change_any_number, true, after);
+  CU_ASSERT_STRING_NOT_EQUAL(before, after);
+}
+
 const zg_test zg_tests[] = {
     {"every_rank_receives_the_catalogue_of_rank_0",
      every_rank_receives_the_catalogue_of_rank_0},
@@ -205,6 +362,13 @@ const zg_test zg_tests[] = {
     {"any_row_changes_the_full_digest", any_row_changes_the_full_digest},
     {"the_outer_and_the_middle_row_change_the_sampled_digest",
      the_outer_and_the_middle_row_change_the_sampled_digest},
+    {"every_rank_receives_all_arrays", every_rank_receives_all_arrays},
+    {"digests_of_models_do_not_depend_on_the_ranks",
+     digests_of_models_do_not_depend_on_the_ranks},
+    {"everything_that_matters_changes_the_digest_of_a_model",
+     everything_that_matters_changes_the_digest_of_a_model},
+    {"any_number_changes_the_full_digest_of_a_model",
+     any_number_changes_the_full_digest_of_a_model},
     {"a_file_that_one_rank_cannot_read_fails_on_all",
      a_file_that_one_rank_cannot_read_fails_on_all},
     {NULL, NULL}};

@@ -5,6 +5,7 @@
 #include "mpi_main.h"
 #include "zoo/zoo.h"
 
+#include <hdf5_hl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,34 @@ static void other_samples_may_not(void) {
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "sample 0"));
   /* ids of another number than the rows are about something else */
   CU_ASSERT_EQUAL(check_two(N, N, 0, N, N - 1, 1, 0), ZG_OK);
+}
+
+/* Logits of n rows in two files whose ids start at 0 and at `start`. */
+static zg_status check_logits(int64_t n, int64_t start) {
+  zg_list paths = {0};
+  for (int k = 0; k < 2; k++) {
+    char path[ZG_TEST_PATH_BYTES];
+    const hsize_t dims[2] = {(hsize_t)n, 2};
+    hid_t file = zg_test_zoo_create(zg_test_path(k ? "two.h5" : "one.h5", path));
+    zg_test_zoo_dataset(file, k ? "/models/b/logits" : "/models/a/logits",
+                        H5T_IEEE_F32LE, 2, dims, NULL);
+    zg_test_zoo_ids(file, N, k ? start : 0);
+    zg_test_zoo_close(file);
+    zg_list_add(&paths, path);
+  }
+  zg_zoo *zoo = NULL;
+  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
+  zg_status status = zg_zoo_check_paired(zoo);
+  zg_zoo_destroy(&zoo);
+  zg_list_clear(&paths);
+  return status;
+}
+
+static void logits_of_other_samples_may_not(void) {
+  CU_ASSERT_EQUAL(check_logits(N, 0), ZG_OK);
+  CU_ASSERT_EQUAL(check_logits(N, 1), ZG_ERR_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "two.h5"));
+  CU_ASSERT_EQUAL(check_logits(N - 1, 1), ZG_OK); /* the ids are of something else */
 }
 
 /* ---- every fault ---- */
@@ -170,6 +199,154 @@ static void faults_of_structure_do_not_hide_the_others(void) {
   zg_list_clear(&f.lines);
 }
 
+/* ---- faults of other data ---- */
+
+static void add(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims,
+                const double *values) {
+  char path[ZG_TEST_PATH_BYTES];
+  snprintf(path, sizeof path, "/models/%s", name);
+  zg_test_zoo_dataset(file, path, type, rank, dims, values);
+}
+
+#define DIMS(...) ((const hsize_t[]){__VA_ARGS__})
+
+/* A list of two names as the attribute `parameters`. */
+static void set_parameters(hid_t file, const char *path, const char *first,
+                           const char *second) {
+  const char *names[] = {first, second};
+  hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate_simple(1, DIMS(2), NULL);
+  H5Tset_size(type, H5T_VARIABLE);
+  hid_t attribute = H5Acreate_by_name(file, path, "parameters", type, space,
+                                      H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  H5Awrite(attribute, type, names);
+  H5Aclose(attribute), H5Sclose(space), H5Tclose(type);
+}
+
+/* A model with something of everything, 12 + 4 = 16 parameters. */
+static void add_sound_model(hid_t file) {
+  double values[200];
+  fill(values, 200);
+  add(file, "m/weights/conv", H5T_IEEE_F32LE, 4, DIMS(2, 1, 2, 3), values);
+  H5LTset_attribute_int(file, "/models/m/weights/conv", "input_size", (int[]){5, 5}, 2);
+  add(file, "m/weights/fc", H5T_IEEE_F64LE, 2, DIMS(2, 2), values);
+  add(file, "m/gradients/a", H5T_IEEE_F64LE, 1, DIMS(16), values);
+  add(file, "m/gradients/fc", H5T_IEEE_F64LE, 1, DIMS(4), values);
+  H5LTset_attribute_string(file, "/models/m/gradients/fc", "parameters", "fc");
+  add(file, "m/sample_gradients", H5T_IEEE_F64LE, 2, DIMS(3, 16), values);
+  set_parameters(file, "/models/m/sample_gradients", "fc", "conv");
+  add(file, "m/jacobian", H5T_IEEE_F64LE, 3, DIMS(2, 3, 16), values);
+  add(file, "m/ntk/emb/index", H5T_STD_I32LE, 2, DIMS(3, 2), NULL);
+  add(file, "m/ntk/emb/signal", H5T_IEEE_F32LE, 4, DIMS(3, 2, 2, 5), values);
+  add(file, "m/logits", H5T_IEEE_F32LE, 2, DIMS(N, 2), values);
+  add(file, "m/sharpness", H5T_IEEE_F32LE, 2, DIMS(2, 3), values);
+  H5LTset_attribute_double(file, "/models/m/sharpness", "radius",
+                           (const double[]){0.1, 0.2}, 2);
+  zg_test_zoo_ids(file, N, 0);
+}
+
+static void a_sound_model_has_no_faults(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  hid_t file = zg_test_zoo_create(zg_test_path("model.h5", path));
+  add_sound_model(file);
+  zg_test_zoo_close(file);
+  faults f = check_file(path);
+  CU_ASSERT_EQUAL(f.lines.count, 0);
+  if (f.lines.count) printf("\n%s\n", f.lines.items[0]);
+  zg_list_clear(&f.lines);
+}
+
+static void nan_in_the_jacobian(hid_t file) {
+  const double values[6] = {1, 2, 3, NAN, 5, 6};
+  add(file, "k/jacobian", H5T_IEEE_F32LE, 3, DIMS(1, 2, 3), values);
+}
+static void overflow_in_a_weight(hid_t file) {
+  hid_t half = zg_test_half_type();
+  add(file, "k/weights/w", half, 0, NULL, (const double[]){1e6});
+  H5Tclose(half);
+}
+static void a_gradient_of_zeros(hid_t file) {
+  add(file, "k/gradients/t", H5T_IEEE_F64LE, 1, DIMS(3), (const double[]){0, 0, 0});
+}
+static void sample_gradients_of_zeros(hid_t file) {
+  add(file, "k/sample_gradients", H5T_IEEE_F64LE, 2, DIMS(1, 2),
+      (const double[]){0, 0});
+}
+static void negative_index(hid_t file) {
+  add(file, "k/ntk/e/index", H5T_STD_I32LE, 2, DIMS(1, 2), (const double[]){0, -1});
+  add(file, "k/ntk/e/signal", H5T_IEEE_F32LE, 4, DIMS(1, 1, 2, 1), NULL);
+}
+static void input_without_signal(hid_t file) {
+  add(file, "k/ntk/e/input", H5T_IEEE_F32LE, 2, DIMS(1, 2), NULL);
+}
+static void conv_without_input_size(hid_t file) {
+  add(file, "k/weights/w", H5T_IEEE_F32LE, 4, DIMS(1, 1, 1, 1), NULL);
+}
+static void linear_with_three_axes(hid_t file) {
+  add(file, "k/weights/w", H5T_IEEE_F32LE, 3, DIMS(1, 1, 1), NULL);
+  H5LTset_attribute_string(file, "/models/k/weights/w", "kind", "linear");
+}
+static void sharpness_without_radius(hid_t file) {
+  add(file, "k/sharpness", H5T_IEEE_F32LE, 2, DIMS(2, 1), NULL);
+}
+static void sharpness_of_another_radius(hid_t file) {
+  add(file, "k/sharpness", H5T_IEEE_F32LE, 2, DIMS(2, 1), NULL);
+  H5LTset_attribute_double(file, "/models/k/sharpness", "radius", (const double[]){1},
+                           1);
+}
+static void sharpness_of_no_radius(hid_t file) {
+  add(file, "k/sharpness", H5T_IEEE_F32LE, 2, DIMS(1, 1), NULL);
+  H5LTset_attribute_double(file, "/models/k/sharpness", "radius", (const double[]){-1},
+                           1);
+}
+static void gradient_of_another_length(hid_t file) {
+  add(file, "k/weights/w", H5T_IEEE_F32LE, 1, DIMS(3), NULL);
+  add(file, "k/gradients/t", H5T_IEEE_F64LE, 1, DIMS(2), (const double[]){1, 2});
+}
+static void gradient_of_unknown_parameters(hid_t file) {
+  add(file, "k/weights/w", H5T_IEEE_F32LE, 1, DIMS(2), NULL);
+  add(file, "k/gradients/t", H5T_IEEE_F64LE, 1, DIMS(2), (const double[]){1, 2});
+  set_parameters(file, "/models/k/gradients/t", "w", "lost");
+}
+static void gradient_of_numbered_parameters(hid_t file) {
+  add(file, "k/gradients/t", H5T_IEEE_F64LE, 1, DIMS(2), (const double[]){1, 2});
+  H5LTset_attribute_int(file, "/models/k/gradients/t", "parameters", (int[]){1, 2}, 2);
+}
+static void labels_of_another_length(hid_t file) {
+  zg_test_zoo_dataset(file, "/samples/label", H5T_STD_I32LE, 1, DIMS(N + 1), NULL);
+}
+
+static void each_planted_fault_of_a_model_is_reported(void) {
+  static const struct {
+    void (*make)(hid_t file);
+    const char *where, *what;
+  } cases[] = {{nan_in_the_jacobian, "k/jacobian", "NaN"},
+               {overflow_in_a_weight, "k/weights/w", "infinite"},
+               {a_gradient_of_zeros, "k/gradients/t", "zero"},
+               {sample_gradients_of_zeros, "k/sample_gradients", "zero"},
+               {negative_index, "k/ntk/e/index", "negative"},
+               {input_without_signal, "k/ntk/e/input", "no ntk/signal"},
+               {conv_without_input_size, "k/weights/w", "input_size"},
+               {linear_with_three_axes, "k/weights/w", "3 axes"},
+               {sharpness_without_radius, "k/sharpness", "no attribute 'radius'"},
+               {sharpness_of_another_radius, "k/sharpness", "1 entries for 2"},
+               {sharpness_of_no_radius, "k/sharpness", "positive"},
+               {gradient_of_another_length, "k/gradients/t", "2 parameters"},
+               {gradient_of_unknown_parameters, "k/gradients/t", "'lost'"},
+               {gradient_of_numbered_parameters, "k/gradients/t", "no list of names"},
+               {labels_of_another_length, "/samples/label", "7 entries for 6"}};
+  char path[ZG_TEST_PATH_BYTES];
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    hid_t file = zg_test_zoo_create(zg_test_path("faulty.h5", path));
+    add_sound_model(file);
+    cases[k].make(file);
+    zg_test_zoo_close(file);
+    faults f = check_file(path);
+    check_reported(&f, cases[k].where, cases[k].what);
+    CU_ASSERT_EQUAL(f.lines.count, 1);
+    zg_list_clear(&f.lines);
+  }
+}
+
 static void numbers_that_cannot_be_read_are_a_fault(void) {
   /* A chunk that its filter cannot decode. */
   char path[ZG_TEST_PATH_BYTES];
@@ -205,10 +382,14 @@ const zg_test zg_tests[] = {
     {"unequal_numbers_of_samples_may_not", unequal_numbers_of_samples_may_not},
     {"fewer_than_4_samples_may_not", fewer_than_4_samples_may_not},
     {"other_samples_may_not", other_samples_may_not},
+    {"logits_of_other_samples_may_not", logits_of_other_samples_may_not},
     {"a_sound_zoo_has_no_faults", a_sound_zoo_has_no_faults},
     {"every_planted_fault_is_reported", every_planted_fault_is_reported},
     {"faults_of_structure_do_not_hide_the_others",
      faults_of_structure_do_not_hide_the_others},
+    {"a_sound_model_has_no_faults", a_sound_model_has_no_faults},
+    {"each_planted_fault_of_a_model_is_reported",
+     each_planted_fault_of_a_model_is_reported},
     {"numbers_that_cannot_be_read_are_a_fault",
      numbers_that_cannot_be_read_are_a_fault},
     {"a_file_that_is_no_zoo_is_an_error_not_a_fault",

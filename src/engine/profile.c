@@ -1,0 +1,221 @@
+/** \file
+ * The item form: tasks to profiles. What a task yields stands in a place of its own, so
+ * sums over ranks only add zeros. */
+#include "measures/profile.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/forms.h"
+#include "engine/sweep.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A profile pass in progress; everything is owned. */
+typedef struct profiles {
+  zg_work *work;
+  const zg_pass *pass;
+  const zg_profile_form *form;
+  int64_t width, profile_width;
+  double *values;  /* [tasks, width] */
+  double *codes;   /* [tasks] */
+  char *notes;     /* [tasks, ZG_NOTE_BYTES] of this rank's tasks */
+  double *profile; /* [items, profile_width] */
+  zg_code *code;   /* [items] */
+} profiles;
+
+/* The arrays of a task. */
+static int64_t arrays_of(const profiles *s, int64_t task, int64_t *count) {
+  const zg_zoo *zoo = s->work->run->zoo;
+  *count = 1;
+  if (s->form->per_array) return zoo->first[s->form->data] + task;
+  return zg_zoo_find(zoo, s->form->data, task, count);
+}
+
+static zg_status visit(void *context, int64_t task) {
+  profiles *s = context;
+  int64_t count, first = arrays_of(s, task, &count);
+  if (!count) return ZG_OK;
+  zg_finding finding = {.values = s->values + task * s->width};
+  zg_phase_start(s->work, ZG_PHASE_REDUCE);
+  zg_status status = s->form->measure(s->pass->call, s->work->reader, s->work->run->zoo,
+                                      first, count, &finding);
+  zg_phase_stop(s->work, ZG_PHASE_REDUCE);
+  s->codes[task] = finding.code;
+  memcpy(s->notes + task * ZG_NOTE_BYTES, finding.note, ZG_NOTE_BYTES);
+  return status;
+}
+
+/* ---- the order of tasks ---- */
+
+typedef struct costly {
+  double cost;
+  int64_t task;
+} costly;
+
+static int compare_costs(const void *a, const void *b) {
+  const costly *x = a, *y = b;
+  if (x->cost != y->cost) return x->cost > y->cost ? -1 : 1;
+  return x->task < y->task ? -1 : 1;
+}
+
+/* Expensive tasks are dealt out first, so that ranks end together. The caller frees. */
+static int64_t *deal_order(const profiles *s) {
+  const zg_zoo *zoo = s->work->run->zoo;
+  costly *costs = ZG_NEW0(costly, s->pass->tasks);
+  int64_t *order = ZG_NEW(int64_t, s->pass->tasks);
+  for (int64_t t = 0; t < s->pass->tasks; t++) {
+    int64_t count, first = arrays_of(s, t, &count);
+    costs[t].task = t;
+    for (int64_t k = first; k < first + count; k++)
+      costs[t].cost += s->form->cost(&zoo->arrays[k]);
+  }
+  if (s->pass->tasks)
+    qsort(costs, (size_t)s->pass->tasks, sizeof *costs, compare_costs);
+  for (int64_t k = 0; k < s->pass->tasks; k++)
+    order[costs[k].task] = k;
+  free(costs);
+  return order;
+}
+
+/* ---- the life of a pass ---- */
+
+static void create(zg_work *work, const zg_pass *pass, profiles *s) {
+  const zg_profile_form *form = pass->spec.profile;
+  const zg_zoo *zoo = work->run->zoo;
+  *s = (profiles){.work = work,
+                  .pass = pass,
+                  .form = form,
+                  .width = form->width(pass->call, zoo),
+                  .profile_width = form->profile_width(pass->call, zoo)};
+  int64_t numbers = pass->tasks * s->width, all = pass->items * s->profile_width;
+  s->values = ZG_NEW0(double, numbers);
+  s->codes = ZG_NEW0(double, pass->tasks);
+  s->notes = ZG_NEW0(char, pass->tasks *ZG_NOTE_BYTES);
+  s->profile = ZG_NEW0(double, all);
+  s->code = ZG_NEW0(zg_code, pass->items);
+}
+
+static void destroy(profiles *s) {
+  free(s->values);
+  free(s->codes);
+  free(s->notes);
+  free(s->profile);
+  free(s->code);
+}
+
+static zg_status sweep(profiles *s) {
+  zg_work *work = s->work;
+  bool resumed;
+  zg_sums sums = {.vectors = {s->values, s->codes},
+                  .lengths = {s->pass->tasks * s->width, s->pass->tasks}};
+  if (!s->pass->tasks) return ZG_OK;
+  ZG_TRY(zg_state_begin(work->state, s->pass - work->run->plan->passes, s->pass->tasks,
+                        &sums, &resumed));
+  int64_t *order = deal_order(s);
+  zg_deal deal = {.team = &work->solo, .tasks = s->pass->tasks, .order = order};
+  zg_status status = zg_sweep(work, &deal, "profiles", &sums, visit, s);
+  free(order);
+  ZG_TRY(status);
+  ZG_TRY(zg_state_finish(work->state, &work->solo, &sums));
+  zg_sum_doubles(work->run->comm, s->values, s->pass->tasks * s->width);
+  zg_sum_doubles(work->run->comm, s->codes, s->pass->tasks);
+  return ZG_OK;
+}
+
+/* Tasks that have not converged on one rank. */
+static zg_status do_together(profiles *s) {
+  for (int64_t t = 0; s->form->measure_together && t < s->pass->tasks; t++) {
+    if (s->codes[t] != ZG_CODE_CONVERGENCE) continue;
+    int64_t count, first = arrays_of(s, t, &count);
+    zg_finding finding = {.values = s->values + t * s->width,
+                          .code = ZG_CODE_CONVERGENCE};
+    ZG_TRY(s->form->measure_together(s->work->run->comm, s->work->reader,
+                                     s->work->run->zoo, first, &finding));
+    s->codes[t] = finding.code;
+  }
+  return ZG_OK;
+}
+
+/* The worst of two states; non-finite numbers outrank the rest. */
+static zg_code worse(zg_code a, zg_code b) {
+  if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
+  return a < b ? a : b;
+}
+
+static void summarise(profiles *s) {
+  const zg_zoo *zoo = s->work->run->zoo;
+  for (int64_t i = 0; i < s->pass->items; i++) {
+    int64_t count, first = zg_zoo_find(zoo, s->form->data, i, &count);
+    int64_t task = s->form->per_array ? first - zoo->first[s->form->data] : i;
+    int64_t tasks = s->form->per_array ? count : 1;
+    for (int64_t t = task; t < task + tasks; t++)
+      s->code[i] = worse(s->code[i], (zg_code)s->codes[t]);
+    if (!count) s->code[i] = ZG_CODE_ABSENT;
+    s->form->summarise(s->pass->call, tasks, s->width, s->values + task * s->width,
+                       s->profile + i * s->profile_width, &s->code[i]);
+  }
+}
+
+/* ---- the log ---- */
+
+/* Notes of tasks, which every rank has of its own, said by rank 0. */
+static void complain(profiles *s) {
+  static const char *const fallback[ZG_CODES] = {[ZG_CODE_NONFINITE] =
+                                                     "holds NaN or infinite numbers",
+                                                 [ZG_CODE_ZERO_VARIANCE] = "is zero"};
+  for (int64_t t = 0; t < s->pass->tasks; t++) {
+    zg_code code = (zg_code)s->codes[t];
+    char *note = s->notes + t * ZG_NOTE_BYTES;
+    if (code == ZG_CODE_OK) continue;
+    MPI_Allreduce(MPI_IN_PLACE, note, ZG_NOTE_BYTES, MPI_BYTE, MPI_BOR,
+                  s->work->run->comm);
+    int64_t count, first = arrays_of(s, t, &count);
+    const char *what = note[0] ? note : fallback[code];
+    zg_tensor_complain(s->work, first, count, code, what ? what : "unusable");
+  }
+}
+
+/* ---- tensors ---- */
+
+static void pair_of(const void *context, int64_t i, int64_t k, zg_pair *pair) {
+  const profiles *s = context;
+  pair->profile_a = s->profile + i * s->profile_width;
+  pair->profile_b = s->profile + k * s->profile_width;
+  pair->width = s->profile_width;
+  pair->code_a = s->code[i];
+  pair->code_b = s->code[k];
+}
+
+static zg_status keep(const profiles *s, int64_t call, zg_results *results) {
+  zg_kept kept[ZG_MAX_KEPT];
+  int64_t count = zg_call_kept(&s->work->run->calls[call], kept), n = s->pass->items;
+  double *column = ZG_NEW(double, n);
+  zg_status status = ZG_OK;
+  for (int64_t q = 0; status == ZG_OK && q < count; q++) {
+    for (int64_t i = 0; i < n; i++)
+      column[i] =
+          s->code[i] == ZG_CODE_OK ? s->profile[i * s->profile_width + q] : (double)NAN;
+    status = zg_tensor_keep(s->work, results, call, q, n, column);
+  }
+  free(column);
+  return status;
+}
+
+zg_status zg_profile_run(zg_work *work, int64_t p, zg_results *results) {
+  profiles s;
+  create(work, &work->run->plan->passes[p], &s);
+  zg_status status = sweep(&s);
+  if (status == ZG_OK) status = do_together(&s);
+  if (status == ZG_OK) {
+    summarise(&s);
+    complain(&s);
+  }
+  for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++) {
+    if (!zg_serves(work, p, k)) continue;
+    status = zg_tensor_write_shared(work, results, k, s.pass->items, pair_of, &s);
+    if (status == ZG_OK) status = keep(&s, k, results);
+  }
+  destroy(&s);
+  return status;
+}

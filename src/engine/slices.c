@@ -1,0 +1,228 @@
+#include "engine/slices.h"
+
+#include "base/memory.h"
+#include "engine/products.h"
+#include "linalg/numbers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Numbers of a vector that its size is guessed from, and at how many places. */
+enum { SAMPLE = 8192, PLACES = 64 };
+
+static void find_arrays(zg_vectors *v, int64_t item) {
+  const zg_zoo *zoo = v->work->run->zoo;
+  const zg_vector_form *form = v->pass->spec.vector;
+  int64_t first;
+  zg_plan_arrays(zoo, form, item, &first, &v->counts[item]);
+  v->arrays[item] = zg_plan_sorted_arrays(zoo, first, v->counts[item]);
+}
+
+/* A slab in another or the same precision. */
+static void convert(const zg_slab *slab, zg_precision precision, void *to) {
+  int64_t count = slab->rows * slab->d;
+  if (precision == ZG_DOUBLE) {
+    zg_slab_doubles(slab, to);
+  } else {
+    ZG_REQUIRE(slab->precision == ZG_SINGLE);
+    memcpy(to, slab->data, (size_t)count * sizeof(float));
+  }
+}
+
+zg_status zg_read_flat(zg_work *work, const int64_t *arrays, int64_t array_count,
+                       int64_t first, int64_t count, zg_precision precision, void *to) {
+  const int64_t most = (int64_t)1 << 20;
+  int64_t done = 0;
+  for (int64_t k = 0; k < array_count && done < count; k++) {
+    const zg_array *array = &work->run->zoo->arrays[arrays[k]];
+    int64_t size = array->n * array->d;
+    while (first < size && done < count) {
+      zg_slab slab;
+      int64_t length = zg_min(most, zg_min(count - done, size - first));
+      ZG_TRY(zg_reader_flat(work->reader, arrays[k], first, length, &slab));
+      convert(&slab, precision, zg_real_at(precision, to, done));
+      first += length;
+      done += length;
+    }
+    first -= size;
+  }
+  return ZG_OK;
+}
+
+static zg_status read_columns(zg_vectors *v, int64_t array, int64_t first,
+                              int64_t count, double *to, bool *finite) {
+  int64_t rows = v->work->run->zoo->arrays[array].n;
+  zg_slab slab;
+  ZG_TRY(zg_reader_part(v->work->reader, array, 0, rows, first, count, &slab));
+  zg_slab_doubles(&slab, v->rows);
+  *finite = zg_all_finite(ZG_DOUBLE, v->rows, rows * count);
+  v->pass->spec.vector->collapse(rows, count, v->rows, to);
+  return ZG_OK;
+}
+
+static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t count,
+                           double *to, bool *finite) {
+  int64_t width = v->work->run->zoo->arrays[array].d;
+  zg_slab slab;
+  ZG_TRY(zg_reader_rows(v->work->reader, array, first, count, &slab));
+  zg_slab_doubles(&slab, to);
+  *finite = true;
+  for (int64_t r = 0; r < count; r++)
+    *finite &= v->pass->spec.vector->map(width, to + r * width);
+  return ZG_OK;
+}
+
+zg_status zg_vectors_read(zg_vectors *v, int64_t item, int64_t first, int64_t count,
+                          void *to, bool *finite) {
+  const int64_t *arrays = v->arrays[item];
+  switch (v->pass->spec.vector->kind) {
+  case ZG_VECTOR_COLLAPSED:
+    return read_columns(v, arrays[0], first, count, to, finite);
+  case ZG_VECTOR_ROWS:
+    return read_rows(v, arrays[0], first, count, to, finite);
+  default:
+    ZG_TRY(zg_read_flat(v->work, arrays, v->counts[item], first, count, v->stored, to));
+    *finite = zg_all_finite(v->stored, to, count);
+    return ZG_OK;
+  }
+}
+
+void zg_vectors_place(const zg_pass *pass, int64_t task, int64_t *first,
+                      int64_t *count) {
+  const zg_group *group = zg_plan_group_of(pass, task);
+  int64_t slice = task - group->first_task;
+  *first = zg_part(group->length, group->pieces, slice);
+  *count = zg_part(group->length, group->pieces, slice + 1) - *first;
+}
+
+double zg_scale_of_sample(const double *sample, int64_t count, double length) {
+  double largest = 0, squares = 0;
+  for (int64_t k = 0; k < count; k++)
+    if (isfinite(sample[k])) largest = fmax(largest, fabs(sample[k]));
+  if (!(largest > 0)) return 0;
+  for (int64_t k = 0; k < count; k++)
+    if (isfinite(sample[k])) squares += pow(sample[k] / largest, 2);
+  double norm = largest * sqrt(squares * fmax(1, length / (double)count));
+  return 1 / zg_power_below(fmin(fmax(norm, 0x1p-500), 0x1p500));
+}
+
+/* Floats to doubles in place, from the end. */
+static void widen(double *numbers, int64_t count) {
+  for (int64_t k = count - 1; k >= 0; k--) {
+    float value;
+    memcpy(&value, (const char *)numbers + k * (int64_t)sizeof value, sizeof value);
+    numbers[k] = value;
+  }
+}
+
+/* Some numbers of a vector from many places. */
+static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t item,
+                               double *sample) {
+  int64_t places = zg_min(PLACES, group->length), each = SAMPLE / PLACES, taken = 0;
+  each = zg_max(1, zg_min(each, zg_min(group->length / places, group->piece)));
+  for (int64_t k = 0; k < places; k++) {
+    bool finite;
+    void *to = zg_real_at(v->stored, sample, taken);
+    int64_t first = zg_part(group->length, places, k);
+    ZG_TRY(zg_vectors_read(v, item, first, each, to, &finite));
+    taken += each;
+  }
+  if (v->stored == ZG_SINGLE) widen(sample, taken);
+  v->scale[item] = zg_scale_of_sample(sample, taken, (double)group->length);
+  return ZG_OK;
+}
+
+/* A vector that is zero in all these places is searched for the first that is not. */
+static zg_status search(zg_vectors *v, const zg_group *group, int64_t item,
+                        double *sample) {
+  int64_t each = zg_min(SAMPLE, group->piece);
+  for (int64_t first = 0; v->scale[item] == 0 && first < group->length; first += each) {
+    bool finite;
+    int64_t count = zg_min(each, group->length - first);
+    ZG_TRY(zg_vectors_read(v, item, first, count, sample, &finite));
+    if (v->stored == ZG_SINGLE) widen(sample, count);
+    v->scale[item] = zg_scale_of_sample(sample, count, (double)count);
+  }
+  return ZG_OK;
+}
+
+static zg_status sample_item(zg_vectors *v, const zg_group *group, int64_t item,
+                             double *sample) {
+  ZG_TRY(sample_places(v, group, item, sample));
+  ZG_TRY(search(v, group, item, sample));
+  if (v->scale[item] == 0) v->scale[item] = 1; /* all zeros */
+  return ZG_OK;
+}
+
+/* The scales of all items; each is sampled by one rank. Distances need one scale for
+ * all vectors of a group. */
+static zg_status sample_all(zg_vectors *v) {
+  const zg_pass *pass = v->pass;
+  const zg_team *team = &v->work->solo;
+  double *sample = ZG_NEW(double, SAMPLE);
+  zg_status status = ZG_OK;
+  for (int64_t g = 0; g < pass->group_count; g++)
+    for (int64_t k = 0; status == ZG_OK && k < pass->groups[g].count; k++)
+      if (k % team->teams == team->team)
+        status = sample_item(v, &pass->groups[g], pass->groups[g].members[k], sample);
+  free(sample);
+  ZG_TRY(zg_agree(v->work->run->comm, status));
+  zg_sum_doubles(v->work->run->comm, v->scale, pass->items);
+  for (int64_t g = 0; g < pass->group_count && !pass->spec.vector->unit; g++) {
+    const zg_group *group = &pass->groups[g];
+    double least = INFINITY;
+    for (int64_t k = 0; k < group->count; k++)
+      least = fmin(least, v->scale[group->members[k]]);
+    for (int64_t k = 0; k < group->count; k++)
+      v->scale[group->members[k]] = least;
+  }
+  return ZG_OK;
+}
+
+/* Numbers that are held before they are collapsed. */
+static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
+  const zg_zoo *zoo = work->run->zoo;
+  int64_t most = 1;
+  if (pass->spec.vector->kind != ZG_VECTOR_COLLAPSED) return most;
+  for (int64_t g = 0; g < pass->group_count; g++)
+    for (int64_t k = 0; k < pass->groups[g].count; k++) {
+      int64_t first, count;
+      zg_plan_arrays(zoo, pass->spec.vector, pass->groups[g].members[k], &first,
+                     &count);
+      most = zg_max(most, zoo->arrays[first].n * pass->groups[g].piece);
+    }
+  return most;
+}
+
+/* Whether all numbers that are read are of single precision at most. */
+static bool all_single(const zg_zoo *zoo, const zg_pass *pass) {
+  zg_data data = pass->spec.vector->data;
+  if (pass->spec.vector->kind != ZG_VECTOR_FLAT) return false;
+  for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++)
+    if (zg_dtype_bytes(zoo->arrays[k].dtype) > (int64_t)sizeof(float)) return false;
+  return true;
+}
+
+zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
+  *v = (zg_vectors){.work = work,
+                    .pass = pass,
+                    .arrays = ZG_NEW0(int64_t *, pass->items),
+                    .counts = ZG_NEW0(int64_t, pass->items),
+                    .scale = ZG_NEW0(double, pass->items),
+                    .stored = all_single(work->run->zoo, pass) ? ZG_SINGLE : ZG_DOUBLE,
+                    .rows = ZG_NEW(double, buffer_size(work, pass))};
+  for (int64_t i = 0; i < pass->items; i++)
+    find_arrays(v, i);
+  if (pass->spec.vector->kind == ZG_VECTOR_ROWS) return ZG_OK;
+  return sample_all(v);
+}
+
+void zg_vectors_close(zg_vectors *v) {
+  for (int64_t i = 0; i < v->pass->items; i++)
+    free(v->arrays[i]);
+  free(v->arrays);
+  free(v->counts);
+  free(v->scale);
+  free(v->rows);
+}

@@ -1,0 +1,88 @@
+#include "engine/tensor.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+/* Entries (i, k), k up to the last owned item; beyond the diagonal only where both are
+ * owned. */
+static void finish_rows(const zg_call *call, int64_t own, int64_t owned,
+                        zg_pair_fn *pair_of, const void *context, double *values,
+                        int8_t *codes) {
+  int64_t width = own + owned;
+  for (int64_t r = 0; r < owned; r++)
+    for (int64_t k = 0; k < width; k++) {
+      zg_pair pair = {.same = own + r == k};
+      zg_code code;
+      pair_of(context, own + r, k, &pair);
+      values[r * width + k] = call->measure->finish(call, &pair, &code);
+      codes[r * width + k] = (int8_t)code;
+    }
+}
+
+/* Every entry below the diagonal stands for two. */
+static void count_codes(int64_t own, int64_t owned, const int8_t *codes,
+                        zg_report *report) {
+  int64_t width = own + owned;
+  for (int64_t r = 0; r < owned; r++)
+    for (int64_t k = 0; k <= own + r; k++)
+      report->entries[codes[r * width + k]] += k < own + r ? 2 : 1;
+}
+
+zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
+                          int64_t owned, zg_pair_fn *pair_of, const void *context) {
+  int64_t size = owned * (own + owned);
+  double *values = ZG_NEW(double, size);
+  int8_t *codes = ZG_NEW(int8_t, size);
+  finish_rows(&work->run->calls[call], own, owned, pair_of, context, values, codes);
+  count_codes(own, owned, codes, work->report);
+  zg_phase_start(work, ZG_PHASE_WRITE);
+  zg_status status =
+      zg_results_write_symmetric(results, call, own, owned, values, codes);
+  zg_phase_stop(work, ZG_PHASE_WRITE);
+  free(values);
+  free(codes);
+  return status;
+}
+
+zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t call,
+                                 int64_t items, zg_pair_fn *pair_of,
+                                 const void *context) {
+  int64_t own = zg_part(items, work->solo.teams, work->solo.team);
+  int64_t end = zg_part(items, work->solo.teams, work->solo.team + 1);
+  return zg_tensor_write(work, results, call, own, end - own, pair_of, context);
+}
+
+zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
+                         int64_t quantity, int64_t items, const double *values) {
+  int64_t start[ZG_KEPT_RANK] = {0};
+  int64_t count[ZG_KEPT_RANK] = {work->solo.team == 0 ? items : 0};
+  zg_phase_start(work, ZG_PHASE_WRITE);
+  zg_status status =
+      zg_results_write_kept(results, call, quantity, start, count, values);
+  zg_phase_stop(work, ZG_PHASE_WRITE);
+  return status;
+}
+
+void zg_tensor_complain(zg_work *work, int64_t array, int64_t count, zg_code code,
+                        const char *what) {
+  const int64_t most = 20;
+  const zg_zoo *zoo = work->run->zoo;
+  int64_t said = work->complaints++;
+  if (said == most)
+    zg_warn("... and more; 'zoogram show FILE --check' lists every fault");
+  if (said >= most) return;
+  const zg_model *model = &zoo->models[zoo->arrays[array].model];
+  zg_text where = {0};
+  if (count == 1) {
+    char *words = zg_zoo_where(zoo, array);
+    zg_text_add(&where, "%s", words);
+    free(words);
+  } else {
+    zg_text_add(&where, "%s: model '%s', %s", zoo->files[model->file].path, model->name,
+                zg_data_name(zoo->arrays[array].data));
+  }
+  zg_warn("%s: %s: its entries have status %d", where.data, what, code);
+  zg_text_clear(&where);
+}

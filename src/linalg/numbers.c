@@ -1,0 +1,80 @@
+#include "linalg/numbers.h"
+
+#include "linalg/vector.h"
+
+/* Sums run in lanes, so that they can be vectorised without changing their order. */
+enum { LANES = 16 };
+
+/* x - x is zero for finite numbers alone, and adds up without a branch. */
+#define DEFINE_FINITE(suffix, real)                                                    \
+  ZG_VECTOR static bool finite_##suffix(const real *x, int64_t count) {                \
+    real lanes[LANES] = {0}, sum = 0;                                                  \
+    int64_t k = 0;                                                                     \
+    for (; k + LANES <= count; k += LANES)                                             \
+      for (int j = 0; j < LANES; j++)                                                  \
+        lanes[j] += x[k + j] - x[k + j];                                               \
+    for (; k < count; k++)                                                             \
+      sum += x[k] - x[k];                                                              \
+    for (int j = 0; j < LANES; j++)                                                    \
+      sum += lanes[j];                                                                 \
+    return sum == 0;                                                                   \
+  }
+DEFINE_FINITE(single, float)
+DEFINE_FINITE(double, double)
+
+bool zg_all_finite(zg_precision precision, const void *values, int64_t count) {
+  return precision == ZG_SINGLE ? finite_single(values, count)
+                                : finite_double(values, count);
+}
+
+#define DEFINE_DIFFERENCE(suffix, real)                                                \
+  ZG_VECTOR static double difference_##suffix(                                         \
+      int64_t count, double alpha, const real *x, double beta, const real *y) {        \
+    double lanes[LANES] = {0}, sum = 0;                                                \
+    int64_t k = 0;                                                                     \
+    for (; k + LANES <= count; k += LANES)                                             \
+      for (int j = 0; j < LANES; j++) {                                                \
+        double difference = alpha * x[k + j] - beta * y[k + j];                        \
+        lanes[j] += difference * difference;                                           \
+      }                                                                                \
+    for (; k < count; k++)                                                             \
+      sum += (alpha * x[k] - beta * y[k]) * (alpha * x[k] - beta * y[k]);              \
+    for (int j = 0; j < LANES; j++)                                                    \
+      sum += lanes[j];                                                                 \
+    return sum;                                                                        \
+  }
+DEFINE_DIFFERENCE(single, float)
+DEFINE_DIFFERENCE(double, double)
+
+double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
+                             const void *x, double beta, const void *y) {
+  return precision == ZG_SINGLE ? difference_single(count, alpha, x, beta, y)
+                                : difference_double(count, alpha, x, beta, y);
+}
+
+#define DEFINE_SCALE(suffix, real)                                                     \
+  ZG_VECTOR static double scale_##suffix(int64_t count, double scale, const real *x,   \
+                                         double *scaled) {                             \
+    double lanes[LANES] = {0}, squares = 0;                                            \
+    int64_t k = 0;                                                                     \
+    for (; k + LANES <= count; k += LANES)                                             \
+      for (int j = 0; j < LANES; j++) {                                                \
+        scaled[k + j] = x[k + j] * scale;                                              \
+        lanes[j] += scaled[k + j] * scaled[k + j];                                     \
+      }                                                                                \
+    for (; k < count; k++) {                                                           \
+      scaled[k] = x[k] * scale;                                                        \
+      squares += scaled[k] * scaled[k];                                                \
+    }                                                                                  \
+    for (int j = 0; j < LANES; j++)                                                    \
+      squares += lanes[j];                                                             \
+    return squares;                                                                    \
+  }
+DEFINE_SCALE(single, float)
+DEFINE_SCALE(double, double)
+
+double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
+                        const void *x, double *scaled) {
+  return precision == ZG_SINGLE ? scale_single(count, scale, x, scaled)
+                                : scale_double(count, scale, x, scaled);
+}

@@ -1,0 +1,22 @@
+/** \file
+ * Runs of numbers in either precision: are they finite, how far are two apart. Not
+ * collective. */
+#ifndef ZG_LINALG_NUMBERS_H
+#define ZG_LINALG_NUMBERS_H
+
+#include "linalg/blas.h"
+
+#include <stdbool.h>
+
+/** Whether no number is NaN or infinite. */
+bool zg_all_finite(zg_precision precision, const void *values, int64_t count);
+
+/** sum (alpha x_k - beta y_k)^2, in double. */
+double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
+                             const void *x, double beta, const void *y);
+
+/** scaled_k := scale x_k, in double. \return the sum of their squares. */
+double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
+                        const void *x, double *scaled);
+
+#endif

@@ -1,0 +1,46 @@
+/** \file
+ * The item form: every model is summarised by a few numbers, its profile, and profiles
+ * are compared. */
+#ifndef ZG_MEASURES_PROFILE_H
+#define ZG_MEASURES_PROFILE_H
+
+#include "measures/measure.h"
+#include "zoo/reader.h"
+
+#include <mpi.h>
+
+enum { ZG_NOTE_BYTES = 256 };
+
+/** What a task has found. */
+typedef struct zg_finding {
+  double *values;           /**< [width], zeros to begin with */
+  zg_code code;             /**< what is wrong with the data */
+  char note[ZG_NOTE_BYTES]; /**< the same in words for the log, or empty */
+} zg_finding;
+
+typedef struct zg_profile_form {
+  zg_data data;
+  bool per_array; /**< a task is one array of the kind; else all of a model's */
+  /** Numbers that a task yields. */
+  int64_t (*width)(const zg_call *call, const zg_zoo *zoo);
+  /** Work of a task, in any unit: expensive ones are begun first. */
+  double (*cost)(const zg_array *array);
+  /** Bytes that a task on this array holds at most. */
+  int64_t (*memory)(const zg_array *array);
+  /** Do a task: arrays [first, first + count) of the zoo, all of one model.
+   * \return an error of reading; what is wrong with the numbers is a finding. */
+  zg_status (*measure)(const zg_call *call, zg_reader *reader, const zg_zoo *zoo,
+                       int64_t first, int64_t count, zg_finding *finding);
+  /** Do a task that has not converged (status 7) again, all ranks together; NULL: it
+   * stays. Collective. */
+  zg_status (*measure_together)(MPI_Comm comm, zg_reader *reader, const zg_zoo *zoo,
+                                int64_t first, zg_finding *finding);
+  /** Numbers of a profile; the first ones are what the call keeps, in that order. */
+  int64_t (*profile_width)(const zg_call *call, const zg_zoo *zoo);
+  /** A model's profile from what its tasks yielded, in order; codes already worst of
+   * all. May change the code. */
+  void (*summarise)(const zg_call *call, int64_t tasks, int64_t width,
+                    const double *values, double *profile, zg_code *code);
+} zg_profile_form;
+
+#endif

@@ -1,0 +1,32 @@
+/** \file
+ * What the engine has to form for a call: one of four forms, and its particulars. */
+#ifndef ZG_MEASURES_SPEC_H
+#define ZG_MEASURES_SPEC_H
+
+#include "measures/gram.h"
+#include "measures/tangent.h"
+#include "measures/vector.h"
+
+typedef enum zg_form {
+  ZG_FORM_GRAM,    /**< inner products of the items' sample-pair matrices */
+  ZG_FORM_TANGENT, /**< the same of models' tangent kernels */
+  ZG_FORM_VECTOR,  /**< inner products or distances of long vectors */
+  ZG_FORM_PROFILE  /**< a few numbers per model, compared */
+} zg_form;
+/** "gram", ... */
+const char *zg_form_name(zg_form form);
+
+struct zg_profile_form;
+
+typedef struct zg_spec {
+  zg_form form;
+  zg_gram_spec gram;
+  zg_tangent_spec tangent;
+  const zg_vector_form *vector;
+  const struct zg_profile_form *profile;
+} zg_spec;
+
+/** Whether two calls can share a pass of the engine. */
+bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b);
+
+#endif

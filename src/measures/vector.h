@@ -1,0 +1,44 @@
+/** \file
+ * The vector-product form: items are long vectors that are read from the zoo slice by
+ * slice, all of them in step, each number once. */
+#ifndef ZG_MEASURES_VECTOR_H
+#define ZG_MEASURES_VECTOR_H
+
+#include "zoo/zoo.h"
+
+/** What vectors are made of, and what of two of them is wanted. */
+typedef enum zg_vector_kind {
+  /** All numbers of an array, or of all arrays of a model end to end. Of a zg_pair:
+   * cross and self, and apart = |v - w|^2 or, with `unit`, |v/|v| - w/|w||^2, either of
+   * them right also where it is close to 0. */
+  ZG_VECTOR_FLAT,
+  /** The same of a vector that `collapse` makes from the columns of an array [m, p]. */
+  ZG_VECTOR_COLLAPSED,
+  /** apart = mean over rows of `row_term` of two rows of arrays [n, width], after
+     `map`. */
+  ZG_VECTOR_ROWS,
+  /** apart = mean over both models' rows g of (g.(v - w))^2, each model weighing half:
+   * v the model's arrays of the kind `data`, g those of its [m, p] arrays `rows`. */
+  ZG_VECTOR_QUADRATIC
+} zg_vector_kind;
+
+typedef struct zg_vector_form {
+  zg_vector_kind kind;
+  zg_data data;  /**< what is read */
+  zg_data rows;  /**< quadratic: of which the rows are projected on */
+  bool by_model; /**< an item is a model; else one array of the kind */
+  bool named;    /**< an item may have several arrays: their names have to agree as well
+                    as their shapes */
+  bool unit;     /**< distances are those of vectors scaled to length 1 */
+  /** Numbers out[columns] from in[rows, columns], row-major. */
+  void (*collapse)(int64_t rows, int64_t columns, const double *in, double *out);
+  /** Change a row [width] in place. \return false when it is not finite. */
+  bool (*map)(int64_t width, double *row);
+  double (*row_term)(int64_t width, const double *a, const double *b);
+  /** A number for all items of a model together, kept beside the tensor: from their
+   * norms [count], their cosines and their `apart`, [count, stride] each. */
+  double (*total)(int64_t count, const double *norms, const double *cosine,
+                  const double *apart, int64_t stride);
+} zg_vector_form;
+
+#endif

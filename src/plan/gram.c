@@ -1,0 +1,216 @@
+/** \file
+ * The plan of gram passes: teams, tiles, panels. */
+#include "base/memory.h"
+#include "plan/parts.h"
+
+#include <stdlib.h>
+
+/* Tile edges that are tried, the best first. On one rank 256 is where BLAS has reached
+ * its speed and N tiles still are small; a team wants tiles as large as they fit. */
+static const int64_t rank_tiles[] = {256, 192, 128, 96, 64, 48, 32, 16};
+static const int64_t team_tiles[] = {
+    1 << 20, 1 << 19, 1 << 18, 1 << 17, 1 << 16, 49152, 32768, 24576, 16384, 12288,
+    8192,    6144,    4096,    3072,    2048,    1536,  1024,  512,   256,   64};
+
+static void plan_sizes(const zg_request *request, zg_plan *plan) {
+  const zg_zoo *zoo = request->zoo;
+  plan->items = zoo->layer_count;
+  plan->samples = zg_zoo_rows(zoo, &zoo->arrays[0]);
+  for (int64_t k = 0; k < zoo->layer_count; k++) {
+    const zg_array *layer = &zoo->arrays[k];
+    plan->features += layer->d;
+    plan->widest = zg_max(plan->widest, layer->d);
+    plan->bytes += (double)(plan->samples * layer->d * zg_dtype_bytes(layer->dtype));
+  }
+}
+
+/* Pairs of samples that a pass forms. */
+static double pairs_of(const zg_plan *plan, const zg_pass *pass) {
+  double n = (double)plan->samples;
+  double partners =
+      pass->spec.gram.batch ? (double)zg_min(pass->spec.gram.batch, plan->samples) : n;
+  return n * (partners - 1) / 2;
+}
+
+static bool is_gram(const zg_pass *pass) {
+  return pass->spec.form == ZG_FORM_GRAM;
+}
+
+static zg_precision widest_precision(const zg_plan *plan) {
+  zg_precision widest = plan->precision;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (is_gram(&plan->passes[p]) && plan->passes[p].precision == ZG_DOUBLE)
+      widest = ZG_DOUBLE;
+  return widest;
+}
+
+static int64_t largest_batch(const zg_plan *plan) {
+  int64_t batch = 0;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    batch = zg_max(batch, zg_min(plan->passes[p].spec.gram.batch, plan->samples));
+  return batch;
+}
+
+static bool any_full_rbf(const zg_plan *plan) {
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].spec.gram.kernel == ZG_KERNEL_RBF &&
+        !plan->passes[p].spec.gram.batch)
+      return true;
+  return false;
+}
+
+/* Batches are held in double (see engine/work.h). */
+static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
+  int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
+  int64_t features = rows * zg_ceil_div(plan->features, plan->team_size) * real;
+  return features + plan->items * rows * 8; /* and the squared norms */
+}
+
+int64_t zg_plan_median_values(int64_t samples) {
+  const int64_t most = 1 << 20; /* with more samples another sweep narrows further */
+  int64_t pairs = samples * (samples - 1) / 2;
+  return zg_min(most, zg_max(ZG_MEDIAN_SLICES, pairs / (4 * ZG_MEDIAN_SLICES)));
+}
+
+/* Item by item matrices of the pass that has most: each is a coarse and a fine sum,
+ * those with terms beside the products need one for these and room for a product. */
+static int64_t pair_bytes(const zg_plan *plan) {
+  int64_t most = 0;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
+    int64_t rest = (pass->needs[ZG_UCENTRED] && rbf) + pass->needs[ZG_CENTRED];
+    most = zg_max(most, 16 * (1 + rest) + (rest ? 8 : 0));
+  }
+  return most + (plan->team_size > 1 ? 8 : 0); /* to make a distributed one symmetric */
+}
+
+/* Everything a rank holds at once with panels of `tile` rows, two of them kept. */
+static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
+  int64_t N = plan->items, Q = plan->team_size;
+  int64_t real = (int64_t)zg_real_size(widest_precision(plan));
+  int64_t batch = largest_batch(plan), edge = zg_max(tile, batch);
+  int64_t slab = zg_max((int64_t)1 << 20, plan->widest * (batch ? batch : 1));
+  int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
+  int64_t share = zg_ceil_div(N, Q);
+  zg_memory m = {.program = ZG_PROGRAM_BYTES};
+  m.reading = slab * 12 + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
+  m.panels = 2 * zg_max(panel_bytes(plan, tile, false), panel_bytes(plan, batch, true));
+  m.tiles =
+      N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
+  int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
+  m.sums = N * share * pair_bytes(plan) + N * zg_min(N, 256) * real;
+  m.sums += N * owned * 17; /* values and codes, and as they are written */
+  m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
+  if (any_full_rbf(plan))
+    m.sides += 8 * (N * plan->samples + edge * edge / Q +
+                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(plan->samples)));
+  m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
+  return m;
+}
+
+/* With few samples tiles are smaller than is best for BLAS, so that there are some for
+ * several ranks; how many ranks there are must not matter. */
+static int64_t largest_edge(const zg_plan *plan) {
+  enum { LEAST_PANELS = 8, LEAST_EDGE = 32 };
+  if (plan->team_size > 1) return plan->samples;
+  return zg_max(LEAST_EDGE, zg_ceil_div(plan->samples, LEAST_PANELS));
+}
+
+/* The largest tile that fits; 0 when none does. */
+static int64_t choose_tile(const zg_plan *plan, int64_t limit) {
+  bool alone = plan->team_size == 1;
+  const int64_t *edges = alone ? rank_tiles : team_tiles;
+  size_t count = alone ? sizeof rank_tiles / sizeof *rank_tiles
+                       : sizeof team_tiles / sizeof *team_tiles;
+  for (size_t k = 0; k < count; k++) {
+    int64_t panels = zg_ceil_div(plan->samples, zg_min(edges[k], largest_edge(plan)));
+    int64_t tile = zg_ceil_div(plan->samples, panels);
+    if (memory_for(plan, tile).total <= limit) return tile;
+  }
+  return 0;
+}
+
+static void set_team_size(zg_plan *plan, int64_t size) {
+  plan->team_size = (int)zg_max(1, zg_min(size, plan->ranks));
+  plan->teams = plan->ranks / plan->team_size;
+  plan->idle = plan->ranks - plan->teams * plan->team_size;
+}
+
+/* Teams of one rank send nothing and are the choice wherever their tiles fit; else one
+ * team of all ranks shares them. */
+static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
+  if (request->team_size == -1) {
+    set_team_size(plan, plan->ranks);
+  } else if (request->team_size > 0) {
+    set_team_size(plan, request->team_size);
+  } else {
+    set_team_size(plan, 1);
+    int64_t tile = choose_tile(plan, request->memory);
+    if (tile) return tile;
+    set_team_size(plan, plan->ranks);
+  }
+  return choose_tile(plan, request->memory);
+}
+
+static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
+  char need[ZG_UNIT_BYTES], have[ZG_UNIT_BYTES];
+  int64_t smallest = memory_for(plan, zg_min(16, plan->samples)).total;
+  const char *help = largest_batch(plan) > 256 ? "a smaller batch, " : "";
+  return zg_fail(
+      ZG_ERR_SYSTEM,
+      "the smallest plan needs %s of memory per rank and %s may be used; more "
+      "memory_per_rank, fewer ranks per node, %steam_size: all with more ranks "
+      "or fewer layers would help",
+      zg_format_bytes(need, (double)smallest),
+      zg_format_bytes(have, (double)request->memory), help);
+}
+
+static void keep_panels(zg_plan *plan, int64_t limit) {
+  int64_t panel = panel_bytes(plan, plan->tile, false);
+  int64_t others = plan->memory.total - plan->memory.panels;
+  plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
+  plan->panels_kept = zg_max(2, plan->panels_kept);
+  plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);
+  plan->memory.total = others + plan->memory.panels;
+}
+
+static void estimate_flop(zg_plan *plan) {
+  double N = (double)plan->items, D = (double)plan->features, n = (double)plan->samples;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    if (!is_gram(pass)) continue;
+    double pairs = pass->spec.gram.batch
+                       ? n * (double)zg_min(pass->spec.gram.batch, plan->samples)
+                       : n * n;
+    bool median = pass->spec.gram.kernel == ZG_KERNEL_RBF && !pass->spec.gram.batch;
+    plan->flop += pairs * (D * (median ? 2 : 1) + N * N / 2);
+  }
+}
+
+zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
+  plan_sizes(request, plan);
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (is_gram(&plan->passes[p]))
+      plan->passes[p].precision =
+          zg_plan_precision(plan, pairs_of(plan, &plan->passes[p]));
+  plan->tile = choose_teams(request, plan);
+  if (!plan->tile) return fail_memory(request, plan);
+  plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
+  plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
+  plan->memory = memory_for(plan, plan->tile);
+  keep_panels(plan, request->memory);
+  estimate_flop(plan);
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (is_gram(&plan->passes[p])) {
+      plan->passes[p].items = plan->items;
+      plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
+    }
+  return ZG_OK;
+}
+
+int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass) {
+  if (!pass->spec.gram.batch) return plan->panel_count * (plan->panel_count + 1) / 2;
+  int64_t rest = plan->samples % pass->spec.gram.batch;
+  return plan->samples / pass->spec.gram.batch + (rest >= 4);
+}

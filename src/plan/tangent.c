@@ -1,0 +1,253 @@
+/** \file
+ * The plan of tangent passes: the layers that kernels are made of, which models can be
+ * compared, how large tiles are and how many pieces stay in memory. */
+#include "base/memory.h"
+#include "plan/parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool zg_plan_has_factors(const zg_zoo *zoo, const zg_tangent_spec *spec, int64_t model,
+                         bool *exists) {
+  int64_t signals, directs, jacobians;
+  zg_zoo_find(zoo, ZG_NTK_SIGNAL, model, &signals);
+  zg_zoo_find(zoo, ZG_NTK_DIRECT, model, &directs);
+  zg_zoo_find(zoo, ZG_JACOBIAN, model, &jacobians);
+  bool factors = signals + directs > 0 && spec->source != ZG_TANGENT_JACOBIAN;
+  bool jacobian = jacobians > 0 && spec->source != ZG_TANGENT_FACTORS && !spec->sketch;
+  *exists = factors || jacobian;
+  return factors;
+}
+
+/* The array of a kind that belongs to a layer; -1 when there is none. */
+static int64_t sibling(const zg_zoo *zoo, zg_data data, const zg_array *layer) {
+  int64_t count, first = zg_zoo_find(zoo, data, layer->model, &count);
+  for (int64_t k = first; k < first + count; k++)
+    if (!strcmp(zoo->arrays[k].name, layer->name)) return k;
+  return -1;
+}
+
+static zg_tangent_layer layer_of_signal(const zg_zoo *zoo, int64_t signal) {
+  const zg_array *array = &zoo->arrays[signal];
+  zg_tangent_layer layer = {.signal = signal,
+                            .direct = -1,
+                            .input = sibling(zoo, ZG_NTK_INPUT, array),
+                            .index = sibling(zoo, ZG_NTK_INDEX, array),
+                            .positions = array->rank == 4 ? array->dims[2] : 1,
+                            .classes = array->dims[1],
+                            .out = array->dims[array->rank - 1],
+                            .bias = array->bias};
+  if (layer.input >= 0) {
+    const zg_array *input = &zoo->arrays[layer.input];
+    layer.in = input->dims[input->rank - 1];
+  }
+  return layer;
+}
+
+static zg_tangent_layer layer_of_direct(const zg_zoo *zoo, int64_t direct) {
+  const zg_array *array = &zoo->arrays[direct];
+  return (zg_tangent_layer){.signal = -1,
+                            .direct = direct,
+                            .input = -1,
+                            .index = -1,
+                            .positions = 1,
+                            .classes = array->dims[1],
+                            .out = array->dims[2]};
+}
+
+int64_t zg_plan_tangent_layers(const zg_zoo *zoo, const zg_tangent_spec *spec,
+                               int64_t model, zg_tangent_layer **layers) {
+  bool exists, factors = zg_plan_has_factors(zoo, spec, model, &exists);
+  int64_t signals = 0, directs = 0;
+  int64_t signal = zg_zoo_find(zoo, ZG_NTK_SIGNAL, model, &signals);
+  int64_t direct =
+      zg_zoo_find(zoo, factors ? ZG_NTK_DIRECT : ZG_JACOBIAN, model, &directs);
+  if (!factors) signals = 0;
+  if (!exists) directs = 0;
+  *layers = ZG_NEW(zg_tangent_layer, signals + directs);
+  for (int64_t k = 0; k < signals; k++)
+    (*layers)[k] = layer_of_signal(zoo, signal + k);
+  for (int64_t k = 0; k < directs; k++)
+    (*layers)[signals + k] = layer_of_direct(zoo, direct + k);
+  return signals + directs;
+}
+
+/* Rows per sample of a kernel, and the width of a signal in it: without all class pairs
+ * the classes lie side by side. */
+static double row_count(const zg_tangent_layer *layer, bool full) {
+  return full ? (double)layer->classes : 1;
+}
+static double signal_width(const zg_tangent_layer *layer, bool full) {
+  return full ? (double)layer->out : (double)(layer->classes * layer->out);
+}
+
+bool zg_plan_expands(const zg_tangent_layer *layer, bool full, int64_t samples) {
+  if (layer->positions == 1 || layer->input < 0) return false;
+  double S = (double)layer->positions, in = (double)(layer->in + layer->bias);
+  double E = row_count(layer, full), out = signal_width(layer, full);
+  double by_position = S * S * (in + E * E * out);
+  double by_sample = E * E * in * out * (1 + 2 * S / (E * (double)samples));
+  return by_sample < by_position;
+}
+
+int64_t zg_plan_layer_numbers(const zg_tangent_layer *layer, int64_t samples) {
+  int64_t S = layer->positions, signals = layer->classes * layer->out;
+  if (layer->direct >= 0) return signals * samples <= ZG_EXPANDED ? signals : 0;
+  if (layer->index >= 0) return (S + 1) * (signals + 1);
+  return S * (layer->in + layer->bias + signals);
+}
+
+/* Bytes of the largest piece of a model with so many samples. */
+static int64_t piece_bytes(const zg_zoo *zoo, const zg_pass *pass,
+                           const zg_group *group, int64_t samples) {
+  const zg_tangent_spec *spec = &pass->spec.tangent;
+  int64_t most = 0;
+  for (int64_t k = 0; k < group->count; k++) {
+    zg_tangent_layer *layers;
+    int64_t numbers = 0;
+    int64_t count = zg_plan_tangent_layers(zoo, spec, group->members[k], &layers);
+    for (int64_t l = 0; l < count; l++)
+      numbers += zg_plan_layer_numbers(&layers[l], samples);
+    if (spec->sketch) numbers = spec->sketch * group->width;
+    most = zg_max(most, numbers * samples * (int64_t)zg_real_size(pass->precision));
+    free(layers);
+  }
+  return zg_max(most, 1);
+}
+
+/* Numbers that are read at a time of a piece, as doubles and as they are stored. */
+static int64_t reading_bytes(const zg_zoo *zoo) {
+  static const zg_data kinds[] = {ZG_NTK_INPUT, ZG_NTK_INDEX, ZG_NTK_SIGNAL};
+  int64_t widest = ZG_EXPANDED;
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (int64_t a = zoo->first[kinds[k]]; a < zoo->first[kinds[k] + 1]; a++)
+      widest = zg_max(widest, zoo->arrays[a].d);
+  return 3 * 8 * widest + (4 << 20);
+}
+
+static int64_t copies_of(const zg_pass *pass) {
+  return pass->spec.tangent.sketch ? ZG_SKETCHES : 1;
+}
+
+static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass,
+                            const zg_group *group, int64_t samples) {
+  int64_t real = (int64_t)zg_real_size(pass->precision);
+  int64_t edge = samples * group->width, V = group->count * copies_of(pass);
+  int64_t rows = group->length * group->width, all = pass->items * copies_of(pass);
+  zg_memory m = {.reading = reading_bytes(zoo),
+                 .panels = 2 * piece_bytes(zoo, pass, group, samples)};
+  m.tiles = V * edge * edge * 8 + 3 * edge * edge * 8 + 4 * ZG_EXPANDED * real +
+            V * ZG_RUN * 8;
+  m.sums = all * all * (3 * 16) + pass->items * pass->items * (4 * 8 + 17);
+  m.sides = 16 * V * rows;
+  return m;
+}
+
+/* Kernels that are kept: tiles of all ranks in a round, a distributed matrix. */
+static int64_t keeping_bytes(const zg_plan *plan, const zg_group *group) {
+  int64_t n = group->length, tile = group->piece * group->piece;
+  return 8 * (3 * tile + 3 * n * n / plan->ranks);
+}
+
+/* On one rank BLAS has reached its speed with tiles of about 512 rows; with few samples
+ * they are smaller, so that there are some for several ranks. */
+static zg_status cut(const zg_zoo *zoo, zg_plan *plan, zg_pass *pass, zg_group *group) {
+  const int64_t edge = 512, parts = 6, least = 32;
+  int64_t samples = zg_max(1, edge / group->width);
+  samples = zg_min(samples, zg_max(zg_ceil_div(group->length, parts),
+                                   zg_ceil_div(least, group->width)));
+  for (;; samples /= 2) {
+    group->pieces = zg_max(1, zg_ceil_div(group->length, samples));
+    group->piece = zg_ceil_div(group->length, group->pieces);
+    zg_memory memory = memory_for(zoo, pass, group, group->piece);
+    int64_t others =
+        ZG_PROGRAM_BYTES + memory.reading + memory.tiles + memory.sums + memory.sides;
+    int64_t room = plan->memory_limit - others;
+    if (room < memory.panels && samples > 1) continue;
+    int64_t piece = piece_bytes(zoo, pass, group, group->piece);
+    if (pass->spec.tangent.keep) {
+      memory.sides += keeping_bytes(plan, group);
+      room -=
+          keeping_bytes(plan, group); /* not above: pieces are the same for any ranks */
+    }
+    int64_t kept = zg_max(2, zg_min(group->count * group->pieces, room / piece));
+    pass->pieces_kept = pass->pieces_kept ? zg_min(pass->pieces_kept, kept) : kept;
+    memory.panels = kept * piece;
+    group->tasks = group->pieces * (group->pieces + 1) / 2;
+    return zg_plan_add_memory(plan, pass, memory);
+  }
+}
+
+static double layer_flop(const zg_tangent_layer *layer, const zg_group *group,
+                         bool full) {
+  double m = (double)group->length, S = (double)layer->positions;
+  double E = row_count(layer, full), out = signal_width(layer, full);
+  double in = (double)(layer->in + layer->bias);
+  if (layer->direct >= 0) return m * m * E * E * out;
+  if (layer->index >= 0) return m * m * S * E * E * out;
+  if (zg_plan_expands(layer, full, group->piece))
+    return m * m * E * E * in * out + 2 * m * E * S * in * out;
+  return m * m * S * S * (in + E * E * out);
+}
+
+static void estimate(const zg_zoo *zoo, zg_plan *plan, const zg_pass *pass,
+                     const zg_group *group) {
+  double rows = (double)(group->length * group->width);
+  double V = (double)(group->count * copies_of(pass));
+  plan->flop += rows * rows * V * V / 2;
+  for (int64_t k = 0; k < group->count; k++) {
+    zg_tangent_layer *layers;
+    int64_t count =
+        zg_plan_tangent_layers(zoo, &pass->spec.tangent, group->members[k], &layers);
+    for (int64_t l = 0; l < count && !pass->spec.tangent.sketch; l++)
+      plan->flop += layer_flop(&layers[l], group, pass->spec.tangent.full);
+    if (pass->spec.tangent.sketch)
+      plan->flop += rows * rows * (double)pass->spec.tangent.sketch;
+    free(layers);
+  }
+}
+
+/* Models of as many samples, and for the full form as many classes, go together. */
+static zg_group *group_for(zg_pass *pass, int64_t samples, int64_t rows) {
+  for (int64_t g = 0; g < pass->group_count; g++)
+    if (pass->groups[g].length == samples && pass->groups[g].width == rows)
+      return &pass->groups[g];
+  zg_group *group = zg_pass_add_group(pass);
+  group->length = samples;
+  group->width = rows;
+  return group;
+}
+
+static void add_model(const zg_zoo *zoo, zg_pass *pass, int64_t model) {
+  zg_tangent_layer *layers;
+  if (zg_plan_tangent_layers(zoo, &pass->spec.tangent, model, &layers)) {
+    int64_t array = layers[0].direct >= 0 ? layers[0].direct : layers[0].signal;
+    int64_t rows = pass->spec.tangent.full ? layers[0].classes : 1;
+    zg_group_add(group_for(pass, zoo->arrays[array].n, rows), model);
+  }
+  free(layers);
+}
+
+zg_status zg_plan_tangent(const zg_request *request, zg_plan *plan, zg_pass *pass) {
+  const zg_zoo *zoo = request->zoo;
+  double terms = INFINITY;
+  pass->items = zoo->model_count;
+  for (int64_t i = 0; i < pass->items; i++)
+    add_model(zoo, pass, i);
+  for (int64_t g = 0; g < pass->group_count; g++) {
+    double rows = (double)(pass->groups[g].length * pass->groups[g].width);
+    terms = fmin(terms, rows * rows / 2);
+  }
+  pass->precision = zg_plan_precision(plan, terms);
+  for (int64_t g = 0; g < pass->group_count; g++) {
+    ZG_TRY(cut(zoo, plan, pass, &pass->groups[g]));
+    estimate(zoo, plan, pass, &pass->groups[g]);
+  }
+  zg_pass_number_tasks(pass);
+  for (int k = ZG_JACOBIAN; k <= ZG_NTK_DIRECT; k++)
+    for (int64_t a = zoo->first[k]; a < zoo->first[k + 1]; a++)
+      plan->bytes += (double)zoo->arrays[a].n * (double)zoo->arrays[a].d *
+                     (double)zg_dtype_bytes(zoo->arrays[a].dtype);
+  return ZG_OK;
+}

@@ -1,0 +1,187 @@
+/** \file
+ * The plan of vector passes: which items have vectors of the same kind, and how these
+ * are cut into slices. */
+#include "base/memory.h"
+#include "plan/parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                    int64_t *first, int64_t *count) {
+  if (form->by_model) {
+    *first = zg_zoo_find(zoo, form->data, item, count);
+  } else {
+    *first = zoo->first[form->data] + item;
+    *count = 1;
+  }
+}
+
+/* qsort has no context: an entry carries its name. */
+typedef struct named {
+  const char *name;
+  int64_t array;
+} named;
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(((const named *)a)->name, ((const named *)b)->name);
+}
+
+int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count) {
+  named *entries = ZG_NEW(named, count);
+  int64_t *sorted = ZG_NEW(int64_t, count);
+  for (int64_t k = 0; k < count; k++)
+    entries[k] = (named){.name = zoo->arrays[first + k].name, .array = first + k};
+  if (count) qsort(entries, (size_t)count, sizeof *entries, compare_names);
+  for (int64_t k = 0; k < count; k++)
+    sorted[k] = entries[k].array;
+  free(entries);
+  return sorted;
+}
+
+static bool same_shape(const zg_array *a, const zg_array *b) {
+  return a->rank == b->rank &&
+         !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+}
+
+/* Whether two arrays give vectors of as many numbers, in the same places. */
+static bool same_extent(const zg_zoo *zoo, zg_vector_kind kind, const zg_array *a,
+                        const zg_array *b) {
+  switch (kind) {
+  case ZG_VECTOR_COLLAPSED:
+    return a->d == b->d;
+  case ZG_VECTOR_ROWS:
+    return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
+  default:
+    return same_shape(a, b);
+  }
+}
+
+static bool same_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t count,
+                        const int64_t *a, const int64_t *b) {
+  for (int64_t k = 0; k < count; k++) {
+    const zg_array *x = &zoo->arrays[a[k]], *y = &zoo->arrays[b[k]];
+    if (!same_extent(zoo, form->kind, x, y)) return false;
+    if (form->named && strcmp(x->name, y->name)) return false;
+  }
+  return true;
+}
+
+/* Whether the vectors of two items can be subtracted from one another. */
+static bool comparable(const zg_zoo *zoo, const zg_vector_form *form, int64_t i,
+                       int64_t j) {
+  int64_t first_i, first_j, count_i, count_j;
+  zg_plan_arrays(zoo, form, i, &first_i, &count_i);
+  zg_plan_arrays(zoo, form, j, &first_j, &count_j);
+  if (count_i != count_j) return false;
+  if (!form->named) return same_arrays(zoo, form, count_i, &first_i, &first_j);
+  int64_t *a = zg_plan_sorted_arrays(zoo, first_i, count_i);
+  int64_t *b = zg_plan_sorted_arrays(zoo, first_j, count_j);
+  bool same = same_arrays(zoo, form, count_i, a, b);
+  free(a);
+  free(b);
+  return same;
+}
+
+/* Numbers of an item's vector; of its rows where rows are compared. */
+static int64_t length_of(const zg_zoo *zoo, const zg_vector_form *form, int64_t item) {
+  int64_t first, count, length = 0;
+  zg_plan_arrays(zoo, form, item, &first, &count);
+  for (int64_t k = first; k < first + count; k++) {
+    const zg_array *array = &zoo->arrays[k];
+    if (form->kind == ZG_VECTOR_ROWS)
+      length += zg_zoo_rows(zoo, array);
+    else
+      length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : array->n * array->d;
+  }
+  return length;
+}
+
+static zg_group *group_for(const zg_zoo *zoo, zg_pass *pass, int64_t item) {
+  const zg_vector_form *form = pass->spec.vector;
+  for (int64_t g = 0; g < pass->group_count; g++)
+    if (comparable(zoo, form, pass->groups[g].members[0], item))
+      return &pass->groups[g];
+  zg_group *group = zg_pass_add_group(pass);
+  int64_t first, count;
+  zg_plan_arrays(zoo, form, item, &first, &count);
+  group->length = length_of(zoo, form, item);
+  group->width = form->kind == ZG_VECTOR_ROWS ? zoo->arrays[first].d : 1;
+  return group;
+}
+
+/* Numbers of other arrays that are read along with a number of the vectors. */
+static int64_t rows_beside(const zg_zoo *zoo, const zg_vector_form *form) {
+  zg_data data = form->kind == ZG_VECTOR_QUADRATIC ? form->rows : form->data;
+  int64_t most = 0;
+  if (form->kind != ZG_VECTOR_QUADRATIC && form->kind != ZG_VECTOR_COLLAPSED) return 0;
+  for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++)
+    most = zg_max(most, zoo->arrays[k].n);
+  return most;
+}
+
+/* A slice of all vectors is about 64 MiB of doubles; shorter vectors are cut so that
+ * several ranks have something to do. */
+static void cut(const zg_zoo *zoo, const zg_vector_form *form, zg_group *group) {
+  const int64_t numbers = (int64_t)1 << 23, least = 1024, parts = 16;
+  int64_t beside = rows_beside(zoo, form);
+  int64_t most = numbers / ((group->count + beside) * group->width);
+  int64_t piece = zg_max(least / group->width, zg_ceil_div(group->length, parts));
+  piece = zg_max(1, zg_min(most, piece));
+  group->pieces = zg_max(1, zg_ceil_div(group->length, piece));
+  group->piece = zg_ceil_div(group->length, group->pieces);
+  group->tasks = group->pieces;
+}
+
+static int64_t axis_length(const zg_zoo *zoo, const zg_vector_form *form) {
+  return form->by_model ? zoo->model_count
+                        : zoo->first[form->data + 1] - zoo->first[form->data];
+}
+
+/* Matrices of all pairs of items: sums, distances, products. */
+static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
+  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 17)};
+  for (int64_t g = 0; g < pass->group_count; g++) {
+    const zg_group *group = &pass->groups[g];
+    int64_t beside = rows_beside(zoo, pass->spec.vector);
+    int64_t numbers = group->piece * group->width;
+    memory.tiles = zg_max(memory.tiles, 8 * numbers * (group->count + 1));
+    memory.reading =
+        zg_max(memory.reading, numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
+  }
+  if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC)
+    for (int64_t k = zoo->first[pass->spec.vector->rows];
+         k < zoo->first[pass->spec.vector->rows + 1]; k++)
+      memory.sides += 8 * zoo->arrays[k].n * pass->items;
+  return memory;
+}
+
+zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass) {
+  const zg_zoo *zoo = request->zoo;
+  const zg_vector_form *form = pass->spec.vector;
+  pass->items = axis_length(zoo, form);
+  if (!pass->items)
+    return zg_fail(ZG_ERR_DATA, "measure %s: the selected models have no %s",
+                   pass->call->measure->name, zg_data_name(form->data));
+  for (int64_t i = 0; i < pass->items; i++) {
+    int64_t first, count;
+    zg_plan_arrays(zoo, form, i, &first, &count);
+    if (count) zg_group_add(group_for(zoo, pass, i), i);
+  }
+  double terms = INFINITY;
+  for (int64_t g = 0; g < pass->group_count; g++) {
+    zg_group *group = &pass->groups[g];
+    cut(zoo, form, group);
+    double N = (double)group->count, p = (double)(group->length * group->width);
+    plan->flop += N * N * p;
+    terms = fmin(terms, p);
+  }
+  zg_pass_number_tasks(pass);
+  bool products = form->kind == ZG_VECTOR_FLAT || form->kind == ZG_VECTOR_COLLAPSED;
+  pass->precision = products ? zg_plan_precision(plan, terms) : ZG_DOUBLE;
+  for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
+    plan->bytes += (double)zoo->arrays[k].n * (double)zoo->arrays[k].d *
+                   (double)zg_dtype_bytes(zoo->arrays[k].dtype);
+  return zg_plan_add_memory(plan, pass, memory_for(zoo, pass));
+}

@@ -1,0 +1,31 @@
+/** \file
+ * Where each kind of data lies in a file and what its arrays look like; private to this
+ * folder. Not collective. */
+#ifndef ZG_ZOO_DATA_H
+#define ZG_ZOO_DATA_H
+
+#include "zoo/zoo.h"
+
+typedef struct zg_data_form {
+  const char *name;   /**< for messages and tables */
+  const char *group;  /**< below the model: a group of arrays, or the array itself */
+  const char *member; /**< of one group per layer; NULL: the array is the layer */
+  const char *word;   /**< what a name is called; NULL: arrays have no names */
+  const char *axes;   /**< as the format page states them */
+  int least, most;    /**< axes */
+  bool integers;      /**< nothing else will do */
+} zg_data_form;
+
+const zg_data_form *zg_data_form_of(zg_data data);
+
+/** Append "/models/<model>/<group>/..." of an array. */
+void zg_data_path(const zg_zoo *zoo, const zg_array *array, zg_text *path);
+
+/** ZG_ERR_DATA with "<zg_zoo_where>: <what is wrong>". */
+zg_status zg_array_fail(const zg_zoo *zoo, int64_t array, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** \return false when the word is none of a kind. */
+bool zg_weight_kind_of(const char *word, zg_weight_kind *kind);
+
+#endif

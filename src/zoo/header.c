@@ -1,0 +1,110 @@
+/** \file
+ * What the header of one dataset says of an array. */
+#include "base/memory.h"
+#include "zoo/data.h"
+#include "zoo/h5.h"
+#include "zoo/scan.h"
+#include "zoo/type.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static zg_status read_type(zg_zoo *zoo, int64_t index, hid_t dataset) {
+  zg_array *array = &zoo->arrays[index];
+  bool integers = zg_data_form_of(array->data)->integers;
+  ZG_H5 type = H5Dget_type(dataset);
+  H5T_class_t class = H5Tget_class(type);
+  if (zg_dtype_of(type, &array->dtype) && (!integers || class == H5T_INTEGER))
+    return ZG_OK;
+  return zg_array_fail(zoo, index, "holds %s where %s belong",
+                       class == H5T_STRING              ? "strings"
+                       : integers && class == H5T_FLOAT ? "fractional numbers"
+                                                        : "something else",
+                       integers ? "integers" : "numbers");
+}
+
+static zg_status read_shape(zg_zoo *zoo, int64_t index, hid_t dataset) {
+  zg_array *array = &zoo->arrays[index];
+  const zg_data_form *form = zg_data_form_of(array->data);
+  ZG_H5 space = H5Dget_space(dataset);
+  hsize_t dims[ZG_MAX_DIMS];
+  array->rank = H5Sget_simple_extent_ndims(space);
+  if (array->data == ZG_ACTIVATIONS && array->rank < 1)
+    return zg_array_fail(zoo, index, "has no axis of samples");
+  if (array->rank < form->least || array->rank > form->most)
+    return zg_array_fail(zoo, index, "has %d axes where %s is expected", array->rank,
+                         form->axes);
+  H5Sget_simple_extent_dims(space, dims, NULL);
+  array->n =
+      array->rank ? (int64_t)dims[0] : (int64_t)H5Sget_simple_extent_npoints(space);
+  array->d = 1;
+  for (int k = 0; k < array->rank; k++) {
+    array->dims[k] = (int64_t)dims[k];
+    if (k > 0 && __builtin_mul_overflow(array->d, (int64_t)dims[k], &array->d))
+      return zg_array_fail(zoo, index, "its shape is too large");
+  }
+  return ZG_OK;
+}
+
+static zg_status check_size(const zg_zoo *zoo, int64_t index) {
+  const zg_array *array = &zoo->arrays[index];
+  bool layer = array->data == ZG_ACTIVATIONS;
+  int64_t numbers, bytes;
+  if (__builtin_mul_overflow(array->n, array->d, &numbers) ||
+      __builtin_mul_overflow(numbers, (int64_t)sizeof(double), &bytes) ||
+      (layer && (array->n >= INT32_MAX || array->d >= INT32_MAX)))
+    return zg_array_fail(zoo, index, "%lld %s of %lld %s are too many",
+                         (long long)array->n, layer ? "samples" : "rows",
+                         (long long)array->d, layer ? "features" : "numbers");
+  if (layer && array->d < 1) return zg_array_fail(zoo, index, "has no features");
+  if (!layer && numbers < 1) return zg_array_fail(zoo, index, "is empty");
+  return ZG_OK;
+}
+
+static zg_weight_kind default_kind(const zg_array *array) {
+  switch (array->rank) {
+  case 1:
+    return ZG_WEIGHT_BIAS;
+  case 2:
+    return ZG_WEIGHT_LINEAR;
+  case 4:
+    return ZG_WEIGHT_CONV;
+  default:
+    return ZG_WEIGHT_OTHER;
+  }
+}
+
+static zg_status read_kind(zg_zoo *zoo, int64_t index, hid_t dataset) {
+  zg_array *array = &zoo->arrays[index];
+  zg_list words = {0};
+  bool text = zg_h5_list_attribute(dataset, "kind", &words);
+  array->kind = default_kind(array);
+  zg_status status = ZG_OK;
+  if (!text || words.count > 1)
+    status = zg_array_fail(zoo, index, "attribute 'kind' is not one word");
+  else if (words.count && !zg_weight_kind_of(words.items[0], &array->kind))
+    status = zg_array_fail(zoo, index,
+                           "attribute 'kind' is '%s', not linear, conv, norm, "
+                           "embedding, bias or other",
+                           words.items[0]);
+  zg_list_clear(&words);
+  return status;
+}
+
+static bool has_filter(hid_t dataset) {
+  ZG_H5 creation = H5Dget_create_plist(dataset);
+  return H5Pget_nfilters(creation) > 0;
+}
+
+zg_status zg_read_header(zg_zoo *zoo, int64_t index, hid_t group, const char *link) {
+  ZG_H5 dataset = H5Oopen(group, link, H5P_DEFAULT);
+  if (dataset < 0)
+    return zg_array_fail(zoo, index, "cannot be opened (a link that leads nowhere?)");
+  if (H5Iget_type(dataset) != H5I_DATASET)
+    return zg_array_fail(zoo, index, "is not a dataset");
+  ZG_TRY(read_type(zoo, index, dataset));
+  ZG_TRY(read_shape(zoo, index, dataset));
+  ZG_TRY(check_size(zoo, index));
+  zoo->arrays[index].compressed = has_filter(dataset);
+  return zoo->arrays[index].data == ZG_WEIGHTS ? read_kind(zoo, index, dataset) : ZG_OK;
+}
