@@ -4,15 +4,21 @@
 Three architectures (a multilayer perceptron, a convolutional network, a vision
 transformer), each trained from three seeds, and the untrained copies of the first two:
 <architecture>-seed<k> began as <architecture>-untrained<k>.  The probe set is part of
-the held-out images.  At the end a table says how alike the layers of different seeds
-are, by debiased linear CKA, with and without training.  Less than a minute on one core;
-the same seeds and the same versions of the libraries give the same numbers.
+the held-out images.  Beside activations the zoo gets logits and sharpness of all, the
+weights of all but the transformers, and tangent kernels and gradients of some.  At the
+end a table says how alike the layers of different seeds are, by debiased linear CKA,
+with and without training.  Less than a minute on one core; the same seeds and the same
+versions of the libraries give the same numbers.
 """
 
 import argparse
 import itertools
+import os
 import platform
 import sys
+
+# One order of summation, the same bits every time; OpenBLAS reads this when it is loaded.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import h5py
 import numpy as np
@@ -29,6 +35,28 @@ HELD_OUT = 360  # images, of 1797
 TRAINED, UNTRAINED = 3, 2  # copies of each architecture
 BATCH = 64
 RECORDED = dict(maps="pool:4", tokens="mean", dtype="float16")
+# Beside the activations, of every copy: only the smaller two architectures' weights.
+RECORDS = {
+    "mlp": ("weights", "logits", "sharpness"),
+    "cnn": ("weights", "logits", "sharpness"),
+    "vit": ("logits", "sharpness"),
+}
+# What is large, of some trained copies, in float16: the file is to stay below 3 MB.
+TANGENT = dict(record=("tangent",), tangent_samples=32, derivative_dtype="float16")
+GRADIENTS = dict(
+    record=("gradients", "sample-gradients"),
+    tasks="class",
+    gradient_samples=16,
+    derivative_dtype="float16",
+)
+MORE_RECORDS = {
+    "mlp-seed0": TANGENT,
+    "mlp-seed1": TANGENT,
+    "cnn-seed0": TANGENT,
+    "cnn-seed1": GRADIENTS,
+    "cnn-seed2": GRADIENTS,
+}
+SHARPNESS = dict(radii=(0.01, 0.03, 0.1), sharpness_batches=2)
 
 
 class Perceptron(nn.Sequential):
@@ -176,6 +204,13 @@ def accuracy(model, digits):
     return (guesses == digits.labels[digits.held_out]).float().mean().item()
 
 
+def records_of(architecture, name):
+    """What extract() records of a copy beside its activations."""
+    more = MORE_RECORDS.get(name, {})
+    record = RECORDS[architecture] + more.get("record", ())
+    return {**more, **SHARPNESS, "record": record}
+
+
 def add_copies(zoo, architecture, digits, samples):
     """Make, train and record the copies of an architecture; gives their accuracies."""
     make, layers, settings = ARCHITECTURES[architecture]
@@ -206,6 +241,7 @@ def add_copies(zoo, architecture, digits, samples):
             limit=samples,
             attributes=attributes,
             **RECORDED,
+            **records_of(architecture, name),
         )
         print(f"{name}: accuracy {accuracies[name]:.3f}", flush=True)
     return accuracies
@@ -307,12 +343,12 @@ def parse_arguments(arguments):
 def main(arguments=None):
     """Exit status 0, or 2 after a message on standard error."""
     options = parse_arguments(arguments)
-    torch.set_num_threads(1)  # sums in one order: the same bits every time
+    torch.set_num_threads(1)  # as above
     torch.use_deterministic_algorithms(True)
     digits = Digits()
     accuracies = {}
     try:
-        with ZooWriter(options.output, gzip=9) as zoo:
+        with ZooWriter(options.output, gzip=9, compact=True) as zoo:
             for architecture in ARCHITECTURES:
                 accuracies.update(
                     add_copies(zoo, architecture, digits, options.samples)

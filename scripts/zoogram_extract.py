@@ -40,15 +40,27 @@ What a batch may be: a tensor; (inputs, labels); (inputs, labels, ids); or a map
 keyword arguments, from which `label`/`labels` and `id`/`ids` are taken out first.
 Labels are stored if they are one integer per sample, ids if one integer or string.
 All models of a zoo must see the same samples in the same order.
+
+What --record (record=... in Python) adds, in evaluation mode and by all parameters,
+frozen or not, flattened in the order of model.named_parameters():
+    weights           every parameter, with its kind; convolutions with their sizes
+    logits            [n, C], the model's output
+    gradients         of the mean loss, by --tasks: of all samples, of each class, of
+                      each batch; from Python also of other losses and data
+    sample-gradients  of the loss of each of the first --gradient-samples
+    tangent           d logits / d parameters of the first --tangent-samples, as the
+                      factors that each layer's tangent kernel follows from
+    jacobian          the same as one array [m, C, p]: for small models
+    sharpness         largest rise of the loss found within the --radii around the
+                      parameters, by gradient ascent
 """
 
-import argparse
 import datetime
 import fnmatch
 import sys
 import warnings
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -57,20 +69,22 @@ import torch
 sys.path.append(str(Path(__file__).resolve().parent))
 
 import zoogram_sources as sources
-from zoogram_batches import expected_count, moved, refuse_shuffling, split_batch
-from zoogram_hooks import (
-    DTYPES,
-    TOKEN_RULES,
-    Recorder,
-    Reduction,
-    first_tensor,
-    inference,
-    select_modules,
+from zoogram_batches import (
+    expected_count,
+    refuse_shuffling,
+    repeatable,
+    split_batch,
 )
+from zoogram_hooks import Recorder, Reduction, inference, select_modules
+from zoogram_network import Network, stored
+from zoogram_options import make_parser
+from zoogram_records import RecordSettings, record_beside
 from zoogram_zoo import ExtractError, ZooWriter
 
-# Options of the command line that are keywords of extract().
+# Options of the command line that are keywords of extract(), the second line's of what
+# is recorded beside activations.
 SETTINGS = ("exclude", "maps", "tokens", "dtype", "limit", "device")
+RECORD_SETTINGS = tuple(field.name for field in fields(RecordSettings))
 
 
 def extract(
@@ -87,68 +101,91 @@ def extract(
     limit=None,
     device=None,
     attributes=None,
+    **records,
 ):
-    """Run a model over a loader and add its activations to a zoo.
+    """Run a model over a loader and add its activations to a zoo, and what else is
+    asked for.
 
     model    torch.nn.Module.  Its mode (train/eval, module by module) is restored; if
              `device` is given, the model is moved there and stays.
-    loader   iterable of batches, see the module's docstring; it must not shuffle.
+    loader   iterable of batches, see the module's docstring; it must not shuffle.  None
+             if only weights are recorded; the input_size of convolutions is then left
+             out.
     zoo      a ZooWriter, or a path, which is made or appended to.
     name     the model's name in the zoo, new there.
-    layers   shell patterns over module names; `exclude` takes some away again.
+    layers   shell patterns over module names, () for no activations; `exclude` takes
+             some away again.
     maps     flatten | pool | pool:K; tokens: flatten | mean | first.
     dtype    float32 | float16 of the stored numbers; what does not fit is an error.
     limit    number of samples at most, None or 0 for all.
     device   where to run; None: where the model's first parameter is.
     attributes  {name: value} written on the model beside the provenance.
+    records  what to record beside activations: record=("weights", "tangent", ...) and
+             the settings of zoogram_records.RecordSettings.
 
-    Returns the names of the recorded layers in order.  Needs the memory of one batch.
-    Raises ExtractError; the zoo is then as before.
+    Returns the names of the recorded layers in order.  Needs the memory of one batch,
+    for derivatives with its graph.  Raises ExtractError; the zoo is then as before.
     """
+    settings = RecordSettings(**records)
     layers = [layers] if isinstance(layers, str) else list(layers)
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
     if limit is not None and limit < 0:
         raise ExtractError(f"limit {limit}: must not be negative")
     reduction = Reduction(maps, tokens, dtype)
-    modules = select_modules(model, layers, exclude)
+    modules = select_modules(model, layers, exclude) if layers else {}
+    streams = bool(modules) or "logits" in settings.record
+    if loader is None and (streams or settings.needs_loader):
+        raise ExtractError(
+            f"model {name}: only weights can be recorded without a loader"
+        )
+    if not (modules or settings.record):
+        raise ExtractError(f"model {name}: nothing to record: no layers, and no record")
     refuse_shuffling(loader, name)
+    loader = repeatable(loader) if settings.record else loader
     if device is None:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
     else:
         model.to(device)
+    network = Network(name, model, device, settings.to_logits, settings.loss)
 
     provenance = _provenance(model, reduction, layers + [f"!{e}" for e in exclude])
+    provenance["record"] = " ".join(settings.record)
     is_open = isinstance(zoo, ZooWriter)
     with nullcontext(zoo) if is_open else ZooWriter(zoo, append=True) as writer:
         with writer.new_model(name, {**provenance, **(attributes or {})}) as target:
-            with Recorder(name, modules, reduction) as recorder, inference(model):
-                _stream(model, loader, recorder, target, device, limit)
-            _check_executed(name, modules, recorder.executed, layers)
+            if streams:
+                with Recorder(name, modules, reduction) as recorder, inference(model):
+                    _stream(network, loader, recorder, target, limit, settings.record)
+                _check_executed(name, modules, recorder.executed, layers)
+            record_beside(network, target, loader, settings, limit)
             return target.layers
 
 
-def _stream(model, loader, recorder, target, device, limit):
-    """Forward every batch and append what the recorder caught, up to `limit`."""
+def _stream(network, loader, recorder, target, limit, record):
+    """Forward every batch and append what the recorder caught, and the logits if they
+    are in `record`, up to `limit`."""
     expected = expected_count(loader, limit)
-    for batch in loader:
-        inputs, keywords, samples = split_batch(batch)
-        leading = first_tensor([*inputs, *keywords.values()])
-        if leading is None or leading.ndim == 0:
+    for given in loader:
+        batch = split_batch(given).moved(network.device)
+        if not batch.size:
             raise ExtractError(f"model {target.name}: a batch has no input tensor")
-        size = len(leading)
-        recorder.begin(size)
-        model(*moved(inputs, device), **moved(keywords, device))
-        if not recorder.layers:
+        recorder.begin(batch.size)
+        output = network(batch)
+        if recorder.is_idle:
             raise ExtractError(
                 f"model {target.name}: none of the chosen layers was run"
             )
-        take = min(size, limit - target.count) if limit else size
+        take = min(batch.size, limit - target.count) if limit else batch.size
+        if "logits" in record:
+            logits = stored(network.logits_of(output, batch.size)[:take])
+            target.extend("logits", logits, expected)
         target.append(
             {
                 layer: replace(recorded, rows=recorded.rows[:take])
                 for layer, recorded in recorder.layers.items()
             },
-            {key: values and values[:take] for key, values in samples.items()},
+            {key: values and values[:take] for key, values in batch.samples.items()},
+            take,
             expected,
         )
         if limit and target.count >= limit:
@@ -189,116 +226,13 @@ def _provenance(model, reduction, patterns):
     }
 
 
-def _parser():
-    description, _, details = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    models = parser.add_argument_group("models (both kinds may be mixed)")
-    models.add_argument(
-        "--model",
-        action="append",
-        default=[],
-        metavar="[NAME=]MODULE:FACTORY",
-        help="a model, or a function or class that makes one without "
-        "arguments; NAME is its name in the zoo (default: FACTORY); "
-        "repeat for more models",
-    )
-    models.add_argument(
-        "--torchvision",
-        default="",
-        metavar="[NAME=]ARCH,...",
-        help="torchvision models by name",
-    )
-    models.add_argument(
-        "--weights",
-        default="none",
-        metavar="none|default|PATH",
-        help="of the torchvision models: random (default); torchvision's "
-        "best, downloaded unless cached; or a state dict",
-    )
-    models.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="torch's seed when the first model is made, one more for each next one "
-        "(default: 0)",
-    )
-    data = parser.add_argument_group("data (one of the first two)")
-    data.add_argument(
-        "--data",
-        metavar="MODULE:FACTORY",
-        help="a function that makes the data loader; called for each model",
-    )
-    data.add_argument(
-        "--images",
-        metavar="DIR|random:N",
-        help="a folder of images (subfolders are classes), or N random ones",
-    )
-    data.add_argument(
-        "--image-size", type=int, default=224, help="pixels (default: 224)"
-    )
-    data.add_argument(
-        "--batch-size", type=int, default=32, help="of --images (default: 32)"
-    )
-    data.add_argument(
-        "--limit",
-        type=int,
-        default=0,
-        metavar="N",
-        help="use the first N samples (default: all)",
-    )
-    layers = parser.add_argument_group("layers")
-    layers.add_argument(
-        "--layers",
-        nargs="+",
-        default=["*"],
-        metavar="PATTERN",
-        help="shell patterns over module names, each for the models that have such "
-        "(default: '*')",
-    )
-    layers.add_argument(
-        "--exclude",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="modules to leave out again",
-    )
-    layers.add_argument(
-        "--maps",
-        default="flatten",
-        metavar="flatten|pool|pool:K",
-        help="what becomes of [n, c, h, w] (default: flatten)",
-    )
-    layers.add_argument(
-        "--tokens",
-        default="flatten",
-        choices=TOKEN_RULES,
-        help="what becomes of [n, t, d] (default: flatten)",
-    )
-    layers.add_argument(
-        "--dtype",
-        default="float32",
-        choices=DTYPES,
-        help="of the stored numbers (default: float32)",
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument("--output", required=True, metavar="ZOO.h5")
-    output.add_argument("--append", action="store_true", help="add to an existing zoo")
-    output.add_argument(
-        "--gzip",
-        type=int,
-        default=4,
-        choices=range(10),
-        metavar="0-9",
-        help="compression, 0 for none (default: 4)",
-    )
-    parser.add_argument(
-        "--device", help="torch device to run on (default: the model's)"
-    )
-    return parser
+def _record_settings(options):
+    """The options' settings of what to record, functions imported."""
+    settings = {name: getattr(options, name) for name in RECORD_SETTINGS}
+    for name in ("to_logits", "loss"):
+        if settings[name]:
+            settings[name] = sources.load_factory(settings[name])
+    return settings
 
 
 def _requested_models(options):
@@ -329,6 +263,9 @@ def _requested_models(options):
 
 def _requested_loader(options):
     """A function that makes the loader of the command line."""
+    if not (options.layers or set(options.record) - {"weights"}):
+        if not (options.data or options.images):
+            return lambda: None
     if bool(options.data) == bool(options.images):
         raise ExtractError("give either --data or --images")
     if options.images:
@@ -345,6 +282,8 @@ def _patterns_by_model(wanted, patterns):
     them, but in one; and each model needs one.  Makes every model once, so that these
     errors come before any work.
     """
+    if not patterns:
+        return {name: [] for name, _ in wanted}
     chosen = {}
     for name, make_model in wanted:
         names = [layer for layer, _ in make_model().named_modules() if layer]
@@ -364,6 +303,8 @@ def _patterns_by_model(wanted, patterns):
 def _run(options):
     wanted = _requested_models(options)
     make_loader = _requested_loader(options)
+    settings = {key: getattr(options, key) for key in SETTINGS}
+    settings.update(_record_settings(options))
     patterns = _patterns_by_model(wanted, options.layers)
     with ZooWriter(options.output, append=options.append, gzip=options.gzip) as zoo:
         for index, (name, make_model) in enumerate(wanted):
@@ -374,14 +315,15 @@ def _run(options):
                 zoo,
                 name,
                 patterns[name],
-                **{key: getattr(options, key) for key in SETTINGS},
+                **settings,
             )
-            print(f"{options.output}: {name}: {len(layers)} layers")
+            beside = ", ".join(["", *options.record])
+            print(f"{options.output}: {name}: {len(layers)} layers{beside}")
 
 
 def main(arguments=None):
     """Exit status 0, or 2 after a message on standard error."""
-    parser = _parser()
+    parser = make_parser(__doc__)
     options = parser.parse_args(arguments)
     try:
         _run(options)

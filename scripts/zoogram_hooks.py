@@ -2,12 +2,12 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from zoogram_batches import first_tensor
 from zoogram_zoo import ExtractError, Recorded
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
@@ -70,23 +70,6 @@ class Reduction:
             raise OverflowError(largest)
 
 
-def first_tensor(output):
-    """The first tensor of a module's output, depth first; None where there is none."""
-    if isinstance(output, torch.Tensor):
-        return output
-    if isinstance(output, Mapping):
-        parts = output.values()
-    elif isinstance(output, (tuple, list)):
-        parts = output
-    elif dataclasses.is_dataclass(output):
-        parts = [getattr(output, field.name) for field in dataclasses.fields(output)]
-    else:
-        return None
-    return next(
-        (found for found in map(first_tensor, parts) if found is not None), None
-    )
-
-
 class Recorder:
     """Forward hooks on chosen modules, set on entering and removed on leaving."""
 
@@ -115,6 +98,11 @@ class Recorder:
         self._batch = batch
         self._calls = {}
         self.layers = {}
+
+    @property
+    def is_idle(self):
+        """Whether there are modules, and the last forward pass ran none of them."""
+        return bool(self._modules) and not self.layers
 
     def _hook(self, name):
         def record(module, _inputs, output):
@@ -185,10 +173,17 @@ def select_modules(model, layers, exclude=()):
 @contextmanager
 def inference(model):
     """Evaluation mode without gradients; every module's own mode is restored."""
+    with evaluation(model), torch.no_grad():
+        yield
+
+
+@contextmanager
+def evaluation(model):
+    """Evaluation mode, every module called; every module's own mode is restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), _unfused(model):
+        with _unfused(model):
             yield
     finally:
         for module, mode in modes.items():

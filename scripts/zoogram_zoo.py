@@ -1,7 +1,8 @@
-"""The zoo file: activations of several models over the same samples, written batch by
-batch.  FORMATS.md's section "Zoo" in short:
+"""The zoo file: what is recorded of several models over the same samples, written batch
+by batch.  `zoogram help formats` describes it; in short:
 
     /samples/{id,label} [n]     /models/<model>/activations/<layer> [n, d]
+                                /models/<model>/{weights,gradients,ntk}/..., logits ...
 """
 
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import h5py
 import numpy as np
 
 CHUNK_BYTES = 1 << 20
+SMALL_BYTES = 1 << 16  # the index of a chunked dataset takes some KiB
 PENDING = "unfinished"  # root group of a model whose extraction has not ended yet
 
 
@@ -32,11 +34,13 @@ class ZooWriter:
 
     append=False makes a new file and refuses an existing one; append=True adds to an
     existing zoo, or makes it.  gzip is the deflate level, 0 for no compression.
+    compact=True makes files that need HDF5 1.10 (of 2016) to read: some KiB less for
+    each dataset, which counts where many are small.
     A model appears in the zoo only when it is complete, and a new file that received no
     model is removed on closing.
     """
 
-    def __init__(self, path, append=False, gzip=4):
+    def __init__(self, path, append=False, gzip=4, compact=False):
         self.path = Path(path)
         self._is_new = not self.path.exists()
         self._filters = dict(compression="gzip", compression_opts=gzip, shuffle=True)
@@ -48,7 +52,10 @@ class ZooWriter:
             )
         try:
             self._file = h5py.File(
-                self.path, "w" if self._is_new else "r+", track_order=True
+                self.path,
+                "w" if self._is_new else "r+",
+                libver=("v110", "v110") if compact else None,
+                track_order=True,
             )
         except OSError as error:
             raise ExtractError(f"{path}: cannot be opened: {error}") from None
@@ -118,9 +125,10 @@ class ZooWriter:
     def _accept(self, writer):
         """Check a finished model against the zoo's samples; the first defines them."""
         for other, group in self._file["models"].items():
-            for layer in group.get("activations", {}).values():
-                self._check_count(writer, len(layer), other)
-                break
+            for paired in [*group.get("activations", {}).values(), group.get("logits")]:
+                if paired is not None and writer.count:
+                    self._check_count(writer, len(paired), other)
+                    break
         samples = self._file.require_group("samples")
         arrays = writer.samples()
         for key in samples.keys() & arrays.keys():
@@ -155,69 +163,117 @@ class ZooWriter:
 
 
 class ModelWriter:
-    """Takes one model's activations batch by batch into datasets that grow."""
+    """Takes what is recorded of one model; datasets grow along their first axis.
+
+    Paths are relative to the model's group; the order in which groups and datasets are
+    made is kept in the attribute `order` wherever a path has more than one part.
+    """
 
     def __init__(self, group, name, filters):
         self.name = name
         self.count = 0  # samples written so far
-        self._layers = group.create_group("activations", track_order=True)
+        self._group = group
         self._filters = filters
-        self._datasets = {}
+        self._datasets = {}  # {path: dataset}
+        self._layers = []
         self._samples = {"id": [], "label": []}
 
     @property
     def layers(self):
-        return list(self._datasets)
+        return list(self._layers)
 
-    def append(self, layers, samples, expected=None):
-        """Write one batch.
+    def append(self, layers, samples, count, expected=None):
+        """Write one batch of activations.
 
         layers: {name: Recorded with rows [b, d]}, in order, the same names every time;
-        samples: {"id" or "label": sequence of b} with None where unknown;
+        samples: {"id" or "label": sequence of b} with None where unknown; count: b;
         expected: number of samples to come in all, if known (it limits the chunks).
         """
-        if not self._datasets:
-            for order, (name, recorded) in enumerate(layers.items()):
-                self._datasets[name] = self._create(name, order, recorded, expected)
-        if layers.keys() != self._datasets.keys():
-            name = sorted(layers.keys() ^ self._datasets.keys())[0]
+        if not self.count:
+            self._layers = list(layers)
+        if layers.keys() != set(self._layers):
+            name = sorted(layers.keys() ^ set(self._layers))[0]
             raise ExtractError(
                 f"model {self.name}, layer {name}: was run for some batches only"
             )
         for name, recorded in layers.items():
-            self._append_rows(name, recorded.rows)
+            self._append_layer(name, recorded, expected)
         for key, values in samples.items():
             if values is not None:
                 self._samples[key].extend(values)
-        self.count += len(next(iter(layers.values())).rows)
+        self.count += count
 
-    def _create(self, name, order, recorded, expected):
-        rows = recorded.rows
-        width = rows.shape[1]
+    def _append_layer(self, name, recorded, expected):
+        path = f"activations/{entry_name(name)}"
+        width = recorded.rows.shape[1]
         if not width:
             raise ExtractError(f"model {self.name}, layer {name}: has no features")
-        chunk = max(1, CHUNK_BYTES // (width * rows.dtype.itemsize))
-        dataset = self._layers.create_dataset(
-            name.replace("/", "|"),
-            shape=(0, width),
-            maxshape=(None, width),
-            dtype=rows.dtype,
-            chunks=(min(chunk, expected or chunk), width),
-            **self._filters,
-        )
-        dataset.attrs.update({"order": order, **recorded.attributes})
-        return dataset
-
-    def _append_rows(self, name, rows):
-        dataset = self._datasets[name]
-        if rows.shape[1] != dataset.shape[1]:
+        before = self._datasets[path].shape[1] if path in self._datasets else width
+        if width != before:
             raise ExtractError(
-                f"model {self.name}, layer {name}: {rows.shape[1]} features in one "
-                f"batch, {dataset.shape[1]} before; pool maps or average tokens of "
+                f"model {self.name}, layer {name}: {width} features in one "
+                f"batch, {before} before; pool maps or average tokens of "
                 "varying size"
             )
-        dataset.resize(self.count + len(rows), axis=0)
-        dataset[self.count :] = rows
+        self.extend(path, recorded.rows, expected, recorded.attributes)
+
+    def extend(self, path, rows, expected=None, attributes=None):
+        """Append rows [b, ...] to the dataset at path, which the first call makes.
+
+        expected: number of rows to come in all, if known; attributes: of the dataset,
+        taken from the first call.  Later rows must have the first ones' shape.
+        """
+        if path not in self._datasets:
+            self._datasets[path] = self._create(
+                path,
+                attributes,
+                shape=(0, *rows.shape[1:]),
+                maxshape=(None, *rows.shape[1:]),
+                dtype=rows.dtype,
+                chunks=chunk_shape(rows.shape[1:], rows.dtype.itemsize, expected),
+                **self._filters,
+            )
+        dataset = self._datasets[path]
+        count = len(dataset)
+        dataset.resize(count + len(rows), axis=0)
+        dataset[count:] = rows
+
+    def write(self, path, values, attributes=None):
+        """Write a dataset as a whole: an array of any shape, also without axes."""
+        filters = {}
+        if values.nbytes > SMALL_BYTES:
+            rest = values.shape[1:]
+            chunks = chunk_shape(rest, values.dtype.itemsize, len(values))
+            filters = dict(chunks=chunks, **self._filters)
+        self._create(path, attributes, data=values, **filters)
+
+    def shape(self, path):
+        """Shape of a dataset that extend() has made, None if it has not."""
+        return self._datasets[path].shape if path in self._datasets else None
+
+    def set_attributes(self, path, attributes):
+        """Write attributes on a dataset, or a group, which is made if need be."""
+        self._require_group(path).attrs.update(attributes)
+
+    def _create(self, path, attributes, **layout):
+        parent, _, name = path.rpartition("/")
+        group = self._require_group(parent) if parent else self._group
+        order = {"order": len(group)} if parent else {}
+        dataset = group.create_dataset(name, **layout)
+        dataset.attrs.update({**order, **(attributes or {})})
+        return dataset
+
+    def _require_group(self, path):
+        """The group at path; parts that are missing are made, with their order."""
+        group = self._group
+        for depth, part in enumerate(path.split("/")):
+            if part not in group:
+                order = len(group)
+                group.create_group(part, track_order=True)
+                if depth:
+                    group[part].attrs["order"] = order
+            group = group[part]
+        return group
 
     def samples(self):
         """The ids and labels seen, {key: array [n]}; a key is absent if never seen."""
@@ -231,3 +287,21 @@ class ModelWriter:
                     f"{self.count} samples"
                 )
         return arrays
+
+
+def entry_name(name):
+    """A module's or parameter's name as the name of one HDF5 entry."""
+    return name.replace("/", "|")
+
+
+def chunk_shape(rest, itemsize, expected=None):
+    """Chunks of about CHUNK_BYTES for rows of shape `rest`, at most `expected` rows."""
+    width = int(np.prod(rest, dtype=np.int64))
+    rows = max(1, CHUNK_BYTES // max(1, width * itemsize))
+    chunk = [min(rows, expected or rows)]
+    for axis, extent in enumerate(
+        rest
+    ):  # long rows: cut the first axes to single steps
+        inner = int(np.prod(rest[axis + 1 :], dtype=np.int64)) * itemsize
+        chunk.append(max(1, min(extent, CHUNK_BYTES // max(1, inner))))
+    return tuple(chunk)

@@ -96,6 +96,57 @@ class BundledZoo(unittest.TestCase):
                 np.mean(guesses == labels), model.attrs["test_accuracy"], delta=0.05
             )
 
+    def test_logits_are_the_last_layer_and_sharpness_rises_with_the_radius(self):
+        for name, model in self.zoo["models"].items():
+            logits, head = model["logits"][:], model["activations/head"][:]
+            np.testing.assert_allclose(logits, head, rtol=1e-3, atol=1e-4)  # float16
+            sharpness = model["sharpness"]
+            self.assertEqual(sharpness.attrs["radius"].tolist(), [0.01, 0.03, 0.1])
+            self.assertTrue(np.all(np.diff(sharpness, axis=0) > 0), name)
+
+    def test_weights_of_perceptrons_give_their_logits(self):
+        """Also the inputs of the tangent's first layer are then the images."""
+        images = load_digits().data[self.zoo["samples/id"][:]]
+        seen = np.random.RandomState(0).permutation(1797)[360:]
+        pixels = load_digits().data[seen]
+        images = (images - pixels.mean()) / pixels.std()
+        for name, model in self.zoo["models"].items():
+            self.assertEqual("weights" in model, not name.startswith("vit"), name)
+            if not name.startswith("mlp"):
+                continue
+            weights = model["weights"]
+            order = sorted(weights, key=lambda entry: weights[entry].attrs["order"])
+            rows = images
+            for weight, bias in zip(order[::2], order[1::2]):
+                self.assertEqual(weights[weight].attrs["kind"], "linear")
+                last = rows @ weights[weight][:].T + weights[bias][:]
+                rows = np.maximum(last, 0)
+            np.testing.assert_allclose(last, model["logits"], rtol=1e-4, atol=1e-4)
+            if "ntk" in model:
+                first = model["ntk/hidden1.0/input"]
+                np.testing.assert_allclose(first, images[:32], rtol=1e-3, atol=1e-4)
+
+    def test_tangent_factors_and_gradients_are_there_for_pairs(self):
+        having = {
+            kind: [name for name, model in self.zoo["models"].items() if kind in model]
+            for kind in ("ntk", "gradients", "sample_gradients")
+        }
+        self.assertEqual(having["ntk"], ["mlp-seed0", "mlp-seed1", "cnn-seed0"])
+        self.assertEqual(having["gradients"], ["cnn-seed1", "cnn-seed2"])
+        self.assertEqual(having["sample_gradients"], having["gradients"])
+        for name in having["ntk"]:
+            for layer in self.zoo[f"models/{name}/ntk"].values():
+                data = layer["direct" if "direct" in layer else "signal"]
+                self.assertEqual(data.shape[:2], (32, 10))
+                self.assertTrue(np.all(np.isfinite(data)), data.name)
+        for name in having["gradients"]:
+            model = self.zoo[f"models/{name}"]
+            sizes = sum(weight.size for weight in model["weights"].values())
+            self.assertEqual(model["sample_gradients"].shape, (16, sizes))
+            tasks = model["gradients"]
+            self.assertEqual(list(tasks), [f"class{label}" for label in range(10)])
+            self.assertEqual(list(tasks.attrs["parameters"]), list(model["weights"]))
+
     def test_early_layers_agree_between_trained_seeds_more_than_untrained(self):
         for architecture in ARCHITECTURES:
             copies = {
