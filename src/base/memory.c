@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static size_t checked_bytes(int64_t count, size_t size) {
@@ -24,6 +25,18 @@ static void *checked(void *memory, size_t bytes) {
 void *zg_alloc(int64_t count, size_t size) {
   size_t bytes = checked_bytes(count, size);
   return checked(malloc(bytes), bytes);
+}
+
+void *zg_alloc_large(int64_t count, size_t size) {
+  const size_t line = 64, huge = (size_t)2 << 20;
+  size_t bytes = checked_bytes(count, size), alignment = bytes < huge ? line : huge;
+  void *memory = NULL;
+  if (posix_memalign(&memory, alignment, bytes) != 0) memory = NULL;
+  checked(memory, bytes);
+#ifdef MADV_HUGEPAGE
+  if (alignment == huge) madvise(memory, bytes, MADV_HUGEPAGE); /* or not */
+#endif
+  return memory;
 }
 
 void *zg_calloc(int64_t count, size_t size) {

@@ -11,7 +11,10 @@
 
 /** `count` elements of `size` bytes, uninitialised; the caller frees with free(). */
 void *zg_alloc(int64_t count, size_t size);
-/** The same, zeroed. */
+/** The same for large arrays that products run over: on a cache line of its own and,
+ * where the system allows, in huge pages. */
+void *zg_alloc_large(int64_t count, size_t size);
+/** Like zg_alloc, zeroed. */
 void *zg_calloc(int64_t count, size_t size);
 /** Make room for `count` elements; the contents stay. */
 void *zg_realloc(void *memory, int64_t count, size_t size);

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/prepare.h"
+#include "linalg/micro.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static zg_status plan_job(const zg_job *job, int ranks, int64_t memory, bool jso
   zg_zoo *zoo = NULL;
   zg_plan *plan = NULL;
   zg_status status = zg_prepare_zoo(job, &zoo);
-  if (status == ZG_OK) status = zg_prepare_plan(job, zoo, ranks, memory, &plan);
+  if (status == ZG_OK)
+    status = zg_prepare_plan(job, zoo, ranks, memory, zg_micro_is_fast(), &plan);
   if (status == ZG_OK && json) zg_json_print(zg_plan_json(plan));
   if (status == ZG_OK && !json) print_plan(zoo, plan);
   zg_plan_destroy(&plan);

@@ -30,14 +30,15 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
 }
 
 zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
-                          int64_t memory, zg_plan **plan) {
+                          int64_t memory, bool packed, zg_plan **plan) {
   zg_request request = {.zoo = zoo,
                         .calls = job->calls,
                         .call_count = job->call_count,
                         .precision = job->double_precision ? ZG_DOUBLE : ZG_SINGLE,
                         .ranks = ranks,
                         .team_size = job->team_size,
-                        .memory = job->memory_per_rank ? job->memory_per_rank : memory};
+                        .memory = job->memory_per_rank ? job->memory_per_rank : memory,
+                        .packed = packed};
   return zg_plan_create(&request, plan);
 }
 

@@ -13,7 +13,7 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo);
 /** \param [in] memory  bytes one rank may use where the job does not say. Not
  * collective. */
 zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
-                          int64_t memory, zg_plan **plan);
+                          int64_t memory, bool packed, zg_plan **plan);
 
 /** "30 layers of 5 models in 1 file, n = 300, widths 10 to 512, float16": for the log.
  * The caller frees. */

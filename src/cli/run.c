@@ -9,6 +9,7 @@
 #include "cli/version.h"
 #include "engine/engine.h"
 #include "linalg/core.h"
+#include "linalg/micro.h"
 #include "results/owner.h"
 #include "results/read.h"
 #include "zoo/exchange.h"
@@ -158,7 +159,8 @@ static zg_status load_zoo(session *s) {
 static zg_status make_plan(session *s, int local_ranks) {
   int64_t memory = zg_memory_limit(local_ranks);
   MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
-  return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, &s->plan);
+  bool packed = !zg_any(s->comm, !zg_micro_is_fast());
+  return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, packed, &s->plan);
 }
 
 /* Job and inputs by which results are recognised as those of the same job. */

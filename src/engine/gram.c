@@ -30,8 +30,9 @@ enum { PADDING = 16 };
 enum { MEDIAN = sizeof(zg_rbf) / sizeof(double), CODE, PRECISION, PARAMETERS };
 
 static void make_zero(const zg_block *block) {
-  memset(block->values, 0,
-         (size_t)(block->rows * block->columns) * zg_real_size(block->precision));
+  for (int64_t c = 0; c < block->columns; c++)
+    memset(zg_real_at(block->precision, block->values, c * block->leading), 0,
+           (size_t)block->rows * zg_real_size(block->precision));
 }
 
 /* Row sums of an item: a full pass keeps them for all samples, a batch for its own. */
@@ -52,18 +53,18 @@ static void keep_row_sums(zg_pass_state *s, int64_t i, const zg_panel *panel,
         s->pass->spec.gram.batch ? tile_sums[a] : zg_fixed_round(tile_sums[a], bound);
 }
 
-static void apply_rbf(zg_pass_state *s, const zg_step *step, int64_t i,
-                      zg_block *block) {
-  if (s->pass->spec.gram.batch && !zg_rbf_prepare_batch(s, step, block, i)) {
+static void apply_rbf(zg_pass_state *s, int64_t i, zg_block *block,
+                      const zg_panel *rows, const zg_panel *columns) {
+  if (s->pass->spec.gram.batch && !zg_rbf_prepare_batch(s, rows, block, i)) {
     make_zero(block);
     return;
   }
-  memset(s->left_side, 0, (size_t)step->left->rows * sizeof *s->left_side);
-  memset(s->right_side, 0, (size_t)step->right->rows * sizeof *s->right_side);
-  zg_block_rbf(block, zg_panel_norms(step->left, i), zg_panel_norms(step->right, i),
-               &s->rbf[i], s->left_side, s->right_side);
-  keep_row_sums(s, i, step->left, s->left_side);
-  keep_row_sums(s, i, step->right, s->right_side);
+  memset(s->left_side, 0, (size_t)rows->rows * sizeof *s->left_side);
+  memset(s->right_side, 0, (size_t)columns->rows * sizeof *s->right_side);
+  zg_block_rbf(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i), &s->rbf[i],
+               s->left_side, s->right_side);
+  keep_row_sums(s, i, rows, s->left_side);
+  keep_row_sums(s, i, columns, s->right_side);
 }
 
 /* The samples and the trace that the shift of linear kernels is made of. */
@@ -74,12 +75,20 @@ static void shift_of(const zg_pass_state *s, const zg_panel *panel, int64_t i,
   zg_ucentring_shift(panel->rows, zg_panel_norms(panel, i), trace, n, u);
 }
 
-static void apply_linear(zg_pass_state *s, const zg_step *step, int64_t i,
-                         zg_block *block) {
-  shift_of(s, step->left, i, s->left_side);
-  shift_of(s, step->right, i, s->right_side);
-  zg_block_shift(block, s->left_side, s->right_side);
-  if (!step->diagonal || !s->pass->needs[ZG_CENTRED]) return;
+/* A kernel on one block of an item's tile. For linear ones the sides hold the shifts of
+ * the step's panels. */
+static void apply_kernel(void *context, int64_t i, zg_block *block,
+                         const zg_panel *rows, const zg_panel *columns) {
+  zg_pass_state *s = context;
+  bool swapped = rows != s->step->left;
+  if (zg_is_rbf(s))
+    apply_rbf(s, i, block, rows, columns);
+  else
+    zg_block_shift(block, swapped ? s->right_side : s->left_side,
+                   swapped ? s->left_side : s->right_side);
+}
+
+static void keep_diagonal(zg_pass_state *s, const zg_step *step, int64_t i) {
   double *alpha = s->alpha + i * step->left->rows, total = 0;
   for (int64_t a = 0; a < step->left->rows; a++) {
     alpha[a] = zg_panel_norms(step->left, i)[a] - 2 * s->left_side[a];
@@ -88,50 +97,54 @@ static void apply_linear(zg_pass_state *s, const zg_step *step, int64_t i,
   s->total[i] += zg_fixed_round(total, 4); /* all of them together are about 1 */
 }
 
-/* One item: product, then kernel, in the precision that the item needs. */
-static void form_item(zg_pass_state *s, const zg_step *step, int64_t i,
-                      zg_block *block) {
-  zg_phase_start(s->work, ZG_PHASE_FORM);
-  zg_step_product(s->work, step, i, block->values);
-  zg_phase_stop(s->work, ZG_PHASE_FORM);
-  zg_phase_start(s->work, ZG_PHASE_KERNEL);
-  if (zg_is_rbf(s))
-    apply_rbf(s, step, i, block);
-  else
-    apply_linear(s, step, i, block);
-  zg_phase_stop(s->work, ZG_PHASE_KERNEL);
+/* One item: product and kernel, in the precision that the item needs. */
+static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *values) {
+  s->step = step;
+  if (!zg_is_rbf(s)) {
+    shift_of(s, step->left, i, s->left_side);
+    shift_of(s, step->right, i, s->right_side);
+    if (step->diagonal && s->pass->needs[ZG_CENTRED]) keep_diagonal(s, step, i);
+  }
+  zg_step_form(s->work, step, i, values, apply_kernel, s);
+}
+
+/* Round a tile that was formed in double to the pass's precision. */
+static void narrow(const zg_pass_state *s, const zg_step *step, float *V) {
+  if (step->left->packed) {
+    zg_step_pack(step, s->wide, V);
+    return;
+  }
+  zg_block block = zg_tile_block(&step->tile, ZG_DOUBLE, s->wide, step->diagonal);
+  zg_block_narrow(&block, V);
 }
 
 /* V of every item on this tile, with zeros up to the longest part of the team. */
 static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
   zg_precision precision = zg_pass_precision(s);
-  int64_t size = step->tile.local_rows * step->tile.local_columns;
+  int64_t size = zg_step_numbers(step);
   for (int64_t i = 0; i < s->work->run->plan->items; i++) {
-    void *K = zg_real_at(precision, s->V, i * stride);
-    zg_precision own = s->work->items.items[i].precision;
-    zg_block block =
-        zg_tile_block(&step->tile, own, own == precision ? K : s->wide, step->diagonal);
-    memset(zg_real_at(precision, K, size), 0,
-           (size_t)(stride - size) * zg_real_size(precision));
-    if (s->gram->code[i] == ZG_CODE_OK)
-      form_item(s, step, i, &block);
-    else
-      make_zero(&block);
-    if (own != precision) zg_block_narrow(&block, K);
+    void *V = zg_real_at(precision, s->V, i * stride);
+    bool same = s->work->items.items[i].precision == precision;
+    bool usable = s->gram->code[i] == ZG_CODE_OK;
+    int64_t zeros = usable ? size : 0;
+    memset(zg_real_at(precision, V, zeros), 0,
+           (size_t)(stride - zeros) * zg_real_size(precision));
+    if (usable) form_item(s, step, i, same ? V : s->wide);
+    if (usable && !same) narrow(s, step, V);
   }
 }
 
 static zg_status visit(void *context, const zg_step *step) {
   zg_pass_state *s = context;
   zg_work *work = s->work;
-  const zg_tile *tile = &step->tile;
-  int64_t size = tile->local_rows * tile->local_columns, N = work->run->plan->items;
-  int64_t stride = tile->longest + PADDING;
+  int64_t size = zg_step_numbers(step), N = work->run->plan->items;
+  int64_t longest = step->left->packed ? size : step->tile.longest;
+  int64_t stride = longest + PADDING;
   form_tile(s, step, stride);
   zg_phase_start(work, ZG_PHASE_REDUCE);
   /* Every pair of samples stands twice in a full matrix. */
   zg_pairs_add_product(&work->team, zg_pass_precision(s), 2 * s->unit, s->V, size,
-                       tile->longest, stride, &s->triangle);
+                       longest, stride, &s->triangle);
   if (step->diagonal && !zg_is_rbf(s) && s->pass->needs[ZG_CENTRED])
     zg_pairs_add_vectors((1 - 2 / (double)work->run->plan->samples) * s->unit, s->alpha,
                          step->left->rows, step->left->rows, &s->rest[ZG_CENTRED]);
@@ -224,8 +237,8 @@ static void allocate_tiles(zg_pass_state *s) {
       s->pass->spec.gram.batch ? plan->samples % edge : 0; /* the last batch's own */
   int64_t largest = zg_tile_largest(&work->team, edge);
   if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
-  s->V =
-      zg_alloc(plan->items * (largest + PADDING), zg_real_size(zg_pass_precision(s)));
+  s->V = zg_alloc_large(plan->items * (largest + PADDING),
+                        zg_real_size(zg_pass_precision(s)));
   if (zg_pass_precision(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest);
 }
 
@@ -294,7 +307,7 @@ static zg_status sweep(zg_pass_state *s) {
   const zg_plan *plan = s->work->run->plan;
   int64_t batch = zg_min(s->pass->spec.gram.batch, plan->samples);
   zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
-                   batch ? batch : plan->tile, &panels);
+                   batch ? batch : plan->tile, zg_plan_packs(plan, s->pass), &panels);
   allocate_tiles(s);
   zg_status status =
       zg_sweep_tiles(s->work, &panels, s->pass, "Gram tiles", &s->sums, visit, s);

@@ -94,6 +94,7 @@ static int64_t sample_distances(int64_t d, int64_t rows, const double *X,
                     .values = K,
                     .rows = rows,
                     .columns = rows,
+                    .leading = rows,
                     .row_of = position,
                     .column_of = position,
                     .diagonal = true};
@@ -195,22 +196,23 @@ static bool is_narrow(const finder *f, int64_t i) {
   return s->inside >= 0 && (s->inside <= f->few || s->high - s->low == 1);
 }
 
+/* Take the distances of a block of an item's tile into account. */
+static void search_block(void *context, int64_t i, zg_block *block,
+                         const zg_panel *rows, const zg_panel *columns) {
+  finder *f = context;
+  zg_block_distances(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i),
+                     f->distances);
+  int64_t entries = zg_block_entries(block);
+  if (is_narrow(f, i))
+    collect_distances(f, i, entries);
+  else
+    count_distances(f, i, entries);
+}
+
 static zg_status visit(void *context, const zg_step *step) {
   finder *f = context;
-  zg_work *work = f->work;
-  for (int64_t i = 0; i < work->run->plan->items; i++) {
-    if (f->searches[i].done) continue;
-    zg_step_product(work, step, i, f->K);
-    zg_block block = zg_tile_block(&step->tile, work->items.items[i].precision, f->K,
-                                   step->diagonal);
-    zg_block_distances(&block, zg_panel_norms(step->left, i),
-                       zg_panel_norms(step->right, i), f->distances);
-    int64_t entries = zg_block_entries(&block);
-    if (is_narrow(f, i))
-      collect_distances(f, i, entries);
-    else
-      count_distances(f, i, entries);
-  }
+  for (int64_t i = 0; i < f->work->run->plan->items; i++)
+    if (!f->searches[i].done) zg_step_form(f->work, step, i, f->K, search_block, f);
   return ZG_OK;
 }
 
@@ -353,7 +355,8 @@ static zg_status search_medians(zg_work *work, const zg_pass *pass,
   zg_panels panels;
   zg_status status = ZG_OK;
   create_finder(work, medians, &f);
-  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile, &panels);
+  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile,
+                   zg_plan_packs(work->run->plan, pass), &panels);
   while (status == ZG_OK && !all_done(&f)) {
     status = zg_sweep_tiles(work, &panels, pass, "medians", NULL, visit, &f);
     if (status == ZG_OK) conclude(&f, medians);
@@ -363,20 +366,24 @@ static zg_status search_medians(zg_work *work, const zg_pass *pass,
   return status;
 }
 
+static double time_of_others(const zg_work *work) {
+  const zg_timer *phases = work->report->phases;
+  return phases[ZG_PHASE_READ].total + phases[ZG_PHASE_FORM].total +
+         phases[ZG_PHASE_KERNEL].total;
+}
+
 zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_medians *medians) {
   const zg_plan *plan = work->run->plan;
   *medians = (zg_medians){.median = ZG_NEW0(double, plan->items),
                           .quantiles = ZG_NEW0(double, plan->items *ZG_QUANTILES)};
-  double reading =
-      work->report->phases[ZG_PHASE_READ].total; /* of panels, on the way */
+  double others = time_of_others(work); /* phases on the way, which count themselves */
   zg_phase_start(work, ZG_PHASE_MEDIAN);
   zg_status status = sample_all(work, medians);
   if (status == ZG_OK) choose_precision(work, pass, medians);
   if (status == ZG_OK && sample_size(plan->samples) < plan->samples)
     status = search_medians(work, pass, medians);
   zg_phase_stop(work, ZG_PHASE_MEDIAN);
-  work->report->phases[ZG_PHASE_MEDIAN].total -=
-      work->report->phases[ZG_PHASE_READ].total - reading;
+  work->report->phases[ZG_PHASE_MEDIAN].total -= time_of_others(work) - others;
   return status;
 }
 

@@ -2,37 +2,46 @@
 
 #include "base/memory.h"
 #include "grid/tile.h"
+#include "linalg/micro.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of this rank's part of one item's panel. */
-static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows) {
-  const zg_item *item = &work->items.items[i];
-  if (!zg_item_usable(item)) return 0;
-  int64_t numbers = zg_panel_size(&work->team, rows, zg_work_width(work, i));
-  int64_t bytes = numbers * (int64_t)zg_real_size(item->precision);
-  return zg_ceil_div(bytes, sizeof(double)) * (int64_t)sizeof(double);
+static bool is_packed(const zg_work *work, int64_t i, bool packed) {
+  return packed && work->items.items[i].precision == ZG_SINGLE;
 }
 
-static int64_t panel_bytes(const zg_work *work, int64_t rows) {
+/* Bytes of this rank's part of one item's panel: whole cache lines. */
+static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows, bool packed) {
+  const int64_t line = 64;
+  const zg_item *item = &work->items.items[i];
+  if (!zg_item_usable(item)) return 0;
+  int64_t d = zg_work_width(work, i);
+  int64_t numbers = is_packed(work, i, packed) ? zg_packed_rows(rows) * d
+                                               : zg_panel_size(&work->team, rows, d);
+  int64_t bytes = numbers * (int64_t)zg_real_size(item->precision);
+  return zg_ceil_div(bytes, line) * line;
+}
+
+static int64_t panel_bytes(const zg_work *work, int64_t rows, bool packed) {
   int64_t bytes = 0;
   for (int64_t i = 0; i < work->run->plan->items; i++)
-    bytes += part_bytes(work, i, rows) + rows * (int64_t)sizeof(double);
+    bytes += part_bytes(work, i, rows, packed) + rows * (int64_t)sizeof(double);
   return bytes;
 }
 
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows,
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
                       zg_panels *panels) {
   const zg_plan *plan = work->run->plan;
   int64_t capacity = 2;
   if (zg_team_works(&work->team))
-    capacity = plan->memory.panels / zg_max(1, panel_bytes(work, rows));
+    capacity = plan->memory.panels / zg_max(1, panel_bytes(work, rows, packed));
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,
                         .centre = centre,
+                        .packed = packed,
                         .kept = ZG_NEW0(zg_panel, capacity),
                         .capacity = capacity};
   for (int64_t k = 0; k < capacity; k++)
@@ -54,39 +63,56 @@ void zg_panels_destroy(zg_panels *panels) {
   *panels = (zg_panels){0};
 }
 
-static void allocate_panel(const zg_work *work, int64_t first, int64_t rows,
+/* The rows that fill up the last packed panel of an item. */
+static void clear_rest(int64_t rows, int64_t d, float *packed) {
+  int64_t last = rows / ZG_PANEL * ZG_PANEL;
+  if (last < rows)
+    memset(packed + last * d, 0, (size_t)(ZG_PANEL * d) * sizeof *packed);
+}
+
+static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
                            zg_panel *panel) {
+  const zg_work *work = panels->work;
   int64_t N = work->run->plan->items, bytes = 0;
   for (int64_t i = 0; i < N; i++)
-    bytes += part_bytes(work, i, rows);
+    bytes += part_bytes(work, i, rows, panels->packed);
   *panel = (zg_panel){.first = first,
                       .rows = rows,
                       .features = ZG_NEW0(void *, N),
                       .norms = ZG_NEW0(double, N *rows),
                       .traces = ZG_NEW0(double, N),
-                      .storage = zg_alloc(bytes, 1),
+                      .storage = zg_alloc_large(bytes, 1),
+                      .packed = panels->packed,
                       .used = -1};
   char *at = panel->storage;
   for (int64_t i = 0; i < N; i++) {
     if (zg_item_usable(&work->items.items[i])) panel->features[i] = at;
-    at += part_bytes(work, i, rows);
+    if (panel->features[i] && is_packed(work, i, panels->packed))
+      clear_rest(rows, zg_work_width(work, i), panel->features[i]);
+    at += part_bytes(work, i, rows, panels->packed);
   }
 }
 
-/* Rows [row, row + count) about the item's own mean, a slab at a time. */
+/* Rows [row, row + count) about the item's own mean, a slab at a time.
+ * \param [in] packs  `to` is packed. */
 static zg_status read_about_item(zg_work *work, int64_t i, int64_t row, int64_t count,
-                                 void *to, double *norms) {
+                                 bool packs, void *to, double *norms) {
   const zg_item *item = &work->items.items[i];
   zg_precision precision = item->precision;
-  int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
-  for (int64_t done = 0; done < count; done += step) {
+  int64_t d = zg_work_width(work, i), step = zg_min(count, zg_reader_slab_rows(d));
+  float *centred = packs ? ZG_NEW(float, step *d) : NULL;
+  zg_status status = ZG_OK;
+  for (int64_t done = 0; status == ZG_OK && done < count; done += step) {
     zg_slab slab;
-    ZG_TRY(
-        zg_reader_rows(work->reader, i, row + done, zg_min(step, count - done), &slab));
+    int64_t rows = zg_min(step, count - done);
+    status = zg_reader_rows(work->reader, i, row + done, rows, &slab);
+    if (status != ZG_OK) break;
     zg_centre_rows(&slab, item->mean, item->scale, precision,
-                   zg_real_at(precision, to, done * d), norms + done);
+                   packs ? centred : zg_real_at(precision, to, done * d), norms + done);
+    if (packs) zg_micro_pack(done, rows, d, centred, to);
   }
-  return ZG_OK;
+  free(centred);
+  return status;
 }
 
 /* A batch: all its rows are read by every rank of the team, since each needs their
@@ -123,7 +149,8 @@ static zg_status read_item(zg_panels *panels, int64_t i, zg_panel *panel,
   double *norms = panel->norms + i * panel->rows + skip;
   zg_status status =
       panels->centre == ZG_CENTRE_ITEM
-          ? read_about_item(work, i, panel->first + skip, count, to, norms)
+          ? read_about_item(work, i, panel->first + skip, count,
+                            is_packed(work, i, panels->packed), to, norms)
           : read_about_batch(work, i, panel, skip, count, to, norms);
   if (work->team.size == 1) return status;
   ZG_TRY(zg_agree(work->team.comm, status));
@@ -172,7 +199,7 @@ zg_status zg_panels_get(zg_panels *panels, int64_t first, int64_t rows,
     found = least_recently_used(panels);
     clear_panel(found);
     zg_phase_start(panels->work, ZG_PHASE_READ);
-    allocate_panel(panels->work, first, rows, found);
+    allocate_panel(panels, first, rows, found);
     zg_status status = fill_panel(panels, found);
     zg_phase_stop(panels->work, ZG_PHASE_READ);
     if (status != ZG_OK) return status; /* not marked as used, so never found */

@@ -11,7 +11,9 @@
 typedef struct zg_panel {
   int64_t first, rows;
   void **features; /**< [N] this rank's part of each item (grid/tile.h), in the item's
-                        precision; NULL where the item cannot be used; owned */
+                        precision, or packed (linalg/micro.h); NULL where the item
+                      cannot be used; owned */
+  bool packed;     /**< items of single precision are */
   double *norms;   /**< [N, rows] squared norms of the rows, on every rank of the team;
                       owned */
   double *traces;  /**< [N] their sums; owned */
@@ -29,15 +31,19 @@ typedef enum zg_centre {
 typedef struct zg_panels {
   zg_work *work; /**< borrowed */
   zg_centre centre;
+  bool packed;
   zg_panel *kept; /**< [capacity], owned */
   int64_t capacity, clock;
 } zg_panels;
 
 /** As many panels stay as fit into what the plan gives them, at least 2. The items'
  * precisions must be chosen, and stay as they are until the panels are destroyed.
- * \param [in] rows  of the largest panel. Collective over the team, whose ranks keep
+ * \param [in] rows    of the largest panel.
+ * \param [in] packed  items of single precision are packed; for teams of one rank.
+ * Collective over the team, whose ranks keep
  * equally many. */
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, zg_panels *panels);
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
+                      zg_panels *panels);
 void zg_panels_destroy(zg_panels *panels);
 
 /** Samples [first, first + rows): from memory or from the files.

@@ -17,8 +17,9 @@ typedef struct zg_pass_state {
   zg_gram *gram;
 
   /* The current tile. */
-  void *V;      /**< [N, stride] this rank's part of the matrix of every item */
-  double *wide; /**< the same of one item that is formed in double instead */
+  const zg_step *step; /* borrowed */
+  void *V;             /**< [N, stride] this rank's part of the matrix of every item */
+  double *wide;        /**< the same of one item that is formed in double instead */
   double *left_side, *right_side; /**< [tile] of one item: shifts, or row sums */
   double *alpha;     /**< [N, tile] linear: what is left of the diagonals */
   double *distances; /**< batches: squared distances of one item */
@@ -51,8 +52,8 @@ static inline zg_precision zg_pass_precision(const zg_pass_state *s) {
 zg_status zg_rbf_prepare(zg_pass_state *s);
 /** The same for one item on one batch; its scale is that of all batches. Collective
  * over the team. \return false where the median is zero. */
-bool zg_rbf_prepare_batch(zg_pass_state *s, const zg_step *step, const zg_block *block,
-                          int64_t item);
+bool zg_rbf_prepare_batch(zg_pass_state *s, const zg_panel *panel,
+                          const zg_block *block, int64_t item);
 /** What is left of the diagonal of a kernel matrix. Not collective. */
 double zg_rbf_diagonal(const zg_rbf *rbf);
 

@@ -68,9 +68,9 @@ zg_status zg_rbf_prepare(zg_pass_state *s) {
 }
 
 /* Squared distances of a whole batch, on every rank of the team. */
-static int64_t batch_distances(zg_pass_state *s, const zg_step *step,
+static int64_t batch_distances(zg_pass_state *s, const zg_panel *panel,
                                const zg_block *block, int64_t i) {
-  const double *norms = zg_panel_norms(step->left, i);
+  const double *norms = zg_panel_norms(panel, i);
   zg_block_distances(block, norms, norms, s->distances);
   int own = (int)zg_block_entries(block);
   const zg_team *team = &s->work->team;
@@ -90,10 +90,10 @@ static int64_t batch_distances(zg_pass_state *s, const zg_step *step,
   return total;
 }
 
-bool zg_rbf_prepare_batch(zg_pass_state *s, const zg_step *step, const zg_block *block,
-                          int64_t i) {
-  int64_t count = batch_distances(s, step, block, i);
-  double median = zg_distance_median(s->distances, step->left->rows);
+bool zg_rbf_prepare_batch(zg_pass_state *s, const zg_panel *panel,
+                          const zg_block *block, int64_t i) {
+  int64_t count = batch_distances(s, panel, block, i);
+  double median = zg_distance_median(s->distances, panel->rows);
   if (!(median > 0)) return false;
   s->alive[i]++;
   double scale = s->rbf[i].scale;

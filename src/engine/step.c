@@ -1,14 +1,15 @@
 #include "engine/step.h"
 
 #include "base/memory.h"
+#include "linalg/micro.h"
 
 #include <string.h>
 
 static zg_status get_panel(zg_panels *panels, int64_t index, const zg_panel **panel) {
   const zg_plan *plan = panels->work->run->plan;
-  int64_t first = zg_part(plan->samples, plan->panel_count, index);
-  int64_t end = zg_part(plan->samples, plan->panel_count, index + 1);
-  return zg_panels_get(panels, first, end - first, panel);
+  int64_t first, rows;
+  zg_plan_panel(plan, index, &first, &rows);
+  return zg_panels_get(panels, first, rows, panel);
 }
 
 static zg_status load(zg_panels *panels, const zg_pass *pass, int64_t k,
@@ -57,17 +58,116 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
   return zg_sweep(work, &deal, what, sums, visit_tile, &t);
 }
 
-void zg_step_product(zg_work *work, const zg_step *step, int64_t item, void *K) {
-  zg_precision precision = work->items.items[item].precision;
-  const void *left = step->left->features[item], *right = step->right->features[item];
-  if (!left) {
-    int64_t size = step->tile.local_rows * step->tile.local_columns;
-    memset(K, 0, (size_t)size * zg_real_size(precision));
-    return;
+/* ---- tiles of one item ---- */
+
+static bool is_packed(const zg_work *work, const zg_step *step, int64_t item) {
+  return step->left->packed && work->items.items[item].precision == ZG_SINGLE;
+}
+
+/* Strips of the left panel that a panel of the right one is multiplied with: on the
+ * diagonal those that have a row in front of one of its own. */
+static int64_t strip_count(const zg_step *step, int64_t panel) {
+  if (step->diagonal) return ZG_PANEL_STRIPS * (panel + 1);
+  return zg_packed_rows(step->left->rows) / ZG_STRIP;
+}
+
+static int64_t packed_panels(const zg_step *step) {
+  return zg_packed_rows(step->right->rows) / ZG_PANEL;
+}
+
+int64_t zg_step_numbers(const zg_step *step) {
+  if (!step->left->packed) return step->tile.local_rows * step->tile.local_columns;
+  int64_t strips = 0;
+  for (int64_t p = 0; p < packed_panels(step); p++)
+    strips += strip_count(step, p);
+  return strips * ZG_MICRO_BLOCK;
+}
+
+/* The blocks of a packed panel as one: its rows are the right panel's, its columns the
+ * left one's. */
+static zg_block packed_block(const zg_step *step, int64_t panel, float *values) {
+  int64_t first = panel * ZG_PANEL;
+  return (zg_block){.precision = ZG_SINGLE,
+                    .values = values,
+                    .rows = zg_min(ZG_PANEL, step->right->rows - first),
+                    .columns =
+                        zg_min(strip_count(step, panel) * ZG_STRIP, step->left->rows),
+                    .leading = ZG_PANEL,
+                    .row_of = step->tile.column_of + first,
+                    .column_of = step->tile.row_of,
+                    .diagonal = step->diagonal};
+}
+
+/* What the next item's tile is made of is brought into the cache meanwhile, first its
+ * right panels, then its left ones: where to go on after so many strips. */
+static const float *next_features(const zg_work *work, const zg_step *step,
+                                  int64_t item, int64_t strips) {
+  int64_t N = work->run->plan->items, next = item + 1 < N ? item + 1 : 0;
+  if (!is_packed(work, step, next) || !step->right->features[next]) next = item;
+  int64_t a_strip = zg_work_width(work, item) / 4 * 16;
+  int64_t right = zg_packed_rows(step->right->rows) * zg_work_width(work, next);
+  int64_t done = strips * a_strip;
+  return done < right ? (const float *)step->right->features[next] + done
+                      : (const float *)step->left->features[next] + done - right;
+}
+
+static void form_packed(zg_work *work, const zg_step *step, int64_t item, float *values,
+                        zg_block_fn *visit, void *context) {
+  const float *left = step->left->features[item], *right = step->right->features[item];
+  int64_t d = zg_work_width(work, item), done = 0;
+  for (int64_t p = 0; p < packed_panels(step); p++) {
+    int64_t strips = strip_count(step, p);
+    zg_block block = packed_block(step, p, values);
+    zg_phase_start(work, ZG_PHASE_FORM);
+    zg_micro_product(d, strips, left, right + p * ZG_PANEL * d, values,
+                     next_features(work, step, item, done));
+    zg_phase_stop(work, ZG_PHASE_FORM);
+    zg_phase_start(work, ZG_PHASE_KERNEL);
+    visit(context, item, &block, step->right, step->left);
+    zg_phase_stop(work, ZG_PHASE_KERNEL);
+    values += strips * ZG_MICRO_BLOCK;
+    done += strips;
   }
-  int64_t d = zg_work_width(work, item);
-  zg_tile_product(&work->team, precision, &step->tile, d, left, right, K);
-  work->report->flop += 2 * zg_step_pairs(step) * (double)d / work->team.size;
+}
+
+static void form_whole(zg_work *work, const zg_step *step, int64_t item, void *values,
+                       zg_block_fn *visit, void *context) {
+  zg_precision precision = work->items.items[item].precision;
+  zg_block block = zg_tile_block(&step->tile, precision, values, step->diagonal);
+  zg_phase_start(work, ZG_PHASE_FORM);
+  zg_tile_product(&work->team, precision, &step->tile, zg_work_width(work, item),
+                  step->left->features[item], step->right->features[item], values);
+  zg_phase_stop(work, ZG_PHASE_FORM);
+  zg_phase_start(work, ZG_PHASE_KERNEL);
+  visit(context, item, &block, step->left, step->right);
+  zg_phase_stop(work, ZG_PHASE_KERNEL);
+}
+
+void zg_step_form(zg_work *work, const zg_step *step, int64_t item, void *values,
+                  zg_block_fn *visit, void *context) {
+  if (is_packed(work, step, item))
+    form_packed(work, step, item, values, visit, context);
+  else
+    form_whole(work, step, item, values, visit, context);
+  work->report->flop +=
+      2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
+}
+
+/* On the diagonal a whole tile has its entries below, packed ones above. */
+void zg_step_pack(const zg_step *step, const double *whole, float *packed) {
+  int64_t rows = step->left->rows, columns = step->right->rows;
+  memset(packed, 0, (size_t)zg_step_numbers(step) * sizeof *packed);
+  for (int64_t p = 0; p < packed_panels(step); p++) {
+    zg_block block = packed_block(step, p, packed);
+    for (int64_t c = 0; c < block.columns; c++)
+      for (int64_t r = 0; r < block.rows; r++) {
+        int64_t right = block.row_of[r], left = block.column_of[c];
+        bool kept = !step->diagonal || right > left;
+        int64_t at = step->diagonal ? left * columns + right : right * rows + left;
+        if (kept) packed[c * ZG_PANEL + r] = (float)whole[at];
+      }
+    packed += strip_count(step, p) * ZG_MICRO_BLOCK;
+  }
 }
 
 double zg_step_pairs(const zg_step *step) {

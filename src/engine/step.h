@@ -24,9 +24,21 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
                          const char *what, const zg_sums *sums, zg_visit_fn *visit,
                          void *context);
 
-/** K of one item on a tile in the item's precision, or zeros when the item cannot be
- * used. Collective over the team. */
-void zg_step_product(zg_work *work, const zg_step *step, int64_t item, void *K);
+/** What is done with a block of K of one item as soon as it is there.
+ * \param [in] rows, columns  the panels that the block's rows and columns belong to. */
+typedef void zg_block_fn(void *context, int64_t item, zg_block *block,
+                         const zg_panel *rows, const zg_panel *columns);
+
+/** K of one item, which must be usable, on a tile in the item's precision: as a whole,
+ * or panel by panel where it is packed. Collective over the team. \param [out] values
+ * zg_step_numbers of them. */
+void zg_step_form(zg_work *work, const zg_step *step, int64_t item, void *values,
+                  zg_block_fn *visit, void *context);
+/** Numbers of this rank's part of a tile of one item. */
+int64_t zg_step_numbers(const zg_step *step);
+/** Round a tile that was formed as a whole, in double, and bring it into the order of
+ * packed ones. */
+void zg_step_pack(const zg_step *step, const double *whole, float *packed);
 /** Pairs of samples of a tile that count. */
 double zg_step_pairs(const zg_step *step);
 

@@ -92,6 +92,7 @@ zg_block zg_tile_block(const zg_tile *tile, zg_precision precision, void *values
                     .values = values,
                     .rows = tile->local_rows,
                     .columns = tile->local_columns,
+                    .leading = tile->local_rows,
                     .row_of = tile->row_of,
                     .column_of = tile->column_of,
                     .diagonal = diagonal};

@@ -122,7 +122,8 @@ static int64_t numbers_of_group(const zg_convolution *c, bool bounded) {
   if (is_matrix(c)) return zg_dense_norm_memory(c->out, taps) / (int64_t)sizeof(double);
   if (is_periodic(c)) return zg_torus_numbers(c);
   int64_t outputs = c->out * output[0] * output[1];
-  int64_t vectors = zg_operator_norm_memory(outputs, c->in * c->input[0] * c->input[1]);
+  int64_t vectors = zg_operator_norm_memory(outputs, c->in * c->input[0] * c->input[1],
+                                            ZG_MAP_VECTORS);
   int64_t numbers = zg_map_numbers(c) + vectors / (int64_t)sizeof(double);
   zg_convolution torus = surrounding(c);
   int64_t of_bound = zg_min(zg_torus_numbers(&torus), most_torus_numbers);

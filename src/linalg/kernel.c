@@ -148,7 +148,7 @@ DEFINE_BLOCK_LOOPS(single, float, FLT_EPSILON)
 DEFINE_BLOCK_LOOPS(double, double, DBL_EPSILON)
 
 static void *column_of_block(const zg_block *block, int64_t c) {
-  return zg_real_at(block->precision, block->values, c * block->rows);
+  return zg_real_at(block->precision, block->values, c * block->leading);
 }
 
 /* First row of column c that counts. Positions of rows ascend within a block. */

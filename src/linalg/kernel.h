@@ -2,8 +2,8 @@
  * From inner products to kernels: what happens to a block of K = X X' before it is
  * reduced.
  *
- * All functions work in place on a block of a tile: `rows` x `columns`, column-major
- * with leading dimension rows; entry (r, c) belongs to the sample pair (row_of[r],
+ * All functions work in place on a block of a tile: `rows` x `columns`, column-major;
+ * entry (r, c) belongs to the sample pair (row_of[r],
  * column_of[c]), given as positions in the tile. On a diagonal tile only pairs with row
  * > column count; the others become zero. Not collective. */
 #ifndef ZG_LINALG_KERNEL_H
@@ -17,6 +17,7 @@ typedef struct zg_block {
   zg_precision precision;
   void *values;
   int64_t rows, columns;
+  int64_t leading; /**< numbers from column to column, at least rows */
   const int64_t *row_of, *column_of; /**< positions in the tile, borrowed */
   bool diagonal;                     /**< the tile lies on the diagonal */
 } zg_block;
@@ -50,8 +51,8 @@ void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_co
 void zg_block_distances(const zg_block *block, const double *norm_row,
                         const double *norm_column, double *distances);
 
-/** Round a block of double precision to single precision.
- * \param [out] values  [rows, columns] like the block's. */
+/** Round a block of double precision, whose leading dimension is its rows, to single
+ * precision. \param [out] values  [rows, columns] like the block's. */
 void zg_block_narrow(const zg_block *block, float *values);
 
 /** The shift u_a = r_a/(n-2) - (1'r)/(2(n-1)(n-2)) of U-centring (Szekely & Rizzo 2014)

@@ -1,8 +1,10 @@
 #include "linalg/map.h"
 
 #include "base/memory.h"
+#include "linalg/torus.h"
 #include "linalg/vector.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,19 +17,27 @@ static const double zero = 0, one = 1;
 /* Both methods take a block of output rows at a time, cut the image into overlapping
  * patches, and multiply a matrix of patches with one of weights:
  * - directly: a patch is what one output sees, [in, height, width] numbers of it;
+ *   images are [channel, height, width];
  * - Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2016): a patch is the 6
  * x 6 piece that a tile of 4 x 4 outputs sees. It is transformed so that the
  * convolution becomes 36 products, one for every number of the transformed tile, which
  * are a quarter of the multiplications: Y = A' [(G g G') o (B' d B)] A. In double
  * precision its constants cost two digits of sixteen. The adjoint runs the same steps
- * transposed, in reverse order. */
+ * transposed, in reverse order. Images are [height, width, channel]: the transforms
+ * then run over channels, and the weights, much the larger factor of the products,
+ * come first in them, which BLAS likes better. */
 enum {
   TILE = 4,                   /* outputs of a tile along each axis */
   PIECE = 6,                  /* and what they see */
   POINTS = PIECE * PIECE,     /* numbers of a transformed tile */
   BLOCK_NUMBERS = 1 << 20,    /* of a block of patches, 8 MiB: in the cache */
-  WINOGRAD_NUMBERS = 1 << 21, /* the same for both sides of the 36 products */
-  WINOGRAD_CHANNELS = 8 /* from which the products, not the transforms, take the time */
+  WINOGRAD_NUMBERS = 1 << 23, /* the same for both sides of the 36 products, */
+  WINOGRAD_COLUMNS = 256,     /* which have no need for more columns than these */
+  WINOGRAD_CHANNELS =
+      8, /* from which the products, not the transforms, take the time */
+  GUESS_CHANNELS = 1024,
+  GUESS_GRID = 32, /* frequencies along an axis that are tried */
+  LANES = 32       /* channels of a transform: its arrays stay in the first cache */
 };
 
 static const double B_transposed[PIECE * PIECE] = {
@@ -47,11 +57,10 @@ struct zg_map {
       *at[2]; /* [kernel, output], Winograd: [places seen]: place in the image, or -1 */
   int64_t block;   /* output rows, Winograd: rows of tiles, of a block */
   int64_t width;   /* patches in a row of these */
-  double *patches; /* [in, kernel, block * width]; Winograd: [POINTS, in, ...] */
-  /* Winograd only: */
-  double *results; /* [POINTS, out, block * width] */
+  double *patches; /* [in, kernel, block * width] */
+  /* Winograd only, where patches are [POINTS, ZG_MAP_VECTORS block * width, in]: */
+  double *results; /* [POINTS, ZG_MAP_VECTORS block * width, out] */
   double *weights; /* [POINTS, out, in] */
-  double *piece;   /* [3, POINTS, block * width]: scratch of the transforms */
 };
 
 static bool uses_winograd(const zg_convolution *c) {
@@ -88,17 +97,47 @@ static void size_block(zg_map *m) {
   m->winograd = uses_winograd(c);
   int64_t edge = m->winograd ? TILE : 1, rows = zg_ceil_div(m->output[0], edge);
   m->width = zg_ceil_div(m->output[1], edge);
-  int64_t fits = m->winograd
-                     ? WINOGRAD_NUMBERS / (POINTS * (c->in + c->out) * m->width)
-                     : BLOCK_NUMBERS / (c->in * c->kernel[0] * c->kernel[1] * m->width);
+  int64_t each = POINTS * (c->in + c->out) * ZG_MAP_VECTORS, fits;
+  if (m->winograd)
+    fits =
+        zg_min(WINOGRAD_NUMBERS / each, WINOGRAD_COLUMNS / ZG_MAP_VECTORS) / m->width;
+  else
+    fits = BLOCK_NUMBERS / (c->in * c->kernel[0] * c->kernel[1] * m->width);
   m->block = zg_max(1, zg_min(fits, rows));
+}
+
+/* The guess: an image of zeros around is nearly a circular one of the same size, and
+ * the largest vectors are waves of its best frequency, with half a wave of a sine along
+ * each axis as they end at the edges. */
+static zg_convolution circular_of(const zg_convolution *c) {
+  zg_convolution torus = *c;
+  torus.circular = true;
+  for (int axis = 0; axis < 2; axis++)
+    torus.input[axis] = zg_min(GUESS_GRID, c->input[axis]);
+  return torus;
+}
+
+/* For more channels the factorisations for all frequencies take longer than the
+ * iterations that they save. */
+static bool makes_guess(const zg_convolution *c) {
+  return uses_winograd(c) && !c->circular && zg_min(c->in, c->out) <= GUESS_CHANNELS;
+}
+
+static int64_t guess_numbers(const zg_convolution *c) {
+  if (!makes_guess(c)) return 0;
+  zg_convolution torus = circular_of(c);
+  return zg_torus_numbers(&torus) + 80 * zg_min(c->in, c->out) +
+         2 * zg_max(c->in, c->out);
 }
 
 int64_t zg_map_numbers(const zg_convolution *c) {
   zg_map m = {.c = c};
   size_block(&m);
   int64_t patches = m.block * m.width;
-  if (m.winograd) return POINTS * ((c->in + c->out + 3) * patches + c->in * c->out);
+  if (m.winograd)
+    return POINTS * (c->in + c->out) * ZG_MAP_VECTORS * patches +
+           POINTS * c->in * c->out + m.output[0] + m.output[1] + 4 * PIECE +
+           guess_numbers(c);
   return c->in * c->kernel[0] * c->kernel[1] * (patches + m.output[0] + m.output[1]);
 }
 
@@ -148,9 +187,8 @@ zg_map *zg_map_create(const zg_convolution *c) {
   for (int axis = 0; axis < 2; axis++)
     m->at[axis] = places(m, axis);
   if (m->winograd) {
-    m->patches = ZG_NEW(double, POINTS * c->in * patches);
-    m->results = ZG_NEW(double, POINTS * c->out * patches);
-    m->piece = ZG_NEW(double, 3 * POINTS * patches);
+    m->patches = ZG_NEW(double, POINTS * c->in * ZG_MAP_VECTORS * patches);
+    m->results = ZG_NEW(double, POINTS * c->out * ZG_MAP_VECTORS * patches);
     m->weights = transformed_weights(c);
   } else {
     m->patches = ZG_NEW(double, c->in * c->kernel[0] * c->kernel[1] * patches);
@@ -165,7 +203,6 @@ void zg_map_destroy(zg_map **map) {
   free(m->at[1]);
   free(m->patches);
   free(m->results);
-  free(m->piece);
   free(m->weights);
   free(m);
   *map = NULL;
@@ -218,8 +255,7 @@ static void visit_patches(const zg_map *m, int64_t first, int64_t count,
         }
 }
 
-static void apply(const void *context, const double *x, double *y) {
-  const zg_map *m = context;
+static void apply_one(const zg_map *m, const double *x, double *y) {
   const zg_convolution *c = m->c;
   int64_t taps = c->in * c->kernel[0] * c->kernel[1];
   for (int64_t p = 0; p < m->output[0]; p += m->block) {
@@ -230,8 +266,7 @@ static void apply(const void *context, const double *x, double *y) {
   }
 }
 
-static void apply_transposed(const void *context, const double *y, double *x) {
-  const zg_map *m = context;
+static void apply_one_transposed(const zg_map *m, const double *y, double *x) {
   const zg_convolution *c = m->c;
   int64_t taps = c->in * c->kernel[0] * c->kernel[1];
   memset(x, 0, (size_t)(c->in * c->input[0] * c->input[1]) * sizeof *x);
@@ -243,126 +278,206 @@ static void apply_transposed(const void *context, const double *y, double *x) {
   }
 }
 
-/* The pieces of one channel that the tiles of rows [first, first + rows) see: fetched
- * into or added from piece [PIECE, PIECE, rows * width]. */
-static void visit_pieces(const zg_map *m, int64_t first, int64_t rows,
-                         const double *from, double *to, double *piece) {
-  int64_t line_length = m->c->input[1];
-  for (int64_t u = 0; u < PIECE; u++)
-    for (int64_t v = 0; v < PIECE; v++)
-      for (int64_t r = 0; r < rows; r++, piece += m->width) {
-        int64_t line = m->at[0][(first + r) * TILE + u];
-        const int64_t *at = m->at[1] + v;
-        for (int64_t t = 0; t < m->width; t++) {
-          bool inside = line >= 0 && at[t * TILE] >= 0;
-          int64_t pixel = line * line_length + at[t * TILE];
-          if (from) piece[t] = inside ? from[pixel] : 0;
-          if (to && inside) to[pixel] += piece[t];
-        }
+static int64_t inputs(const zg_map *m) {
+  return m->c->in * m->c->input[0] * m->c->input[1];
+}
+
+static int64_t outputs(const zg_map *m) {
+  return m->c->out * m->output[0] * m->output[1];
+}
+
+static void apply(const void *context, int64_t count, const double *x, double *y) {
+  const zg_map *m = context;
+  for (int64_t v = 0; v < count; v++)
+    apply_one(m, x + v * inputs(m), y + v * outputs(m));
+}
+
+static void apply_transposed(const void *context, int64_t count, const double *y,
+                             double *x) {
+  const zg_map *m = context;
+  for (int64_t v = 0; v < count; v++)
+    apply_one_transposed(m, y + v * outputs(m), x + v * inputs(m));
+}
+
+/* Winograd: the pixels of an image that one tile sees or makes, [edge, edge], and -1
+ * where there is none. */
+typedef struct tile {
+  int64_t pixel[POINTS];
+  int edge;
+} tile;
+
+static tile seen_by(const zg_map *m, int64_t row, int64_t column) {
+  tile seen = {.edge = PIECE};
+  for (int u = 0; u < PIECE; u++)
+    for (int v = 0; v < PIECE; v++) {
+      int64_t p = m->at[0][row * TILE + u], q = m->at[1][column * TILE + v];
+      seen.pixel[u * PIECE + v] = p < 0 || q < 0 ? -1 : p * m->c->input[1] + q;
+    }
+  return seen;
+}
+
+/* The last tiles hang over the edge of the output. */
+static tile made_by(const zg_map *m, int64_t row, int64_t column) {
+  tile made = {.edge = TILE};
+  for (int u = 0; u < TILE; u++)
+    for (int v = 0; v < TILE; v++) {
+      int64_t p = row * TILE + u, q = column * TILE + v;
+      bool inside = p < m->output[0] && q < m->output[1];
+      made.pixel[u * TILE + v] = inside ? p * m->output[1] + q : -1;
+    }
+  return made;
+}
+
+/* points [POINTS, stride]: the transform of a tile of the image, T x T' with T [PIECE,
+ * edge] or given as its transpose. */
+static void to_points(const double *T, bool transposed, const tile *t, int64_t channels,
+                      const double *image, int64_t stride, double *points) {
+  double x[POINTS * LANES], between[POINTS * LANES], y[POINTS * LANES];
+  int pixels = t->edge * t->edge;
+  for (int64_t first = 0; first < channels; first += LANES) {
+    int64_t n = zg_min(LANES, channels - first);
+    size_t bytes = (size_t)n * sizeof *x;
+    for (int k = 0; k < pixels; k++)
+      if (t->pixel[k] < 0)
+        memset(x + k * n, 0, bytes);
+      else
+        memcpy(x + k * n, image + t->pixel[k] * channels + first, bytes);
+    transform(T, PIECE, t->edge, transposed, n, x, between, y);
+    for (int k = 0; k < POINTS; k++)
+      memcpy(points + k * stride + first, y + k * n, bytes);
+  }
+}
+
+/* The other way: adds T y T', T [edge, PIECE] or given as its transpose, to a tile. */
+static void from_points(const double *T, bool transposed, const tile *t,
+                        int64_t channels, const double *points, int64_t stride,
+                        double *image) {
+  double x[POINTS * LANES], between[POINTS * LANES], y[POINTS * LANES];
+  int pixels = t->edge * t->edge;
+  for (int64_t first = 0; first < channels; first += LANES) {
+    int64_t n = zg_min(LANES, channels - first);
+    for (int k = 0; k < POINTS; k++)
+      memcpy(y + k * n, points + k * stride + first, (size_t)n * sizeof *y);
+    transform(T, t->edge, PIECE, transposed, n, y, between, x);
+    for (int k = 0; k < pixels; k++) {
+      if (t->pixel[k] < 0) continue;
+      double *to = image + t->pixel[k] * channels + first;
+      for (int64_t i = 0; i < n; i++)
+        to[i] += x[k * n + i];
+    }
+  }
+}
+
+/* Tiles of `rows` rows of `count` vectors, on either side of the products. */
+typedef struct block {
+  int64_t first, rows, count;
+} block;
+
+static int64_t columns_of(const zg_map *m, const block *b) {
+  return b->count * b->rows * m->width;
+}
+
+static void visit_tiles(const zg_map *m, const block *b, bool of_input, bool gather,
+                        const double *from, double *to) {
+  int64_t channels = of_input ? m->c->in : m->c->out, column = 0;
+  int64_t length = of_input ? inputs(m) : outputs(m);
+  int64_t stride = columns_of(m, b) * channels;
+  double *points = of_input ? m->patches : m->results;
+  const double *T = of_input ? B_transposed : A_transposed;
+  for (int64_t v = 0; v < b->count; v++)
+    for (int64_t r = b->first; r < b->first + b->rows; r++)
+      for (int64_t q = 0; q < m->width; q++, column++) {
+        tile t = of_input ? seen_by(m, r, q) : made_by(m, r, q);
+        double *here = points + column * channels;
+        if (gather)
+          to_points(T, !of_input, &t, channels, from + v * length, stride, here);
+        else
+          from_points(T, of_input, &t, channels, here, stride, to + v * length);
       }
 }
 
-/* The same for tiles of the output, whose last ones hang over: piece [TILE, TILE, rows
- * * width] is written to `to` or read from `from`. */
-static void visit_tiles(const zg_map *m, int64_t first, int64_t rows,
-                        const double *from, double *to, double *piece) {
-  for (int64_t u = 0; u < TILE; u++)
-    for (int64_t v = 0; v < TILE; v++)
-      for (int64_t r = 0; r < rows; r++, piece += m->width) {
-        int64_t p = (first + r) * TILE + u;
-        for (int64_t t = 0; t < m->width; t++) {
-          int64_t q = t * TILE + v;
-          bool inside = p < m->output[0] && q < m->output[1];
-          if (from) piece[t] = inside ? from[p * m->output[1] + q] : 0;
-          if (to && inside) to[p * m->output[1] + q] = piece[t];
-        }
-      }
-}
-
-/* Move the transformed pieces of one channel between [POINTS, count] and its place in
- * [POINTS, channels, count]. */
-static void put_channel(int64_t channels, int64_t channel, int64_t count,
-                        const double *piece, double *all) {
-  for (int64_t p = 0; p < POINTS; p++)
-    memcpy(all + (p * channels + channel) * count, piece + p * count,
-           (size_t)count * sizeof *all);
-}
-
-static void get_channel(int64_t channels, int64_t channel, int64_t count,
-                        const double *all, double *piece) {
-  for (int64_t p = 0; p < POINTS; p++)
-    memcpy(piece + p * count, all + (p * channels + channel) * count,
-           (size_t)count * sizeof *all);
-}
-
-static void multiply_points(const zg_map *m, bool adjoint, int64_t count) {
-  int64_t in = m->c->in, out = m->c->out;
+static void multiply_points(const zg_map *m, bool adjoint, int64_t columns) {
+  int in = zg_int(m->c->in), out = zg_int(m->c->out), count = zg_int(columns);
   for (int64_t p = 0; p < POINTS; p++) {
-    double *patches = m->patches + p * in * count;
-    double *results = m->results + p * out * count;
-    multiply(adjoint, count, in, out, m->weights + p * in * out,
-             adjoint ? results : patches, count, adjoint ? patches : results, count);
+    double *patches = m->patches + p * in * columns;
+    double *results = m->results + p * out * columns;
+    const double *weights = m->weights + p * in * out;
+    if (adjoint)
+      dgemm_("N", "N", &in, &count, &out, &one, weights, &in, results, &out, &zero,
+             patches, &in);
+    else
+      dgemm_("T", "N", &out, &count, &in, &one, weights, &in, patches, &in, &zero,
+             results, &out);
   }
 }
 
-static void winograd_block(const zg_map *m, int64_t first, int64_t rows,
-                           const double *x, double *y) {
-  int64_t count = rows * m->width, pixels = m->c->input[0] * m->c->input[1];
-  int64_t outputs = m->output[0] * m->output[1];
-  double *a = m->piece, *b = a + POINTS * count, *c = b + POINTS * count;
-  for (int64_t i = 0; i < m->c->in; i++) {
-    visit_pieces(m, first, rows, x + i * pixels, NULL, a);
-    transform(B_transposed, PIECE, PIECE, false, count, a, b, c);
-    put_channel(m->c->in, i, count, c, m->patches);
-  }
-  multiply_points(m, false, count);
-  for (int64_t o = 0; o < m->c->out; o++) {
-    get_channel(m->c->out, o, count, m->results, a);
-    transform(A_transposed, TILE, PIECE, false, count, a, b, c);
-    visit_tiles(m, first, rows, NULL, y + o * outputs, c);
+static void winograd(const zg_map *m, bool adjoint, int64_t count, const double *from,
+                     double *to) {
+  int64_t tiles = zg_ceil_div(m->output[0], TILE);
+  memset(to, 0, (size_t)(count * (adjoint ? inputs(m) : outputs(m))) * sizeof *to);
+  for (int64_t t = 0; t < tiles; t += m->block) {
+    block b = {t, zg_min(m->block, tiles - t), count};
+    visit_tiles(m, &b, !adjoint, true, from, NULL);
+    multiply_points(m, adjoint, columns_of(m, &b));
+    visit_tiles(m, &b, adjoint, false, NULL, to);
   }
 }
 
-static void winograd_block_transposed(const zg_map *m, int64_t first, int64_t rows,
+static void apply_winograd(const void *context, int64_t count, const double *x,
+                           double *y) {
+  winograd(context, false, count, x, y);
+}
+
+static void apply_winograd_transposed(const void *context, int64_t count,
                                       const double *y, double *x) {
-  int64_t count = rows * m->width, pixels = m->c->input[0] * m->c->input[1];
-  int64_t outputs = m->output[0] * m->output[1];
-  double *a = m->piece, *b = a + POINTS * count, *c = b + POINTS * count;
-  for (int64_t o = 0; o < m->c->out; o++) {
-    visit_tiles(m, first, rows, y + o * outputs, NULL, a);
-    transform(A_transposed, PIECE, TILE, true, count, a, b, c);
-    put_channel(m->c->out, o, count, c, m->results);
-  }
-  multiply_points(m, true, count);
-  for (int64_t i = 0; i < m->c->in; i++) {
-    get_channel(m->c->in, i, count, m->patches, a);
-    transform(B_transposed, PIECE, PIECE, true, count, a, b, c);
-    visit_pieces(m, first, rows, NULL, x + i * pixels, c);
-  }
+  winograd(context, true, count, y, x);
 }
 
-static void apply_winograd(const void *context, const double *x, double *y) {
-  const zg_map *m = context;
-  int64_t tiles = zg_ceil_div(m->output[0], TILE);
-  for (int64_t t = 0; t < tiles; t += m->block)
-    winograd_block(m, t, zg_min(m->block, tiles - t), x, y);
+/* The wave's real and imaginary part: two images [height, width, channels]. */
+static void draw_waves(const zg_peak *peak, const int64_t size[2], int64_t channels,
+                       double *image) {
+  const double pi = acos(-1);
+  double *imaginary = image + size[0] * size[1] * channels;
+  for (int64_t p = 0; p < size[0]; p++)
+    for (int64_t q = 0; q < size[1]; q++) {
+      double angle = peak->turn[0] * (double)p + peak->turn[1] * (double)q;
+      double window = sin(pi * (double)(p + 1) / (double)(size[0] + 1)) *
+                      sin(pi * (double)(q + 1) / (double)(size[1] + 1));
+      double real = window * cos(angle), rest = window * sin(angle);
+      for (int64_t k = 0; k < channels; k++) {
+        const double *u = peak->vector + 2 * k;
+        *image++ = real * u[0] - rest * u[1];
+        *imaginary++ = real * u[1] + rest * u[0];
+      }
+    }
 }
 
-static void apply_winograd_transposed(const void *context, const double *y, double *x) {
+static void guess(const void *context, double *x) {
   const zg_map *m = context;
-  const zg_convolution *c = m->c;
-  int64_t tiles = zg_ceil_div(m->output[0], TILE);
-  memset(x, 0, (size_t)(c->in * c->input[0] * c->input[1]) * sizeof *x);
-  for (int64_t t = 0; t < tiles; t += m->block)
-    winograd_block_transposed(m, t, zg_min(m->block, tiles - t), y, x);
+  zg_convolution torus = circular_of(m->c);
+  zg_peak peak = {.vector = ZG_NEW(double, 2 * zg_max(m->c->in, m->c->out))};
+  memset(x, 0, (size_t)(ZG_MAP_VECTORS * inputs(m)) * sizeof *x);
+  if (zg_torus_peak(&torus, &peak)) {
+    if (peak.of_output) {
+      double *y = ZG_NEW(double, ZG_MAP_VECTORS *outputs(m));
+      draw_waves(&peak, m->output, m->c->out, y);
+      apply_winograd_transposed(m, ZG_MAP_VECTORS, y, x);
+      free(y);
+    } else {
+      draw_waves(&peak, m->c->input, m->c->in, x);
+    }
+  }
+  free(peak.vector);
 }
 
 zg_operator zg_map_operator(const zg_map *m) {
   const zg_convolution *c = m->c;
-  return (zg_operator){.rows = c->out * m->output[0] * m->output[1],
-                       .columns = c->in * c->input[0] * c->input[1],
+  return (zg_operator){.rows = outputs(m),
+                       .columns = inputs(m),
+                       .vectors = ZG_MAP_VECTORS,
                        .apply = m->winograd ? apply_winograd : apply,
                        .apply_transposed =
                            m->winograd ? apply_winograd_transposed : apply_transposed,
+                       .guess = makes_guess(c) ? guess : NULL,
                        .context = m};
 }

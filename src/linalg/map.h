@@ -9,8 +9,15 @@
 
 typedef struct zg_map zg_map;
 
-/** The operator of a convolution of one group: its images are [in, height, width], its
- * outputs [out, height, width]. Borrows the convolution; the caller destroys it. */
+/** Vectors that the operator is best applied to together. The norm of a real
+ * convolution comes in pairs, that of a frequency and of its negative, which the edges
+ * of the image split but slightly: iterations with less than two vectors have to tell
+ * them apart. */
+enum { ZG_MAP_VECTORS = 2 };
+
+/** The operator of a convolution of one group. The order of the numbers of its images
+ * is its own affair: channels come first or last, and a norm does not tell. Borrows the
+ * convolution; the caller destroys it. */
 zg_map *zg_map_create(const zg_convolution *c);
 void zg_map_destroy(zg_map **map);
 /** Borrows the map. */

@@ -8,10 +8,18 @@
 
 typedef struct zg_operator {
   int64_t rows, columns;
-  /** y := A x; x [columns], y [rows], which do not overlap. */
-  void (*apply)(const void *context, const double *x, double *y);
+  /** Vectors that are at best given at once, 1 or 2: as many as the largest singular
+   * values that may lie close together. */
+  int vectors;
+  /** y := A x for `count` vectors behind each other, at most `vectors`; x [count,
+   * columns], y [count, rows], which do not overlap. */
+  void (*apply)(const void *context, int64_t count, const double *x, double *y);
   /** x := A' y. */
-  void (*apply_transposed)(const void *context, const double *y, double *x);
+  void (*apply_transposed)(const void *context, int64_t count, const double *y,
+                           double *x);
+  /** NULL, or: an idea of the vectors x [vectors, columns] of the largest singular
+   * values, for iterations to start from; any will do. */
+  void (*guess)(const void *context, double *x);
   const void *context; /**< borrowed */
 } zg_operator;
 

@@ -13,6 +13,10 @@ void zhemv_(const char *, const int *, const double *, const double *, const int
             const double *, const int *, const double *, double *, const int *);
 void zheevd_(const char *, const char *, const int *, double *, const int *, double *,
              double *, const int *, double *, const int *, int *, const int *, int *);
+void zheevx_(const char *, const char *, const char *, const int *, double *,
+             const int *, const double *, const double *, const int *, const int *,
+             const double *, int *, double *, double *, const int *, double *,
+             const int *, double *, int *, int *, int *);
 
 /* Sides of Hermitian matrices that LAPACK diagonalises at once. */
 enum { DIRECT = 96 };
@@ -40,6 +44,7 @@ typedef struct spectrum {
   double *parts;    /* [2 lags[0], m, m] complex Hermitian */
   double *G, *test; /* [m, m] complex, lower triangles */
   double *turn[2];  /* [grid, 2]: cosine and sine of 2 pi k / grid */
+  int64_t best[2];  /* frequency of the largest value so far */
 } spectrum;
 
 /* Lag of taps a and a' of an axis in units of the stride, in [0, grid); -1 when they
@@ -230,8 +235,10 @@ static bool is_below(spectrum *s, double limit) {
 
 /* A Hermitian matrix of side m is a symmetric one of side 2 m, every eigenvalue twice.
  */
-static void apply_hermitian(const void *context, const double *x, double *y) {
+static void apply_hermitian(const void *context, int64_t count, const double *x,
+                            double *y) {
   const spectrum *s = context;
+  (void)count; /* is 1 */
   const double complex_one[2] = {1, 0}, complex_zero[2] = {0, 0};
   const int step = 1;
   zhemv_("L", &s->m, complex_one, s->G, &s->m, x, &step, complex_zero, y, &step);
@@ -273,30 +280,72 @@ static int64_t jump(int64_t count) {
   }
 }
 
-static void visit_frequency(spectrum *s, int64_t f, zg_norm *largest) {
-  combine(s, f);
+static void visit_frequency(spectrum *s, int64_t h, int64_t w, zg_norm *largest) {
+  combine(s, h);
   if (is_below(s, largest->value * (1 + 1e-12))) return;
   zg_norm norm = largest_of(s);
   bool failed = !norm.converged || !largest->converged;
-  if (norm.value > largest->value || failed) *largest = norm;
+  if (norm.value > largest->value || failed) {
+    *largest = norm;
+    s->best[0] = h;
+    s->best[1] = w;
+  }
   if (failed) largest->converged = false;
 }
 
 /* The kernel is real: frequencies f and -f have the same eigenvalues. */
+static zg_norm visit_all(spectrum *s, double floor) {
+  zg_norm largest = {.value = floor, .converged = true};
+  int64_t half = s->grid[1] / 2 + 1;
+  for (int64_t k = 0; k < half; k++) {
+    int64_t w = k * jump(half) % half;
+    bool mirrored = 2 * w % s->grid[1] == 0;
+    int64_t count = mirrored ? s->grid[0] / 2 + 1 : s->grid[0];
+    make_parts(s, w);
+    for (int64_t j = 0; j < count; j++)
+      visit_frequency(s, j * jump(count) % count, w, &largest);
+  }
+  return largest;
+}
+
 zg_norm zg_torus_norm(const zg_convolution *c, double floor) {
   spectrum s;
   spectrum_create(c, &s);
-  zg_norm largest = {.value = floor * floor, .converged = true};
-  int64_t half = s.grid[1] / 2 + 1;
-  for (int64_t k = 0; k < half; k++) {
-    int64_t w = k * jump(half) % half;
-    bool mirrored = 2 * w % s.grid[1] == 0;
-    int64_t count = mirrored ? s.grid[0] / 2 + 1 : s.grid[0];
-    make_parts(&s, w);
-    for (int64_t j = 0; j < count; j++)
-      visit_frequency(&s, j * jump(count) % count, &largest);
-  }
+  zg_norm largest = visit_all(&s, floor * floor);
   spectrum_destroy(&s);
   largest.value = sqrt(largest.value);
   return largest;
+}
+
+/* The eigenvector of the largest eigenvalue of G, which is overwritten. */
+static bool largest_vector(spectrum *s, double *vector) {
+  const double none = 0;
+  int m = s->m, lwork = 33 * m, found = 0, failed, info;
+  double *work = ZG_NEW(double, 2 * (int64_t)lwork), *rwork = ZG_NEW(double, 7 * m);
+  double *values = ZG_NEW(double, m);
+  int *iwork = ZG_NEW(int, 5 * (int64_t)m);
+  zheevx_("V", "I", "L", &m, s->G, &m, &none, &none, &m, &m, &none, &found, values,
+          vector, &m, work, &lwork, rwork, iwork, &failed, &info);
+  free(work);
+  free(rwork);
+  free(values);
+  free(iwork);
+  return info == 0 && found == 1;
+}
+
+bool zg_torus_peak(const zg_convolution *c, zg_peak *peak) {
+  spectrum s;
+  spectrum_create(c, &s);
+  zg_norm largest = visit_all(&s, 0);
+  peak->of_output = keeps_out(c);
+  /* R is of lags a' - a: of outputs p - p', but of inputs x' - x */
+  double sign = peak->of_output ? 1 : -1;
+  for (int axis = 0; axis < 2; axis++)
+    peak->turn[axis] =
+        sign * 2 * acos(-1) * (double)s.best[axis] / (double)s.grid[axis];
+  make_parts(&s, s.best[1]);
+  combine(&s, s.best[0]);
+  bool found = largest.value > 0 && largest_vector(&s, peak->vector);
+  spectrum_destroy(&s);
+  return found;
 }

@@ -13,4 +13,16 @@
 zg_norm zg_torus_norm(const zg_convolution *c, double floor);
 int64_t zg_torus_numbers(const zg_convolution *c);
 
+/** The singular vector of the largest singular value is, on one of its sides, vector[o]
+ * exp(i (turn[0] p + turn[1] q)), for channel o at (p, q). */
+typedef struct zg_peak {
+  bool of_output; /**< which side */
+  double turn[2];
+  double *vector; /**< [channels of that side] complex numbers, by the caller */
+} zg_peak;
+
+/** As zg_torus_norm; false: no vector was found, or the kernel is zero. Memory besides:
+ * 80 numbers per channel. */
+bool zg_torus_peak(const zg_convolution *c, zg_peak *peak);
+
 #endif

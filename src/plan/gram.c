@@ -1,6 +1,7 @@
 /** \file
  * The plan of gram passes: teams, tiles, panels. */
 #include "base/memory.h"
+#include "linalg/micro.h"
 #include "plan/parts.h"
 
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 /* Tile edges that are tried, the best first. On one rank 256 is where BLAS has reached
  * its speed and N tiles still are small; a team wants tiles as large as they fit. */
 static const int64_t rank_tiles[] = {256, 192, 128, 96, 64, 48, 32, 16};
+/* Four packed panels: what a strip is multiplied with stays in the cache. */
+static const int64_t packed_tiles[] = {192, 144, 96, 48};
 static const int64_t team_tiles[] = {
     1 << 20, 1 << 19, 1 << 18, 1 << 17, 1 << 16, 49152, 32768, 24576, 16384, 12288,
     8192,    6144,    4096,    3072,    2048,    1536,  1024,  512,   256,   64};
@@ -117,16 +120,35 @@ static int64_t largest_edge(const zg_plan *plan) {
   return zg_max(LEAST_EDGE, zg_ceil_div(plan->samples, LEAST_PANELS));
 }
 
+static bool may_pack(const zg_request *request, const zg_plan *plan) {
+  return request->packed && plan->team_size == 1 && plan->precision == ZG_SINGLE &&
+         plan->samples >= ZG_PANEL;
+}
+
+/* Whole packed panels; only the last tile is smaller. */
+static int64_t choose_packed_tile(zg_plan *plan, int64_t limit) {
+  int64_t largest = zg_max(ZG_PANEL, largest_edge(plan) / ZG_PANEL * ZG_PANEL);
+  for (size_t k = 0; k < sizeof packed_tiles / sizeof *packed_tiles; k++) {
+    int64_t tile = zg_min(packed_tiles[k], largest);
+    if (memory_for(plan, tile).total <= limit) return tile;
+  }
+  return 0;
+}
+
 /* The largest tile that fits; 0 when none does. */
-static int64_t choose_tile(const zg_plan *plan, int64_t limit) {
+static int64_t choose_tile(const zg_request *request, zg_plan *plan) {
   bool alone = plan->team_size == 1;
   const int64_t *edges = alone ? rank_tiles : team_tiles;
   size_t count = alone ? sizeof rank_tiles / sizeof *rank_tiles
                        : sizeof team_tiles / sizeof *team_tiles;
+  int64_t packed =
+      may_pack(request, plan) ? choose_packed_tile(plan, request->memory) : 0;
+  plan->packed = packed > 0;
+  if (packed) return packed;
   for (size_t k = 0; k < count; k++) {
     int64_t panels = zg_ceil_div(plan->samples, zg_min(edges[k], largest_edge(plan)));
     int64_t tile = zg_ceil_div(plan->samples, panels);
-    if (memory_for(plan, tile).total <= limit) return tile;
+    if (memory_for(plan, tile).total <= request->memory) return tile;
   }
   return 0;
 }
@@ -146,11 +168,11 @@ static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
     set_team_size(plan, request->team_size);
   } else {
     set_team_size(plan, 1);
-    int64_t tile = choose_tile(plan, request->memory);
+    int64_t tile = choose_tile(request, plan);
     if (tile) return tile;
     set_team_size(plan, plan->ranks);
   }
-  return choose_tile(plan, request->memory);
+  return choose_tile(request, plan);
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
@@ -207,6 +229,14 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
       plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
     }
   return ZG_OK;
+}
+
+void zg_plan_panel(const zg_plan *plan, int64_t k, int64_t *first, int64_t *rows) {
+  int64_t n = plan->samples;
+  *first = plan->packed ? k * plan->tile : zg_part(n, plan->panel_count, k);
+  int64_t end = plan->packed ? zg_min(n, *first + plan->tile)
+                             : zg_part(n, plan->panel_count, k + 1);
+  *rows = end - *first;
 }
 
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass) {

@@ -61,6 +61,7 @@ typedef struct zg_request {
   int ranks;
   int64_t team_size; /**< ranks; 0 auto, -1 all */
   int64_t memory;    /**< bytes that one rank may use */
+  bool packed;       /**< packed panels are fast on all ranks' CPUs */
 } zg_request;
 
 typedef struct zg_plan {
@@ -69,6 +70,8 @@ typedef struct zg_plan {
   /* The gram form; all zero when no measure has it. */
   int64_t items, samples;   /**< N, n */
   int64_t features, widest; /**< D = sum of all widths, and the largest width */
+  bool packed;              /**< tiles of single precision are made of packed panels
+                                 (linalg/micro.h) */
   int64_t panel_count;      /**< runs of samples; a tile is a pair of them */
   int64_t tile;             /**< samples of the largest panel: the tile's edge */
   int64_t largest_tile;     /**< with the batches of mini-batch passes */
@@ -90,6 +93,12 @@ typedef struct zg_plan {
 zg_status zg_plan_create(const zg_request *request, zg_plan **plan);
 void zg_plan_destroy(zg_plan **plan);
 
+/** Panel k: samples [*first, *first + *rows). */
+void zg_plan_panel(const zg_plan *plan, int64_t k, int64_t *first, int64_t *rows);
+/** Whether a gram pass works on packed panels, for items of single precision. */
+static inline bool zg_plan_packs(const zg_plan *plan, const zg_pass *pass) {
+  return plan->packed && pass->precision == ZG_SINGLE && !pass->spec.gram.batch;
+}
 /** Tiles of a gram pass. */
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
 

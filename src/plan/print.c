@@ -61,9 +61,10 @@ static void print_tiles(zg_text *text, const zg_plan *plan) {
   zg_text_add(text, "  teams         %d of %d rank%s", plan->teams, plan->team_size,
               plan->team_size == 1 ? "" : "s");
   if (plan->idle) zg_text_add(text, ", %d idle", plan->idle);
-  zg_text_add(text, "\n  tile          %lld x %lld samples, %lld panels, %lld kept\n",
+  zg_text_add(text, "\n  tile          %lld x %lld samples, %lld panels%s, %lld kept\n",
               (long long)plan->tile, (long long)plan->tile,
-              (long long)plan->panel_count, (long long)plan->panels_kept);
+              (long long)plan->panel_count, plan->packed ? " (packed)" : "",
+              (long long)plan->panels_kept);
 }
 
 char *zg_plan_text(const zg_plan *plan) {

@@ -119,13 +119,13 @@ typedef struct fixture {
 } fixture;
 
 static double entry(const zg_block *block, int64_t r, int64_t c) {
-  int64_t at = c * block->rows + r;
+  int64_t at = c * block->leading + r;
   return block->precision == ZG_SINGLE ? (double)((const float *)block->values)[at]
                                        : ((const double *)block->values)[at];
 }
 
 static void set_entry(const zg_block *block, int64_t r, int64_t c, double value) {
-  int64_t at = c * block->rows + r;
+  int64_t at = c * block->leading + r;
   if (block->precision == ZG_SINGLE)
     ((float *)block->values)[at] = (float)value;
   else
@@ -147,6 +147,7 @@ static void set_up(fixture *f, const part *p, zg_precision precision) {
                   .column_of = f->column_of,
                   .diagonal = p->diagonal};
   b->rows = positions(ROWS, p->row_block, p->row_me, p->row_processes, f->row_of);
+  b->leading = b->rows;
   b->columns = positions(f->tile_columns, p->column_block, p->column_me,
                          p->column_processes, f->column_of);
   b->values = calloc((size_t)(b->rows * b->columns) + 1, sizeof(double));
@@ -343,6 +344,7 @@ static void shift_whole(const long double *K, double *shifted) {
                     .values = shifted,
                     .rows = SAMPLES,
                     .columns = SAMPLES,
+                    .leading = SAMPLES,
                     .row_of = position,
                     .column_of = position};
   zg_block_shift(&block, u, u);

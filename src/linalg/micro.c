@@ -1,0 +1,111 @@
+#include "linalg/micro.h"
+
+#include <string.h>
+
+/* One kernel for all vector lengths: `rows` x `vectors` accumulators at a time, which
+ * with what is multiplied fill the registers. This file is compiled so that products
+ * and sums contract to fused multiply-adds. */
+#define DEFINE_PRODUCT(suffix, isa, lanes, rows, vectors)                              \
+  typedef float vector_##suffix                                                        \
+      __attribute__((vector_size(4 * lanes), aligned(4), may_alias));                  \
+  __attribute__((target(isa))) static void block_##suffix(                             \
+      int64_t d, const float *strip, const float *panel, float *block,                 \
+      const float *next) {                                                             \
+    for (int r = 0; r < ZG_STRIP; r += rows)                                           \
+      for (int c = 0; c < ZG_PANEL; c += vectors * lanes) {                            \
+        vector_##suffix sum[rows][vectors] = {{{0}}};                                  \
+        const float *a = strip + r, *b = panel + c;                                    \
+        for (int64_t k = 0; k < d; k++, a += ZG_PANEL, b += ZG_PANEL) {                \
+          vector_##suffix x[vectors];                                                  \
+          UNROLLED for (int j = 0; j < vectors; j++) x[j] =                            \
+              *(const vector_##suffix *)(b + j * lanes);                               \
+          if (k % 4 == 0) __builtin_prefetch(next + k * 4, 0, 2);                      \
+          UNROLLED for (int i = 0; i < rows; i++) {                                    \
+            vector_##suffix y = a[i] - (vector_##suffix){0};                           \
+            UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] += y * x[j];          \
+          }                                                                            \
+        }                                                                              \
+        UNROLLED for (int i = 0; i < rows; i++)                                        \
+                UNROLLED for (int j = 0; j < vectors; j++) *                           \
+            (vector_##suffix *)(block + (r + i) * ZG_PANEL + c + j * lanes) =          \
+            sum[i][j];                                                                 \
+      }                                                                                \
+  }
+#define UNROLLED _Pragma("GCC unroll 8")
+
+#if defined(__x86_64__) && defined(__GNUC__)
+DEFINE_PRODUCT(avx512, "avx512f", 16, 8, 3)
+DEFINE_PRODUCT(avx2, "avx2,fma", 8, 4, 3)
+#endif
+
+static void block_c(int64_t d, const float *strip, const float *panel, float *block,
+                    const float *next) {
+  (void)next;
+  memset(block, 0, ZG_MICRO_BLOCK * sizeof *block);
+  for (int64_t k = 0; k < d; k++)
+    for (int i = 0; i < ZG_STRIP; i++)
+      for (int j = 0; j < ZG_PANEL; j++)
+        block[i * ZG_PANEL + j] = __builtin_fmaf(
+            strip[k * ZG_PANEL + i], panel[k * ZG_PANEL + j], block[i * ZG_PANEL + j]);
+}
+
+typedef void block_fn(int64_t d, const float *strip, const float *panel, float *block,
+                      const float *next);
+
+static block_fn *const kernels[] = {[ZG_ISA_C] = block_c,
+#if defined(__x86_64__) && defined(__GNUC__)
+                                    [ZG_ISA_AVX2] = block_avx2,
+                                    [ZG_ISA_AVX512] = block_avx512
+#endif
+};
+
+static int chosen = -1;
+
+static zg_isa best_isa(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx512f")) return ZG_ISA_AVX512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return ZG_ISA_AVX2;
+#endif
+  return ZG_ISA_C;
+}
+
+zg_isa zg_micro_isa(void) {
+  if (chosen < 0) chosen = (int)best_isa();
+  return (zg_isa)chosen;
+}
+
+void zg_micro_use(zg_isa isa) {
+  chosen = (int)isa;
+}
+
+bool zg_micro_is_fast(void) {
+  return best_isa() != ZG_ISA_C;
+}
+
+/* Panels are written a few features at a time, so that neither side leaves the cache.
+ */
+void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
+                   float *packed) {
+  enum { FEATURES = 16 };
+  for (int64_t at = 0; at < rows;) {
+    int64_t row = first + at, inside = row % ZG_PANEL;
+    int64_t count = rows - at < ZG_PANEL - inside ? rows - at : ZG_PANEL - inside;
+    float *panel = packed + (row - inside) * d + inside;
+    for (int64_t start = 0; start < d; start += FEATURES) {
+      int64_t end = start + FEATURES < d ? start + FEATURES : d;
+      for (int64_t r = 0; r < count; r++)
+        for (int64_t k = start; k < end; k++)
+          panel[k * ZG_PANEL + r] = x[(at + r) * d + k];
+    }
+    at += count;
+  }
+}
+
+void zg_micro_product(int64_t d, int64_t strips, const float *left, const float *panel,
+                      float *blocks, const float *next) {
+  block_fn *block = kernels[zg_micro_isa()];
+  for (int64_t s = 0; s < strips; s++)
+    block(d, left + s / ZG_PANEL_STRIPS * ZG_PANEL * d + s % ZG_PANEL_STRIPS * ZG_STRIP,
+          panel, blocks + s * ZG_MICRO_BLOCK, next + s * (d / 4) * 16);
+}

@@ -1,0 +1,100 @@
+/* Packed products: bits that do not depend on the instruction set, and a plain loop. */
+#include "base/memory.h"
+#include "linalg/micro.h"
+#include "mpi_main.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static float *random_rows(int64_t rows, int64_t d, unsigned seed) {
+  float *x = ZG_NEW(float, rows *d);
+  uint32_t state = seed * 2654435761u + 1;
+  for (int64_t k = 0; k < rows * d; k++) {
+    state = state * 1664525u + 1013904223u;
+    x[k] = (float)((double)state / 4294967296.0 - 0.5);
+  }
+  return x;
+}
+
+static float *packed_rows(int64_t rows, int64_t d, const float *x) {
+  float *packed = ZG_NEW0(float, zg_packed_rows(rows) * d);
+  zg_micro_pack(0, rows, d, x, packed);
+  return packed;
+}
+
+static void rows_are_packed_in_any_parts(void) {
+  enum { ROWS = 131, D = 37 };
+  float *x = random_rows(ROWS, D, 1), *whole = packed_rows(ROWS, D, x);
+  float *parts = ZG_NEW0(float, zg_packed_rows(ROWS) * D);
+  for (int64_t row = 0, step = 1; row < ROWS; row += step, step = step % 50 + 7) {
+    int64_t rows = zg_min(step, ROWS - row);
+    zg_micro_pack(row, rows, D, x + row * D, parts);
+  }
+  CU_ASSERT(!memcmp(whole, parts, (size_t)(zg_packed_rows(ROWS) * D) * sizeof *parts));
+  for (int64_t r = 0; r < zg_packed_rows(ROWS); r++)
+    for (int64_t k = 0; k < D; k++) {
+      float expected = r < ROWS ? x[r * D + k] : 0;
+      CU_ASSERT(whole[r / ZG_PANEL * ZG_PANEL * D + k * ZG_PANEL + r % ZG_PANEL] ==
+                expected);
+    }
+  free(x);
+  free(whole);
+  free(parts);
+}
+
+/* All blocks of two runs of rows under one instruction set. */
+static void multiply(zg_isa isa, int64_t d, int64_t left_rows, const float *left,
+                     int64_t panels, const float *right, float *blocks) {
+  int64_t strips = zg_packed_rows(left_rows) / ZG_STRIP;
+  zg_micro_use(isa);
+  for (int64_t p = 0; p < panels; p++)
+    zg_micro_product(d, strips, left, right + p * ZG_PANEL * d,
+                     blocks + p * strips * ZG_MICRO_BLOCK, right);
+}
+
+static void check_shape(int64_t left_rows, int64_t right_rows, int64_t d) {
+  float *x = random_rows(left_rows, d, 2), *y = random_rows(right_rows, d, 3);
+  float *left = packed_rows(left_rows, d, x), *right = packed_rows(right_rows, d, y);
+  int64_t rows = zg_packed_rows(left_rows),
+          panels = zg_packed_rows(right_rows) / ZG_PANEL;
+  int64_t size = rows * panels * ZG_PANEL;
+  float *plain = ZG_NEW(float, size), *blocks = ZG_NEW(float, size);
+  zg_isa best = zg_micro_isa();
+  multiply(ZG_ISA_C, d, left_rows, left, panels, right, plain);
+  for (int isa = ZG_ISA_AVX2; isa <= (int)best; isa++) {
+    multiply((zg_isa)isa, d, left_rows, left, panels, right, blocks);
+    CU_ASSERT(!memcmp(blocks, plain, (size_t)size * sizeof *plain));
+  }
+  /* One fused chain: each step rounds once, to half a unit of the sum so far. */
+  for (int64_t a = 0; a < rows; a++)
+    for (int64_t b = 0; b < panels * ZG_PANEL; b++) {
+      double exact = 0, size_of_terms = 0;
+      for (int64_t k = 0; k < d && a < left_rows && b < right_rows; k++) {
+        exact += (double)x[a * d + k] * (double)y[b * d + k];
+        size_of_terms += fabs((double)x[a * d + k] * (double)y[b * d + k]);
+      }
+      double found = plain[(b / ZG_PANEL * rows + a) * ZG_PANEL + b % ZG_PANEL];
+      CU_ASSERT(fabs(found - exact) <= 6e-8 * (double)d * size_of_terms);
+    }
+  zg_micro_use(best);
+  free(x);
+  free(y);
+  free(left);
+  free(right);
+  free(plain);
+  free(blocks);
+}
+
+static void all_instruction_sets_give_the_same_bits(void) {
+  static const int64_t shapes[][3] = {{1, 1, 1},   {8, 48, 3},    {48, 48, 64},
+                                      {49, 97, 5}, {192, 192, 7}, {100, 50, 130}};
+  for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+    check_shape(shapes[k][0], shapes[k][1], shapes[k][2]);
+}
+
+const zg_test zg_tests[] = {
+    {"rows_are_packed_in_any_parts", rows_are_packed_in_any_parts},
+    {"all_instruction_sets_give_the_same_bits",
+     all_instruction_sets_give_the_same_bits},
+    {NULL, NULL}};
