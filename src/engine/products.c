@@ -45,10 +45,21 @@ bool zg_products_fit(const zg_products *p, int64_t i, int64_t k) {
          p->code[k] == ZG_CODE_OK;
 }
 
-void zg_products_take_roots(zg_products *p, const double *unit) {
+void zg_products_multipliers(const zg_products *p, int64_t i, int64_t k, double *a,
+                             double *b) {
+  *a = p->multiplier[i];
+  *b = p->multiplier[k];
+  if (p->keep_size) *a = *b = fmin(*a, *b);
+}
+
+void zg_products_take_roots(zg_products *p) {
   for (int64_t i = 0; i < p->n; i++)
-    for (int64_t k = 0; k < p->n; k++)
-      p->apart[i * p->n + k] = sqrt(fmax(0, p->apart[i * p->n + k])) / unit[i];
+    for (int64_t k = 0; k < p->n; k++) {
+      double unit, same, *apart = &p->apart[i * p->n + k];
+      zg_products_multipliers(p, i, k, &unit, &same);
+      if (*apart > 0) *apart = sqrt(*apart) / (p->keep_size ? unit : 1);
+      if (!(*apart > 0)) *apart = 0;
+    }
 }
 
 void zg_products_pair(const void *context, int64_t i, int64_t k, zg_pair *pair) {
@@ -69,16 +80,26 @@ double zg_power_below(double x) {
   return x > 0 && isfinite(x) ? ldexp(1, ilogb(x)) : 1;
 }
 
+/* The squares that a distance was subtracted from, in its units. */
+static double size_of(const zg_products *p, const double *from, int64_t i, int64_t k) {
+  double a, b;
+  zg_products_multipliers(p, i, k, &a, &b);
+  return from[i] * pow(a / p->multiplier[i], 2) +
+         from[k] * pow(b / p->multiplier[k], 2);
+}
+
 static void add_close(const zg_products *p, int64_t i, int64_t k, double bound,
                       zg_close_pairs *close) {
+  double a, b;
+  zg_products_multipliers(p, i, k, &a, &b);
   if ((close->count & (close->count - 1)) == 0)
     close->pairs =
         zg_realloc(close->pairs, zg_max(1, 2 * close->count), sizeof *close->pairs);
   close->pairs[close->count++] = (zg_close){.i = i,
                                             .k = k,
                                             .group = p->group[i],
-                                            .alpha = p->multiplier[i] / sqrt(bound),
-                                            .beta = p->multiplier[k] / sqrt(bound),
+                                            .alpha = a / sqrt(bound),
+                                            .beta = b / sqrt(bound),
                                             .bound = bound};
   close->place[i] = close->place[k] = 0;
 }
@@ -90,9 +111,9 @@ void zg_close_find(const zg_products *p, const double *from, double threshold,
     close->place[i] = -1;
   for (int64_t i = 0; i < p->n; i++)
     for (int64_t k = 0; k < i; k++) {
-      double size = from[i] + from[k], apart = p->apart[i * p->n + k];
       bool both =
           zg_products_fit(p, i, k) && p->multiplier[i] > 0 && p->multiplier[k] > 0;
+      double apart = p->apart[i * p->n + k], size = both ? size_of(p, from, i, k) : 0;
       if (both && apart < threshold * size)
         add_close(p, i, k, 2 * zg_power_below(fmax(apart, noise * size)), close);
     }

@@ -6,13 +6,15 @@
 #include "engine/tensor.h"
 
 /** Distances are first kept squared and in units in which nothing over- or underflows:
- * apart = |m_i v_i - m_k v_k|^2 with the multipliers m. */
+ * apart = |a v_i - b v_k|^2, where a and b are the multipliers of i and k or, for items
+ * that keep their size, both the smaller of the two. */
 typedef struct zg_products {
   int64_t n;
   int64_t *group; /**< [n] items of different groups do not fit; -1: no data; owned */
   zg_code *code;  /**< [n] of each item; owned */
   double *norm;   /**< [n] 0 where it is rounding; owned */
   double *multiplier; /**< [n] 0 where an item cannot be scaled as asked; owned */
+  bool keep_size;     /**< distances are of the items as they are */
   double *cosine;     /**< [n, n] owned */
   double *apart;      /**< [n, n] owned */
   uint8_t *refined;   /**< [n, n] whether apart is a sum of differences; owned */
@@ -23,8 +25,12 @@ void zg_products_create(const zg_pass *pass, zg_products *products);
 void zg_products_clear(zg_products *products);
 /** Whether two items are of one group and nothing is wrong with either. */
 bool zg_products_fit(const zg_products *products, int64_t i, int64_t k);
-/** Turn the squares in `apart` into distances, each divided by its row's unit. */
-void zg_products_take_roots(zg_products *products, const double *unit);
+/** What two items are multiplied with in `apart`. */
+void zg_products_multipliers(const zg_products *products, int64_t i, int64_t k,
+                             double *a, double *b);
+/** Turn the squares in `apart` into distances, in the items' own units where they keep
+ * their size. */
+void zg_products_take_roots(zg_products *products);
 /** A zg_pair_fn whose context is a zg_products with distances. */
 void zg_products_pair(const void *products, int64_t i, int64_t k, zg_pair *pair);
 
@@ -46,9 +52,9 @@ typedef struct zg_close_pairs {
 } zg_close_pairs;
 
 /** Find them: apart < `threshold` times what it was subtracted from. Says in the log
- * how many. \param [in] from   [n] the squares that apart was made of, in its units.
- * \param [in] noise  relative rounding of the products. Not collective, the same on all
- * ranks. Clear in any case. */
+ * how many. \param [in] from   [n] the squares that apart was made of, each in units of
+ * its item's multiplier. \param [in] noise  relative rounding of the products. Not
+ * collective, the same on all ranks. Clear in any case. */
 void zg_close_find(const zg_products *products, const double *from, double threshold,
                    double noise, zg_close_pairs *close);
 /** Add what some numbers of all items of a group contribute, `weight` times.

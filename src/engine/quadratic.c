@@ -28,6 +28,7 @@ typedef struct model {
                      in the order in which the gradients are flattened; owned */
   int64_t count;
   double scale;          /* of its gradients */
+  double unit;           /* of all parameters of the group: its median scale */
   double *coarse, *fine; /* [m, group's count] projections, into `storage` */
   int64_t leader;        /* first member of the group with the same order */
 } model;
@@ -140,6 +141,14 @@ static zg_status sample_gradients(quadratic *q, const zg_group *group, int64_t i
   return ZG_OK;
 }
 
+/* The scale of the first typical member. */
+static double unit_of(const quadratic *q, const zg_group *group) {
+  for (int64_t k = 0; k < group->count; k++)
+    if (q->vectors.share[group->members[k]] > 0)
+      return q->vectors.scale[group->members[k]];
+  return 1;
+}
+
 static zg_status prepare_group(quadratic *q, const zg_group *group) {
   for (int64_t k = 0; k < group->count; k++) {
     int64_t i = group->members[k];
@@ -147,6 +156,7 @@ static zg_status prepare_group(quadratic *q, const zg_group *group) {
     ZG_TRY(find_rows(q, group, i));
     if (m->rows < 0) continue;
     ZG_TRY(sample_gradients(q, group, i));
+    m->unit = unit_of(q, group);
     m->leader = i;
     for (int64_t j = 0; j < k && m->leader == i; j++) {
       const model *other = &q->models[group->members[j]];
@@ -224,12 +234,12 @@ static zg_status load_parameters(quadratic *q, const zg_group *group,
       memset(row, 0, (size_t)count * sizeof *row);
     }
     for (int64_t c = 0; c < count; c++)
-      row[c] *= q->vectors.scale[i];
+      row[c] *= leader->unit;
   }
   for (int64_t c = 0; c < count; c++) {
     double mean = 0;
     for (int64_t k = 0; k < group->count; k++)
-      mean += q->V[k * count + c] / (double)group->count;
+      mean += q->V[k * count + c] * q->vectors.share[group->members[k]];
     for (int64_t k = 0; k < group->count; k++)
       q->V[k * count + c] -= mean;
   }
@@ -281,7 +291,7 @@ static zg_status visit(void *context, int64_t task) {
  * members a and b of the group. */
 static double half_mean_square(const quadratic *q, int64_t i, int64_t a, int64_t b) {
   const model *m = &q->models[i];
-  double sum = 0, scale = m->scale * q->vectors.scale[i];
+  double sum = 0, scale = m->scale * m->unit;
   for (int64_t r = 0; r < m->m; r++) {
     int64_t x = a * m->m + r, y = b * m->m + r;
     double difference = (m->coarse[x] - m->coarse[y]) + (m->fine[x] - m->fine[y]);
@@ -292,7 +302,7 @@ static double half_mean_square(const quadratic *q, int64_t i, int64_t a, int64_t
 
 static void set_distances(quadratic *q) {
   zg_products *p = q->products;
-  double *unit = ZG_NEW(double, p->n);
+
   for (int64_t g = 0; g < q->pass->group_count; g++) {
     const zg_group *group = &q->pass->groups[g];
     for (int64_t a = 0; a < group->count; a++)
@@ -305,10 +315,7 @@ static void set_distances(quadratic *q) {
   }
   for (int64_t i = 0; i < p->n; i++)
     if (q->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
-  for (int64_t i = 0; i < p->n; i++)
-    unit[i] = 1;
-  zg_products_take_roots(p, unit);
-  free(unit);
+  zg_products_take_roots(p);
 }
 
 static zg_status sweep(quadratic *q) {

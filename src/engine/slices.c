@@ -104,7 +104,7 @@ double zg_scale_of_sample(const double *sample, int64_t count, double length) {
   for (int64_t k = 0; k < count; k++)
     if (isfinite(sample[k])) squares += pow(sample[k] / largest, 2);
   double norm = largest * sqrt(squares * fmax(1, length / (double)count));
-  return 1 / zg_power_below(fmin(fmax(norm, 0x1p-500), 0x1p500));
+  return 1 / zg_power_below(fmin(fmax(norm, 0x1p-1000), 0x1p1000));
 }
 
 /* Floats to doubles in place, from the end. */
@@ -155,8 +155,32 @@ static zg_status sample_item(zg_vectors *v, const zg_group *group, int64_t item,
   return ZG_OK;
 }
 
-/* The scales of all items; each is sampled by one rank. Distances need one scale for
- * all vectors of a group. */
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* A model that has diverged must not hide what the others differ in. */
+static void set_shares(zg_vectors *v, const zg_group *group) {
+  const double alike = 0x1p10;
+  double *scales = ZG_NEW(double, group->count), typical = 0;
+  for (int64_t k = 0; k < group->count; k++)
+    scales[k] = v->scale[group->members[k]];
+  qsort(scales, (size_t)group->count, sizeof *scales, compare_doubles);
+  double median = scales[group->count / 2];
+  for (int pass = 0; pass < 2; pass++)
+    for (int64_t k = 0; k < group->count; k++) {
+      double ratio = v->scale[group->members[k]] / median;
+      bool counts = ratio < alike && ratio > 1 / alike;
+      if (pass == 0)
+        typical += counts;
+      else
+        v->share[group->members[k]] = counts ? 1 / typical : 0;
+    }
+  free(scales);
+}
+
+/* The scales of all items; each is sampled by one rank. */
 static zg_status sample_all(zg_vectors *v) {
   const zg_pass *pass = v->pass;
   const zg_team *team = &v->work->solo;
@@ -169,14 +193,8 @@ static zg_status sample_all(zg_vectors *v) {
   free(sample);
   ZG_TRY(zg_agree(v->work->run->comm, status));
   zg_sum_doubles(v->work->run->comm, v->scale, pass->items);
-  for (int64_t g = 0; g < pass->group_count && !pass->spec.vector->unit; g++) {
-    const zg_group *group = &pass->groups[g];
-    double least = INFINITY;
-    for (int64_t k = 0; k < group->count; k++)
-      least = fmin(least, v->scale[group->members[k]]);
-    for (int64_t k = 0; k < group->count; k++)
-      v->scale[group->members[k]] = least;
-  }
+  for (int64_t g = 0; g < pass->group_count; g++)
+    set_shares(v, &pass->groups[g]);
   return ZG_OK;
 }
 
@@ -210,6 +228,7 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
                     .arrays = ZG_NEW0(int64_t *, pass->items),
                     .counts = ZG_NEW0(int64_t, pass->items),
                     .scale = ZG_NEW0(double, pass->items),
+                    .share = ZG_NEW0(double, pass->items),
                     .stored = all_single(work->run->zoo, pass) ? ZG_SINGLE : ZG_DOUBLE,
                     .rows = ZG_NEW(double, buffer_size(work, pass))};
   for (int64_t i = 0; i < pass->items; i++)
@@ -224,5 +243,6 @@ void zg_vectors_close(zg_vectors *v) {
   free(v->arrays);
   free(v->counts);
   free(v->scale);
+  free(v->share);
   free(v->rows);
 }

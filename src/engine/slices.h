@@ -13,6 +13,9 @@ typedef struct zg_vectors {
                           share; owned */
   int64_t *counts;     /**< [items], owned */
   double *scale;       /**< [items] powers of two that bring norms near 1; owned */
+  double *share; /**< [items] part of an item in the reference that is subtracted: an
+                    equal one for all of a group but those of another order of
+                    magnitude, which have none; owned */
   zg_precision stored; /**< single where that is exact: of what is read */
   double *rows;        /**< buffer for what is collapsed or mapped; owned */
 } zg_vectors;

@@ -128,7 +128,7 @@ static zg_status write_call(const zg_tangent *s, int64_t call, zg_results *resul
   zg_tangent_set(s, &spec, S, -1, &products, from);
   zg_status status = ZG_OK;
   if (spec.apart && !spec.sketch) status = zg_tangent_refine(s, from, &products);
-  zg_tangent_take_roots(s, &spec, &products);
+  zg_products_take_roots(&products);
   free(from);
   if (status == ZG_OK)
     status = zg_tensor_write_shared(s->work, results, call, s->pass->items,

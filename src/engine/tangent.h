@@ -67,13 +67,11 @@ zg_status zg_tangent_sample(zg_tangent *s);
  * + (1'r)(1's)/n^2 with row sums r, s of n-row kernels. \return [items, items], which
  * the caller frees. Not collective. */
 double *zg_tangent_inner(const zg_tangent *s, bool centred);
-/** What a call makes of inner products; distances squared, see zg_tangent_take_roots.
+/** What a call makes of inner products; distances squared.
  * \param [in] without  sketch that is left out, -1: none.
  * \param [out] from    [n] what distances were subtracted from. Not collective. */
 void zg_tangent_set(const zg_tangent *s, const zg_tangent_spec *spec, const double *S,
                     int64_t without, zg_products *p, double *from);
-void zg_tangent_take_roots(const zg_tangent *s, const zg_tangent_spec *spec,
-                           zg_products *p);
 /** Compute close pairs again, in double and from differences. Collective over the run's
  * communicator; the same status on all ranks. */
 zg_status zg_tangent_refine(const zg_tangent *s, const double *from, zg_products *p);

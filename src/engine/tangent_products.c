@@ -61,24 +61,11 @@ static double trace_of(const zg_tangent *s, int64_t model) {
   return trace / (double)s->copies;
 }
 
-/* Kernels of a group that are not scaled themselves are in units of the smallest of
- * their scales. */
-static double unit_of(const zg_tangent *s, const zg_tangent_spec *spec,
-                      const zg_products *p, int64_t model) {
-  double unit = INFINITY;
-  if (spec->scale != ZG_TANGENT_UNSCALED || p->group[model] < 0) return 1;
-  const zg_group *group = &s->pass->groups[p->group[model]];
-  for (int64_t k = 0; k < group->count; k++)
-    unit = fmin(unit, s->scale[group->members[k]]);
-  return unit;
-}
-
 /* What a kernel is multiplied with. \param [in] self  its squared norm, scaled. */
 static double multiplier_of(const zg_tangent *s, const zg_tangent_spec *spec,
-                            const zg_products *p, int64_t model, double self) {
-  double divisor = 1;
-  if (spec->scale == ZG_TANGENT_UNSCALED) return unit_of(s, spec, p, model);
-  divisor =
+                            int64_t model, double self) {
+  if (spec->scale == ZG_TANGENT_UNSCALED) return s->scale[model];
+  double divisor =
       spec->scale == ZG_TANGENT_BY_TRACE ? trace_of(s, model) : sqrt(fmax(0, self));
   return divisor > 0 ? s->scale[model] / divisor : 0;
 }
@@ -92,7 +79,7 @@ static void set_model(const zg_tangent *s, const zg_tangent_spec *spec, double s
   if (s->totals[model * s->copies * ZG_KERNEL_TOTALS + ZG_KERNEL_BAD] > 0)
     p->code[model] = ZG_CODE_NONFINITE;
   p->norm[model] = rounding ? 0 : sqrt(self) / s->scale[model];
-  p->multiplier[model] = multiplier_of(s, spec, p, model, self);
+  p->multiplier[model] = multiplier_of(s, spec, model, self);
 }
 
 /* What a call makes of the inner products S; distances squared.
@@ -100,6 +87,7 @@ static void set_model(const zg_tangent *s, const zg_tangent_spec *spec, double s
 void zg_tangent_set(const zg_tangent *s, const zg_tangent_spec *spec, const double *S,
                     int64_t without, zg_products *p, double *from) {
   double *self = ZG_NEW0(double, p->n);
+  p->keep_size = spec->scale == ZG_TANGENT_UNSCALED;
   for (int64_t i = 0; i < p->n; i++) {
     from[i] = 0;
     if (p->group[i] < 0) continue;
@@ -112,21 +100,15 @@ void zg_tangent_set(const zg_tangent *s, const zg_tangent_spec *spec, const doub
       int64_t at = i * p->n + k;
       if (!zg_products_fit(p, i, k)) continue;
       double cross = product_of(s, S, i, k, without);
-      double a = p->multiplier[i] / s->scale[i], b = p->multiplier[k] / s->scale[k];
+      double a, b;
+      zg_products_multipliers(p, i, k, &a, &b);
+      a /= s->scale[i];
+      b /= s->scale[k];
       if (p->norm[i] > 0 && p->norm[k] > 0)
         p->cosine[at] = cross / (sqrt(self[i]) * sqrt(self[k]));
-      p->apart[at] = from[i] + from[k] - 2 * a * b * cross;
+      p->apart[at] = self[i] * a * a + self[k] * b * b - 2 * a * b * cross;
     }
   free(self);
-}
-
-void zg_tangent_take_roots(const zg_tangent *s, const zg_tangent_spec *spec,
-                           zg_products *p) {
-  double *unit = ZG_NEW(double, p->n);
-  for (int64_t i = 0; i < p->n; i++)
-    unit[i] = unit_of(s, spec, p, i);
-  zg_products_take_roots(p, unit);
-  free(unit);
 }
 
 /* ---- close pairs ---- */
@@ -207,7 +189,7 @@ zg_status zg_tangent_keep_errors(const zg_tangent *s, int64_t call, int64_t quan
     zg_products left;
     zg_products_create(s->pass, &left);
     zg_tangent_set(s, spec, S, g, &left, from);
-    zg_tangent_take_roots(s, spec, &left);
+    zg_products_take_roots(&left);
     for (int64_t i = 0; i < n; i++)
       for (int64_t k = 0; k < n; k++) {
         double x = entry_of(&s->work->run->calls[call], &left, i, k);

@@ -34,13 +34,12 @@ static void *room(zg_theta *t, void **buffer, int64_t *size, int64_t numbers) {
 }
 
 static void slab_room(zg_theta *t, int64_t numbers) {
-  int64_t size = zg_max(numbers, ZG_EXPANDED);
   if (numbers <= t->slab) return;
   free(t->left);
   free(t->right);
-  t->left = zg_alloc(size, zg_real_size(t->precision));
-  t->right = zg_alloc(size, zg_real_size(t->precision));
-  t->slab = size;
+  t->left = zg_alloc(numbers, zg_real_size(t->precision));
+  t->right = zg_alloc(numbers, zg_real_size(t->precision));
+  t->slab = numbers;
 }
 
 static void *at(const zg_theta *t, const void *base, int64_t count) {

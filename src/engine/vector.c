@@ -93,16 +93,27 @@ typedef struct extent {
   double squares, largest;
 } extent;
 
-/* Subtract the mean of the members' runs from each of them. */
 ZG_VECTOR
-static void subtract_mean(int64_t members, int64_t count, double *V) {
-  double mean[RUN] = {0}, share = 1 / (double)members;
-  for (int64_t r = 0; r < members; r++)
-    for (int64_t k = 0; k < count; k++)
-      mean[k] += V[r * count + k];
-  for (int64_t r = 0; r < members; r++)
-    for (int64_t k = 0; k < count; k++)
-      V[r * count + k] -= mean[k] * share;
+static void add_multiple(int64_t count, double factor, const double *x, double *sum) {
+  for (int64_t k = 0; k < count; k++)
+    sum[k] += factor * x[k];
+}
+
+/* Subtract the reference, the mean of the typical members, from every run. It is in
+ * units of the first of these, as runs are scaled one by one. */
+static void subtract_reference(const sums *s, const zg_group *group, int64_t count) {
+  double reference[RUN] = {0}, unit = 0;
+  for (int64_t k = 0; k < group->count; k++) {
+    int64_t item = group->members[k];
+    double share = s->vectors.share[item];
+    if (share > 0 && unit == 0) unit = s->vectors.scale[item];
+    if (share > 0)
+      add_multiple(count, share * (unit / s->vectors.scale[item]), s->run + k * count,
+                   reference);
+  }
+  for (int64_t k = 0; k < group->count; k++)
+    add_multiple(count, -s->vectors.scale[group->members[k]] / unit, reference,
+                 s->run + k * count);
 }
 
 /* Round a run to single precision. */
@@ -168,7 +179,7 @@ static void add_run(sums *s, const zg_group *group, int64_t stride, int64_t star
     double squares = zg_scale_numbers(s->vectors.stored, count, scale, x, scaled);
     zg_fixed_add(&s->square_coarse[item], &s->square_fine[item], squares);
   }
-  if (!s->pass->spec.vector->unit) subtract_mean(N, count, s->run);
+  if (!s->pass->spec.vector->unit) subtract_reference(s, group, count);
   bool single =
       s->pass->precision == ZG_SINGLE && narrow(N, count, s->run, s->narrowed);
   zg_accumulate_product(single ? ZG_SINGLE : ZG_DOUBLE, N, count, 1,
@@ -295,6 +306,7 @@ static double pair_sum(const sums *s, int64_t i, int64_t k) {
 
 static void set_items(const sums *s, zg_products *p) {
   bool unit = s->pass->spec.vector->unit;
+  p->keep_size = !unit;
   for (int64_t i = 0; i < p->n; i++) {
     double scale = s->vectors.scale[i];
     if (p->group[i] < 0) continue;
@@ -322,7 +334,11 @@ static void set_pairs(const sums *s, zg_products *p, double *from) {
         p->cosine[at] = fmax(-1, fmin(1, product * a * b));
         p->apart[at] = a > 0 && b > 0 ? 2 - 2 * p->cosine[at] : 0;
       } else {
-        p->apart[at] = from[i] + from[k] - 2 * product;
+        double a, b;
+        zg_products_multipliers(p, i, k, &a, &b);
+        a /= p->multiplier[i];
+        b /= p->multiplier[k];
+        p->apart[at] = from[i] * a * a + from[k] * b * b - 2 * a * b * product;
       }
     }
 }
@@ -333,24 +349,28 @@ static void correct_cosines(zg_products *p) {
     if (p->refined[k]) p->cosine[k] = 1 - p->apart[k] / 2;
 }
 
+/* Means of terms of rows are what is wanted already. */
+static void set_row_terms(const sums *s, zg_products *p) {
+  for (int64_t i = 0; i < p->n; i++)
+    if (p->group[i] >= 0 && s->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
+  for (int64_t k = 0; k < p->n * p->n; k++)
+    p->apart[k] = s->pairs.coarse[k] + s->pairs.fine[k];
+}
+
 static zg_status set_products(sums *s, zg_products *p) {
   const zg_vector_form *form = s->pass->spec.vector;
-  double *from = ZG_NEW(double, p->n), *unit = ZG_NEW(double, p->n);
   zg_status status = ZG_OK;
-  for (int64_t i = 0; i < p->n; i++)
-    unit[i] = form->unit || form->kind == ZG_VECTOR_ROWS ? 1 : s->vectors.scale[i];
-  set_items(s, p);
   if (form->kind == ZG_VECTOR_ROWS) {
-    for (int64_t k = 0; k < p->n * p->n; k++)
-      p->apart[k] = s->pairs.coarse[k] + s->pairs.fine[k];
+    set_row_terms(s, p);
   } else {
+    double *from = ZG_NEW(double, p->n);
+    set_items(s, p);
     set_pairs(s, p, from);
     status = refine(s, p, from);
     if (form->unit) correct_cosines(p);
+    free(from);
   }
-  zg_products_take_roots(p, unit);
-  free(from);
-  free(unit);
+  zg_products_take_roots(p);
   return status;
 }
 

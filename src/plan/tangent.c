@@ -117,13 +117,31 @@ static int64_t piece_bytes(const zg_zoo *zoo, const zg_pass *pass,
 }
 
 /* Numbers that are read at a time of a piece, as doubles and as they are stored. */
-static int64_t reading_bytes(const zg_zoo *zoo) {
+static int64_t reading_bytes(const zg_zoo *zoo, bool streams) {
   static const zg_data kinds[] = {ZG_NTK_INPUT, ZG_NTK_INDEX, ZG_NTK_SIGNAL};
-  int64_t widest = ZG_EXPANDED;
+  int64_t widest = streams ? ZG_EXPANDED : 1 << 17;
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (int64_t a = zoo->first[kinds[k]]; a < zoo->first[kinds[k] + 1]; a++)
       widest = zg_max(widest, zoo->arrays[a].d);
   return 3 * 8 * widest + (4 << 20);
+}
+
+/* Whether a layer of any member is multiplied out sample by sample, or streamed. */
+static bool needs_slabs(const zg_zoo *zoo, const zg_pass *pass, const zg_group *group,
+                        int64_t samples, bool *streams) {
+  const zg_tangent_spec *spec = &pass->spec.tangent;
+  bool any = false;
+  *streams = false;
+  for (int64_t k = 0; k < group->count && !spec->sketch; k++) {
+    zg_tangent_layer *layers;
+    int64_t count = zg_plan_tangent_layers(zoo, spec, group->members[k], &layers);
+    for (int64_t l = 0; l < count; l++) {
+      *streams |= !zg_plan_layer_numbers(&layers[l], samples);
+      any |= layers[l].positions > 1 && layers[l].input >= 0;
+    }
+    free(layers);
+  }
+  return any || *streams;
 }
 
 static int64_t copies_of(const zg_pass *pass) {
@@ -135,10 +153,11 @@ static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass,
   int64_t real = (int64_t)zg_real_size(pass->precision);
   int64_t edge = samples * group->width, V = group->count * copies_of(pass);
   int64_t rows = group->length * group->width, all = pass->items * copies_of(pass);
-  zg_memory m = {.reading = reading_bytes(zoo),
+  bool streams, slabs = needs_slabs(zoo, pass, group, samples, &streams);
+  zg_memory m = {.reading = reading_bytes(zoo, streams),
                  .panels = 2 * piece_bytes(zoo, pass, group, samples)};
-  m.tiles = V * edge * edge * 8 + 3 * edge * edge * 8 + 4 * ZG_EXPANDED * real +
-            V * ZG_RUN * 8;
+  m.tiles = V * edge * edge * 8 + 3 * edge * edge * 8 +
+            (slabs ? 3 * ZG_EXPANDED * real : 0) + V * ZG_RUN * 8;
   m.sums = all * all * (3 * 16) + pass->items * pass->items * (4 * 8 + 17);
   m.sides = 16 * V * rows;
   return m;
