@@ -12,6 +12,7 @@
  *     step.h     tiles and the panels they are made of
  *     median.h   exact medians of squared distances
  *     gram.h     tiles to kernels to sums of products
+ *     features.h the same from products of features, for many samples
  *
  * Tangent kernels:
  *     factors.h  runs of samples of a model's layers, which stay while memory lasts

@@ -183,7 +183,7 @@ static void create_linear(zg_pass_state *s, int64_t edge) {
   if (s->pass->needs[ZG_CENTRED]) s->alpha = ZG_NEW0(double, numbers);
 }
 
-static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
+static void create(zg_work *work, int64_t index, const zg_pass *pass, zg_gram *gram,
                    zg_pass_state *s) {
   const zg_plan *plan = work->run->plan;
   const zg_team *team = &work->team;
@@ -199,7 +199,7 @@ static void create(zg_work *work, const zg_pass *pass, zg_gram *gram,
   }
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c]) gram->self[c] = ZG_NEW(double, N);
-  *s = (zg_pass_state){.work = work, .pass = pass, .gram = gram};
+  *s = (zg_pass_state){.work = work, .index = index, .pass = pass, .gram = gram};
   double partners = (double)(pass->spec.gram.batch ? edge : plan->samples);
   s->unit = rbf ? 1 / ((double)plan->samples * partners) : 1;
   s->left_side = ZG_NEW(double, edge);
@@ -287,7 +287,7 @@ static void load_parameters(zg_pass_state *s) {
 static zg_status prepare(zg_pass_state *s) {
   bool resumed, full_rbf = zg_is_rbf(s) && !s->pass->spec.gram.batch;
   const zg_plan *plan = s->work->run->plan;
-  int64_t tiles = zg_plan_tiles(plan, s->pass), pass = s->pass - plan->passes;
+  int64_t tiles = zg_plan_tiles(plan, s->pass), pass = s->index;
   zg_items_choose_precision(s->work, s->pass);
   list_sums(s);
   ZG_TRY(zg_state_begin(s->work->state, pass, tiles, &s->sums, &resumed));
@@ -315,10 +315,11 @@ static zg_status sweep(zg_pass_state *s) {
   return status;
 }
 
-zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram) {
+zg_status zg_gram_compute(zg_work *work, int64_t index, const zg_pass *pass,
+                          zg_gram *gram) {
   zg_pass_state s;
   zg_status status = ZG_OK;
-  create(work, pass, gram, &s);
+  create(work, index, pass, gram, &s);
   status = prepare(&s);
   if (status == ZG_OK) status = sweep(&s);
   if (status == ZG_OK) status = zg_state_finish(work->state, &work->team, &s.sums);

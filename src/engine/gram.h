@@ -16,13 +16,15 @@ typedef struct zg_gram {
   zg_code *code;              /**< [N] of each item under this kernel; owned */
   double *median; /**< [N] median squared distances in the features' units; NULL where
                      none are needed; owned */
-  double weight[ZG_CENTRINGS]; /**< of an HSIC: see zg_gram_pair */
-  double *floor;               /**< [N] of self products: see zg_gram_pair; owned */
+  double weight[ZG_CENTRINGS]; /**< of an HSIC: see measures/gram.h */
+  double *floor;               /**< [N] of self products: see measures/gram.h; owned */
 } zg_gram;
 
-/** Collective over the run's communicator; the same status on all ranks. Clear it in
- * any case. */
-zg_status zg_gram_compute(zg_work *work, const zg_pass *pass, zg_gram *gram);
+/** \param [in] index  of the pass in the plan, for checkpoints.
+ * Collective over the run's communicator; the same status on all ranks. Clear it in any
+ * case. */
+zg_status zg_gram_compute(zg_work *work, int64_t index, const zg_pass *pass,
+                          zg_gram *gram);
 void zg_gram_clear(zg_gram *gram);
 
 #endif

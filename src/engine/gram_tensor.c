@@ -1,5 +1,7 @@
 /** \file
  * Tensors of the gram form. */
+#include "base/log.h"
+#include "engine/features.h"
 #include "engine/forms.h"
 #include "engine/gram.h"
 
@@ -54,7 +56,14 @@ zg_status zg_gram_run(zg_work *work, int64_t p, zg_results *results) {
   zg_status status = ZG_OK;
   if (!work->items.items) status = zg_items_measure(work);
   if (status != ZG_OK) return status;
-  status = zg_gram_compute(work, &work->run->plan->passes[p], &gram);
+  zg_pass pass = work->run->plan->passes[p];
+  if (pass.by_features && !zg_features_suit(work, &pass)) {
+    zg_note("pass %lld: one sample outweighs the others: tiles instead of features",
+            (long long)p + 1);
+    pass.by_features = false;
+  }
+  status = pass.by_features ? zg_features_compute(work, p, &pass, &gram)
+                            : zg_gram_compute(work, p, &pass, &gram);
   if (status == ZG_OK) complain(work, &gram);
   for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++)
     if (zg_serves(work, p, k)) status = write_call(work, k, &gram, results);

@@ -13,6 +13,7 @@
 /** A pass in progress: N items, n samples. Everything is owned. */
 typedef struct zg_pass_state {
   zg_work *work;
+  int64_t index; /* in the plan */
   const zg_pass *pass;
   zg_gram *gram;
 

@@ -34,10 +34,9 @@ enum {
   WINOGRAD_NUMBERS = 1 << 23, /* the same for both sides of the 36 products, */
   WINOGRAD_COLUMNS = 256,     /* which have no need for more columns than these */
   WINOGRAD_CHANNELS =
-      8, /* from which the products, not the transforms, take the time */
-  GUESS_CHANNELS = 1024,
-  GUESS_GRID = 32, /* frequencies along an axis that are tried */
-  LANES = 32       /* channels of a transform: its arrays stay in the first cache */
+      8,                /* from which the products, not the transforms, take the time */
+  GUESS_CHANNELS = 768, /* up to which a guess saves more time than it takes */
+  LANES = 32 /* channels of a transform: its arrays stay in the first cache */
 };
 
 static const double B_transposed[PIECE * PIECE] = {
@@ -112,8 +111,6 @@ static void size_block(zg_map *m) {
 static zg_convolution circular_of(const zg_convolution *c) {
   zg_convolution torus = *c;
   torus.circular = true;
-  for (int axis = 0; axis < 2; axis++)
-    torus.input[axis] = zg_min(GUESS_GRID, c->input[axis]);
   return torus;
 }
 
@@ -141,40 +138,71 @@ int64_t zg_map_numbers(const zg_convolution *c) {
   return c->in * c->kernel[0] * c->kernel[1] * (patches + m.output[0] + m.output[1]);
 }
 
-/* y := T x, on arrays of n numbers that follow each other: y[r] = sum_k T[r, k] x[k],
- * T [rows, columns], or its transpose. */
-ZG_VECTOR
-static void combine(const double *T, int rows, int columns, bool transposed, int64_t n,
-                    const double *restrict x, double *restrict y) {
-  int results = transposed ? columns : rows, terms = transposed ? rows : columns;
-  memset(y, 0, (size_t)(results * n) * sizeof *y);
-  for (int r = 0; r < results; r++)
-    for (int k = 0; k < terms; k++) {
-      double factor = transposed ? T[k * columns + r] : T[r * columns + k];
-      if (factor == 0) continue;
-      for (int64_t i = 0; i < n; i++)
-        y[r * n + i] += factor * x[k * n + i];
-    }
+/* y := T x T' for x [from, from] and y [to, to] of arrays of LANES numbers; T is [to,
+ * from], or given as its transpose. Inlined where T is known, so that zeros cost
+ * nothing and sums stay in registers. */
+__attribute__((always_inline)) static inline void transform(const double *T, int to,
+                                                            int from, bool transposed,
+                                                            const double *restrict x,
+                                                            double *restrict y) {
+  double between[POINTS * LANES];
+  for (int pass = 0; pass < 2; pass++) {
+    const double *source = pass ? between : x;
+    double *target = pass ? y : between;
+    /* first T along the rows, then along the columns of what came out */
+    int others = pass ? to : from, across = pass ? 1 : from, stride = pass ? from : 1;
+    for (int o = 0; o < others; o++)
+#pragma GCC unroll 6
+      for (int r = 0; r < to; r++) {
+        const double *in = source + o * stride * LANES;
+        double *out = target + (pass ? o * to + r : r * from + o) * LANES;
+#pragma GCC ivdep
+        for (int i = 0; i < LANES; i++) {
+          double sum = 0;
+#pragma GCC unroll 6
+          for (int k = 0; k < from; k++) {
+            double factor = transposed ? T[k * to + r] : T[r * from + k];
+            if (factor != 0) sum += factor * in[k * across * LANES + i];
+          }
+          out[i] = sum;
+        }
+      }
+  }
 }
 
-/* y := T x T' for x [from, from] and y [to, to] of arrays of n numbers; T is [to,
- * from], or given as its transpose. `between` has room for [to, from]. */
-static void transform(const double *T, int to, int from, bool transposed, int64_t n,
-                      const double *x, double *between, double *y) {
-  int rows = transposed ? from : to, columns = transposed ? to : from;
-  combine(T, rows, columns, transposed, from * n, x, between);
-  for (int r = 0; r < to; r++)
-    combine(T, rows, columns, transposed, n, between + r * from * n, y + r * to * n);
+typedef void transform_fn(const double *x, double *y);
+
+ZG_VECTOR static void see_pieces(const double *x, double *y) {
+  transform(B_transposed, PIECE, PIECE, false, x, y);
+}
+
+ZG_VECTOR static void see_pieces_transposed(const double *x, double *y) {
+  transform(B_transposed, PIECE, PIECE, true, x, y);
+}
+
+ZG_VECTOR static void make_tiles(const double *x, double *y) {
+  transform(A_transposed, TILE, PIECE, false, x, y);
+}
+
+ZG_VECTOR static void make_tiles_transposed(const double *x, double *y) {
+  transform(A_transposed, PIECE, TILE, true, x, y);
+}
+
+ZG_VECTOR static void transform_weights(const double *x, double *y) {
+  transform(G, PIECE, 3, false, x, y);
 }
 
 static double *transformed_weights(const zg_convolution *c) {
   int64_t each = c->out * c->in;
-  double *weights = ZG_NEW(double, POINTS *each);
-  for (int64_t k = 0; k < each; k++) {
-    double between[3 * PIECE], points[POINTS];
-    transform(G, PIECE, 3, false, 1, c->weights + 9 * k, between, points);
+  double *weights = ZG_NEW(double, POINTS *each), x[9 * LANES] = {0}, y[POINTS * LANES];
+  for (int64_t first = 0; first < each; first += LANES) {
+    int64_t n = zg_min(LANES, each - first);
+    for (int64_t k = 0; k < n; k++)
+      for (int a = 0; a < 9; a++)
+        x[a * LANES + k] = c->weights[9 * (first + k) + a];
+    transform_weights(x, y);
     for (int p = 0; p < POINTS; p++)
-      weights[p * each + k] = points[p];
+      memcpy(weights + p * each + first, y + p * LANES, (size_t)n * sizeof *y);
   }
   return weights;
 }
@@ -328,42 +356,37 @@ static tile made_by(const zg_map *m, int64_t row, int64_t column) {
   return made;
 }
 
-/* points [POINTS, stride]: the transform of a tile of the image, T x T' with T [PIECE,
- * edge] or given as its transpose. */
-static void to_points(const double *T, bool transposed, const tile *t, int64_t channels,
+/* points [POINTS, stride]: the transform of a tile of the image. */
+static void to_points(transform_fn *transformed, const tile *t, int64_t channels,
                       const double *image, int64_t stride, double *points) {
-  double x[POINTS * LANES], between[POINTS * LANES], y[POINTS * LANES];
+  double x[POINTS * LANES] = {0}, y[POINTS * LANES];
   int pixels = t->edge * t->edge;
   for (int64_t first = 0; first < channels; first += LANES) {
-    int64_t n = zg_min(LANES, channels - first);
-    size_t bytes = (size_t)n * sizeof *x;
+    size_t bytes = (size_t)zg_min(LANES, channels - first) * sizeof *x;
     for (int k = 0; k < pixels; k++)
-      if (t->pixel[k] < 0)
-        memset(x + k * n, 0, bytes);
-      else
-        memcpy(x + k * n, image + t->pixel[k] * channels + first, bytes);
-    transform(T, PIECE, t->edge, transposed, n, x, between, y);
+      if (t->pixel[k] >= 0)
+        memcpy(x + k * LANES, image + t->pixel[k] * channels + first, bytes);
+    transformed(x, y);
     for (int k = 0; k < POINTS; k++)
-      memcpy(points + k * stride + first, y + k * n, bytes);
+      memcpy(points + k * stride + first, y + k * LANES, bytes);
   }
 }
 
-/* The other way: adds T y T', T [edge, PIECE] or given as its transpose, to a tile. */
-static void from_points(const double *T, bool transposed, const tile *t,
-                        int64_t channels, const double *points, int64_t stride,
-                        double *image) {
-  double x[POINTS * LANES], between[POINTS * LANES], y[POINTS * LANES];
+/* The other way: adds a transform of points to a tile. */
+static void from_points(transform_fn *transformed, const tile *t, int64_t channels,
+                        const double *points, int64_t stride, double *image) {
+  double x[POINTS * LANES] = {0}, y[POINTS * LANES];
   int pixels = t->edge * t->edge;
   for (int64_t first = 0; first < channels; first += LANES) {
     int64_t n = zg_min(LANES, channels - first);
     for (int k = 0; k < POINTS; k++)
-      memcpy(y + k * n, points + k * stride + first, (size_t)n * sizeof *y);
-    transform(T, t->edge, PIECE, transposed, n, y, between, x);
+      memcpy(x + k * LANES, points + k * stride + first, (size_t)n * sizeof *x);
+    transformed(x, y);
     for (int k = 0; k < pixels; k++) {
       if (t->pixel[k] < 0) continue;
       double *to = image + t->pixel[k] * channels + first;
       for (int64_t i = 0; i < n; i++)
-        to[i] += x[k * n + i];
+        to[i] += y[k * LANES + i];
     }
   }
 }
@@ -383,16 +406,17 @@ static void visit_tiles(const zg_map *m, const block *b, bool of_input, bool gat
   int64_t length = of_input ? inputs(m) : outputs(m);
   int64_t stride = columns_of(m, b) * channels;
   double *points = of_input ? m->patches : m->results;
-  const double *T = of_input ? B_transposed : A_transposed;
+  transform_fn *to_them = of_input ? see_pieces : make_tiles_transposed;
+  transform_fn *from_them = of_input ? see_pieces_transposed : make_tiles;
   for (int64_t v = 0; v < b->count; v++)
     for (int64_t r = b->first; r < b->first + b->rows; r++)
       for (int64_t q = 0; q < m->width; q++, column++) {
         tile t = of_input ? seen_by(m, r, q) : made_by(m, r, q);
         double *here = points + column * channels;
         if (gather)
-          to_points(T, !of_input, &t, channels, from + v * length, stride, here);
+          to_points(to_them, &t, channels, from + v * length, stride, here);
         else
-          from_points(T, of_input, &t, channels, here, stride, to + v * length);
+          from_points(from_them, &t, channels, here, stride, to + v * length);
       }
 }
 

@@ -4,6 +4,7 @@
 #include "linalg/micro.h"
 #include "plan/parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Tile edges that are tried, the best first. On one rank 256 is where BLAS has reached
@@ -37,6 +38,13 @@ static double pairs_of(const zg_plan *plan, const zg_pass *pass) {
 
 static bool is_gram(const zg_pass *pass) {
   return pass->spec.form == ZG_FORM_GRAM;
+}
+
+/* Whether any pass is made of tiles. */
+static bool any_tiles(const zg_plan *plan) {
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (is_gram(&plan->passes[p]) && !plan->passes[p].by_features) return true;
+  return false;
 }
 
 static zg_precision widest_precision(const zg_plan *plan) {
@@ -202,6 +210,8 @@ static void estimate_flop(zg_plan *plan) {
   for (int64_t p = 0; p < plan->pass_count; p++) {
     const zg_pass *pass = &plan->passes[p];
     if (!is_gram(pass)) continue;
+    if (pass->by_features) plan->flop += n * D * D;
+    if (pass->by_features) continue;
     double pairs = pass->spec.gram.batch
                        ? n * (double)zg_min(pass->spec.gram.batch, plan->samples)
                        : n * n;
@@ -210,23 +220,67 @@ static void estimate_flop(zg_plan *plan) {
   }
 }
 
+/* ---- the route over features ---- */
+
+/* What the products of all features take: their sums, a slice of all of them and its
+ * products. */
+static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
+  int64_t D = plan->features;
+  return 8 * (2 * D * D + 2 * rows * D) + 8 * plan->items * rows;
+}
+
+/* Linear kernels need n^2 (D + N^2/2) operations by samples and n D^2 by features. With
+ * few samples either costs next to nothing, and tiles keep more digits. */
+static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass) {
+  const int64_t few = 2048, least = 256, most = 4096, numbers = (int64_t)1 << 22;
+  double N = (double)plan->items, D = (double)plan->features;
+  if (pass->spec.gram.kernel != ZG_KERNEL_LINEAR || pass->spec.gram.batch) return;
+  int64_t rows = zg_max(least, zg_min(most, numbers / plan->features));
+  rows = zg_min(rows, plan->samples);
+  int64_t fixed =
+      ZG_PROGRAM_BYTES + plan->features * 64 + plan->items * plan->items * 48;
+  bool fits = feature_bytes(plan, rows) + fixed <= request->memory;
+  double crossover = fmax((double)few, D * D / (D + N * N / 2));
+  pass->by_features = fits && (double)plan->samples > crossover;
+  pass->piece = rows;
+}
+
+static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
+  int64_t N = plan->items, slab = zg_max((int64_t)1 << 20, plan->widest);
+  return (zg_memory){.reading = slab * 12 + (N >= 32 ? 2 : 5) * plan->features * 8,
+                     .tiles = feature_bytes(plan, pass->piece),
+                     .sums = N * N * (16 * 2 + 17)};
+}
+
+void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *first,
+                  int64_t *rows) {
+  *first = k * pass->piece;
+  *rows = zg_min(pass->piece, plan->samples - *first);
+}
+
 zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan_sizes(request, plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p]))
+    if (is_gram(&plan->passes[p])) {
       plan->passes[p].precision =
           zg_plan_precision(plan, pairs_of(plan, &plan->passes[p]));
+      choose_route(request, plan, &plan->passes[p]);
+    }
   plan->tile = choose_teams(request, plan);
   if (!plan->tile) return fail_memory(request, plan);
   plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
   plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
   plan->memory = memory_for(plan, plan->tile);
-  keep_panels(plan, request->memory);
+  plan->panels_kept = 2;
+  if (any_tiles(plan)) keep_panels(plan, request->memory);
   estimate_flop(plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (is_gram(&plan->passes[p])) {
       plan->passes[p].items = plan->items;
       plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
+      if (plan->passes[p].by_features)
+        ZG_TRY(zg_plan_add_memory(plan, &plan->passes[p],
+                                  feature_memory(plan, &plan->passes[p])));
     }
   return ZG_OK;
 }
@@ -240,6 +294,7 @@ void zg_plan_panel(const zg_plan *plan, int64_t k, int64_t *first, int64_t *rows
 }
 
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass) {
+  if (pass->by_features) return zg_ceil_div(plan->samples, pass->piece);
   if (!pass->spec.gram.batch) return plan->panel_count * (plan->panel_count + 1) / 2;
   int64_t rest = plan->samples % pass->spec.gram.batch;
   return plan->samples / pass->spec.gram.batch + (rest >= 4);

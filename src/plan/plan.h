@@ -34,6 +34,8 @@ typedef struct zg_pass {
                                double where so few terms enter that rounding would not
                                average out */
   bool needs[ZG_CENTRINGS]; /**< gram */
+  bool by_features;         /**< gram: from products of features instead of samples */
+  int64_t piece;            /**< gram, by features: samples of the largest task */
   int64_t items;            /**< length of the axis */
   zg_group *groups;         /**< tangent, vector: owned */
   int64_t group_count;
@@ -83,7 +85,8 @@ typedef struct zg_plan {
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
-                   formation; per vector pass N^2 p; per tangent pass its products */
+                   formation, or n D^2 by features; per vector pass N^2 p; per tangent
+                   pass its products */
   double bytes; /**< read at least: every number once, as stored */
 } zg_plan;
 
@@ -136,6 +139,10 @@ int64_t zg_plan_layer_numbers(const zg_tangent_layer *layer, int64_t samples);
 /** Numbers that the derivatives of one slab of a layer may take while they are
  * multiplied out or streamed. */
 enum { ZG_EXPANDED = 1 << 21 };
+
+/** Samples [*first, *first + *rows) of task k of a pass by features. */
+void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *first,
+                  int64_t *rows);
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };

@@ -13,6 +13,8 @@ static void print_gram(zg_text *text, const zg_pass *pass) {
     zg_text_add(text, ", bandwidth %g", pass->spec.gram.bandwidth);
   if (pass->spec.gram.batch)
     zg_text_add(text, ", batches of %lld", (long long)pass->spec.gram.batch);
+  if (pass->by_features)
+    zg_text_add(text, ", by features, %lld samples at a time", (long long)pass->piece);
 }
 
 static void print_tangent(zg_text *text, const zg_pass *pass) {
@@ -31,7 +33,7 @@ static const char *print_subject(zg_text *text, const zg_pass *pass) {
   switch (pass->spec.form) {
   case ZG_FORM_GRAM:
     print_gram(text, pass);
-    return "tile";
+    return pass->by_features ? "slice" : "tile";
   case ZG_FORM_TANGENT:
     print_tangent(text, pass);
     return "tile";
@@ -67,11 +69,21 @@ static void print_tiles(zg_text *text, const zg_plan *plan) {
               (long long)plan->panels_kept);
 }
 
+/* By samples, by features, both or neither. */
+static const char *route_name(const zg_plan *plan) {
+  bool tiles = false, features = false;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].spec.form == ZG_FORM_GRAM) {
+      features |= plan->passes[p].by_features;
+      tiles |= !plan->passes[p].by_features;
+    }
+  return tiles ? (features ? "gram+features" : "gram") : features ? "features" : "none";
+}
+
 char *zg_plan_text(const zg_plan *plan) {
   zg_text text = {0};
   char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES];
-  zg_text_add(&text, "  route         %s, %s precision\n",
-              plan->tile ? "Gram tiles" : "no Gram matrices",
+  zg_text_add(&text, "  route         %s, %s precision\n", route_name(plan),
               plan->precision == ZG_SINGLE ? "single" : "double");
   if (plan->tile) print_tiles(&text, plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
@@ -102,9 +114,8 @@ char *zg_plan_line(const zg_plan *plan) {
   zg_text_add(&text,
               "route=%s precision=%s ranks=%d teams=%d team_size=%d tile=%lld "
               "panels=%lld panels_kept=%lld passes=%lld memory_per_rank=%lld",
-              plan->tile ? "gram" : "none",
-              plan->precision == ZG_SINGLE ? "single" : "double", plan->ranks,
-              plan->teams, plan->team_size, (long long)plan->tile,
+              route_name(plan), plan->precision == ZG_SINGLE ? "single" : "double",
+              plan->ranks, plan->teams, plan->team_size, (long long)plan->tile,
               (long long)plan->panel_count, (long long)plan->panels_kept,
               (long long)plan->pass_count, (long long)plan->memory.total);
   return text.data;
@@ -117,6 +128,7 @@ static json_t *pass_json(const zg_pass *pass) {
                 "tiles", (json_int_t)pass->tasks);
   if (pass->spec.form != ZG_FORM_GRAM) return object;
   json_object_set_new(object, "kernel", json_string(kernel_name(pass)));
+  json_object_set_new(object, "by_features", json_boolean(pass->by_features));
   if (pass->spec.gram.kernel == ZG_KERNEL_RBF)
     json_object_set_new(object, "bandwidth", json_real(pass->spec.gram.bandwidth));
   if (pass->spec.gram.batch)
@@ -138,7 +150,7 @@ json_t *zg_plan_json(const zg_plan *plan) {
       "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, "
       "s:f, "
       "s:f}",
-      "route", plan->tile ? "gram" : "none", "precision",
+      "route", route_name(plan), "precision",
       plan->precision == ZG_SINGLE ? "single" : "double", "ranks", plan->ranks, "teams",
       plan->teams, "team_size", plan->team_size, "idle", plan->idle, "items",
       (json_int_t)plan->items, "samples", (json_int_t)plan->samples, "features",

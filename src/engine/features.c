@@ -1,0 +1,251 @@
+#include "engine/features.h"
+
+#include "base/memory.h"
+#include "engine/sweep.h"
+#include "linalg/fixed.h"
+#include "linalg/vector.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A pass in progress; everything is owned. */
+typedef struct features {
+  zg_work *work;
+  const zg_pass *pass;
+  zg_precision precision;
+  int64_t D;
+  double *products; /* [D, D] lower triangle by columns of the sums of Z'Z */
+  zg_pairs norms;   /* sums of a_i.a_j times n, both triangles */
+  zg_sums sums;
+
+  void *Z;           /* [rows, D] centred features of a slice */
+  void *slice;       /* [D, D] its products */
+  double *row_norms; /* [N, rows] */
+  void *rows;        /* one item's part before it is laid out */
+} features;
+
+/* Terms of products of single precision before they are added up in double. */
+enum { RUN = 512 };
+
+static double heaviest_share(const zg_work *work) {
+  double heaviest = 0;
+  for (int64_t i = 0; i < work->run->plan->items; i++)
+    heaviest = fmax(heaviest, work->items.items[i].heaviest);
+  return heaviest;
+}
+
+bool zg_features_suit(const zg_work *work, const zg_pass *pass) {
+  const double most = 0.5;
+  return !pass->needs[ZG_UCENTRED] || heaviest_share(work) < most;
+}
+
+/* The pass's precision, or double where one sample outweighs the others of an item:
+ * what U-centring leaves is then small beside what it subtracts. */
+static zg_precision choose_precision(const zg_work *work, const zg_pass *pass) {
+  const double heavy = 0.02;
+  return heaviest_share(work) > heavy ? ZG_DOUBLE : pass->precision;
+}
+
+static void create(zg_work *work, const zg_pass *pass, features *f) {
+  const zg_plan *plan = work->run->plan;
+  zg_precision precision = choose_precision(work, pass);
+  size_t real = zg_real_size(precision);
+  int64_t D = plan->features, entries = D * D, rows = pass->piece;
+  *f = (features){.work = work,
+                  .pass = pass,
+                  .precision = precision,
+                  .D = D,
+                  .products = ZG_NEW0(double, entries),
+                  .Z = zg_alloc_large(rows * D, real),
+                  .slice = zg_alloc_large(entries, real),
+                  .row_norms = ZG_NEW(double, plan->items *rows),
+                  .rows = zg_alloc(rows * plan->widest, real)};
+  zg_pairs_create(&work->solo, plan->items, &f->norms);
+  f->sums =
+      (zg_sums){.pairs = {&f->norms}, .vectors = {f->products}, .lengths = {entries}};
+}
+
+static void destroy(features *f) {
+  zg_pairs_destroy(&f->norms);
+  free(f->products);
+  free(f->Z);
+  free(f->slice);
+  free(f->row_norms);
+  free(f->rows);
+}
+
+/* Rows of one item into its columns of Z; zeros where it cannot be used. */
+static zg_status load_item(features *f, int64_t i, int64_t column, int64_t first,
+                           int64_t rows) {
+  zg_work *work = f->work;
+  const zg_item *item = &work->items.items[i];
+  int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
+  size_t real = zg_real_size(f->precision);
+  double *norms = f->row_norms + i * f->pass->piece;
+  if (!zg_item_usable(item)) {
+    memset(f->rows, 0, (size_t)(rows * d) * real);
+    memset(norms, 0, (size_t)rows * sizeof *norms);
+  }
+  for (int64_t done = 0; zg_item_usable(item) && done < rows; done += step) {
+    zg_slab slab;
+    int64_t count = zg_min(step, rows - done);
+    ZG_TRY(zg_reader_rows(work->reader, i, first + done, count, &slab));
+    zg_centre_rows(&slab, item->mean, item->scale, f->precision,
+                   zg_real_at(f->precision, f->rows, done * d), norms + done);
+  }
+  for (int64_t r = 0; r < rows; r++)
+    memcpy(zg_real_at(f->precision, f->Z, r * f->D + column),
+           zg_real_at(f->precision, f->rows, r * d), (size_t)d * real);
+  return ZG_OK;
+}
+
+static zg_status load(features *f, int64_t first, int64_t rows) {
+  int64_t column = 0;
+  for (int64_t i = 0; i < f->work->run->plan->items; i++) {
+    ZG_TRY(load_item(f, i, column, first, rows));
+    column += zg_work_width(f->work, i);
+  }
+  return ZG_OK;
+}
+
+/* Sums are rounded so that they are exact: a product of features of trace 1 is at most
+ * 1. */
+#define DEFINE_ADD(suffix, real)                                                       \
+  ZG_VECTOR static void add_##suffix(int64_t count, const real *x, double *sums) {     \
+    for (int64_t k = 0; k < count; k++)                                                \
+      sums[k] += zg_fixed_round((double)x[k], 4);                                      \
+  }
+DEFINE_ADD(single, float)
+DEFINE_ADD(double, double)
+
+static void add_products(features *f, int64_t rows) {
+  zg_precision precision = f->precision;
+  int64_t D = f->D, step = precision == ZG_SINGLE ? RUN : rows;
+  for (int64_t r = 0; r < rows; r += step) {
+    int64_t count = zg_min(step, rows - r);
+    zg_row_product(precision, D, count, zg_real_at(precision, f->Z, r * D), D, f->slice,
+                   D);
+    for (int64_t c = 0; c < D; c++) {
+      const void *column = zg_real_at(precision, f->slice, c * D + c);
+      if (precision == ZG_SINGLE)
+        add_single(D - c, column, f->products + c * D + c);
+      else
+        add_double(D - c, column, f->products + c * D + c);
+    }
+  }
+}
+
+static zg_status visit(void *context, int64_t task) {
+  features *f = context;
+  zg_work *work = f->work;
+  const zg_plan *plan = work->run->plan;
+  int64_t first, rows;
+  zg_plan_rows(plan, f->pass, task, &first, &rows);
+  zg_phase_start(work, ZG_PHASE_READ);
+  zg_status status = load(f, first, rows);
+  zg_phase_stop(work, ZG_PHASE_READ);
+  if (status != ZG_OK) return status;
+  zg_phase_start(work, ZG_PHASE_REDUCE);
+  add_products(f, rows);
+  zg_pairs_add_vectors((double)plan->samples, f->row_norms, rows, f->pass->piece,
+                       &f->norms);
+  zg_phase_stop(work, ZG_PHASE_REDUCE);
+  work->report->flop += (double)f->D * (double)f->D * (double)rows;
+  return ZG_OK;
+}
+
+/* ---- from products of features to those of items ---- */
+
+/* F(X_i' X_k)^2 for k <= i: the block below the diagonal. */
+static double block_norm(const features *f, int64_t row, int64_t height, int64_t column,
+                         int64_t width) {
+  double sum = 0;
+  for (int64_t c = column; c < column + width; c++)
+    for (int64_t r = zg_max(row, c); r < row + height; r++) {
+      double x = f->products[c * f->D + r];
+      sum += row == column && r > c ? 2 * x * x : x * x;
+    }
+  return sum;
+}
+
+static double ucentred(const features *f, double product, int64_t i, int64_t k) {
+  double n = (double)f->work->run->plan->samples;
+  int64_t at = i * f->norms.n + k;
+  double norms = (f->norms.coarse[at] + f->norms.fine[at]) / n;
+  double both = zg_item_usable(&f->work->items.items[i]) &&
+                zg_item_usable(&f->work->items.items[k]);
+  return product - n / (n - 2) * norms + both / ((n - 1) * (n - 2));
+}
+
+static void create_gram(const features *f, zg_gram *gram) {
+  const zg_plan *plan = f->work->run->plan;
+  int64_t N = plan->items;
+  double n = (double)plan->samples;
+  double noise = 8 * (f->precision == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON);
+  *gram = (zg_gram){
+      .scale = ZG_NEW(double, N),
+      .code = ZG_NEW(zg_code, N),
+      .floor = ZG_NEW(double, N),
+      .weight = {[ZG_CENTRED] = (n - 1) * (n - 1), [ZG_UCENTRED] = n * (n - 3)}};
+  for (int64_t i = 0; i < N; i++) {
+    gram->scale[i] = f->work->items.items[i].squares;
+    gram->code[i] = f->work->items.items[i].code;
+    gram->floor[i] = noise * noise;
+  }
+}
+
+/* The products of the items that this rank owns with all others, in the order of rows.
+ */
+static void set_products(const features *f, zg_centring centring, zg_gram *gram) {
+  const zg_team *team = &f->work->solo;
+  int64_t N = f->work->run->plan->items, row = 0;
+  zg_pairs *product = &gram->product[centring];
+  zg_pairs_create(team, N, product);
+  product->by_rows = true;
+  product->own = zg_part(N, team->teams, team->team);
+  product->owned = zg_part(N, team->teams, team->team + 1) - product->own;
+  gram->self[centring] = ZG_NEW0(double, N);
+  for (int64_t i = 0; i < product->own + product->owned; i++) {
+    int64_t height = zg_work_width(f->work, i), column = 0;
+    for (int64_t k = 0; i >= product->own && k <= i; k++) {
+      int64_t width = zg_work_width(f->work, k);
+      double value = block_norm(f, row, height, column, width);
+      if (centring == ZG_UCENTRED) value = ucentred(f, value, i, k);
+      product->coarse[i * N + k] = value;
+      if (k >= product->own) product->coarse[k * N + i] = value;
+      column += width;
+    }
+    if (i >= product->own) gram->self[centring][i] = product->coarse[i * N + i];
+    row += height;
+  }
+  zg_sum_doubles(f->work->run->comm, gram->self[centring], N);
+}
+
+static void finish(features *f, zg_gram *gram) {
+  MPI_Comm comm = f->work->run->comm;
+  int64_t N = f->norms.n;
+  zg_phase_start(f->work, ZG_PHASE_COMBINE);
+  zg_sum_doubles(comm, f->products, f->D * f->D);
+  zg_sum_doubles(comm, f->norms.coarse, N * N);
+  zg_sum_doubles(comm, f->norms.fine, N * N);
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    if (f->pass->needs[c]) set_products(f, (zg_centring)c, gram);
+  zg_phase_stop(f->work, ZG_PHASE_COMBINE);
+}
+
+zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
+                              zg_gram *gram) {
+  features f;
+  bool resumed;
+  create(work, pass, &f);
+  create_gram(&f, gram);
+  zg_status status = zg_state_begin(work->state, index, pass->tasks, &f.sums, &resumed);
+  zg_deal deal = {.team = &work->solo, .tasks = pass->tasks};
+  if (status == ZG_OK) status = zg_sweep(work, &deal, "slices", &f.sums, visit, &f);
+  if (status == ZG_OK) status = zg_state_finish(work->state, &work->solo, &f.sums);
+  if (status == ZG_OK) finish(&f, gram);
+  destroy(&f);
+  return status;
+}
