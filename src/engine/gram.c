@@ -291,9 +291,6 @@ static zg_status prepare(zg_pass_state *s) {
   zg_items_choose_precision(s->work, s->pass);
   list_sums(s);
   ZG_TRY(zg_state_begin(s->work->state, pass, tiles, &s->sums, &resumed));
-  if (resumed)
-    zg_note("pass %lld resumes: %lld of %lld tiles are done", (long long)pass + 1,
-            (long long)zg_state_count(s->work->state), (long long)tiles);
   if (full_rbf && resumed) load_parameters(s);
   if (full_rbf && !resumed) {
     ZG_TRY(zg_rbf_prepare(s));

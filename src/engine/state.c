@@ -391,9 +391,11 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   state->before_count = 0;
   for (int64_t t = 0; t < tiles; t++)
     state->before_count += state->before[t];
-  if (*resumed)
-    zg_broadcast(state->comm, sums->parameters,
-                 sums->parameter_count * (int64_t)sizeof(double));
+  if (!*resumed) return ZG_OK;
+  zg_note("pass %lld resumes: %lld of %lld tiles are done", (long long)pass + 1,
+          (long long)state->before_count, (long long)tiles);
+  zg_broadcast(state->comm, sums->parameters,
+               sums->parameter_count * (int64_t)sizeof(double));
   return ZG_OK;
 }
 

@@ -147,10 +147,9 @@ static void start(lanczos *l, int attempt, const double *guess) {
     double *x = l->v + (int64_t)c * l->n;
     const double *y = guess + (int64_t)c * l->n;
     double length = dnrm2_(&l->n, y, &step);
-    double part = length > 0 && isfinite(length)
-                      ? dnrm2_(&l->n, x, &step) / (random_part * length)
-                      : 0;
-    if (part > 0) daxpy_(&l->n, &part, y, &step, x, &step);
+    /* 0 where the guess is not finite */
+    double part = dnrm2_(&l->n, x, &step) / (random_part * length);
+    if (part > 0 && isfinite(part)) daxpy_(&l->n, &part, y, &step, x, &step);
   }
   orthonormalise(l, 0, l->v, R);
   l->steps = 0;

@@ -64,9 +64,10 @@ static double finish_conflict(const zg_call *call, const zg_pair *pair, zg_code 
   if (*code != ZG_CODE_OK) return NAN;
   if (pair->same || pair->norm_a == 0 || pair->norm_b == 0) return 0;
   if (pair->refined) *code = ZG_CODE_REFINED;
-  double ratio = pair->norm_b / pair->norm_a;
+  double larger = fmax(pair->norm_a, pair->norm_b);
+  double smaller = fmin(pair->norm_a, pair->norm_b), ratio = smaller / larger;
   double together = sqrt(fmax(0, 1 + ratio * ratio + 2 * ratio * pair->cosine));
-  return -pair->norm_b * pair->apart * pair->apart / (together + 1 + ratio);
+  return -smaller * pair->apart * pair->apart / (together + 1 + ratio);
 }
 
 static int64_t kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {

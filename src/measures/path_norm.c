@@ -283,9 +283,10 @@ static double chain_cost(const zg_array *array) {
 /* The weights, and what their decomposition needs beside them. How large the vectors of
  * a convolution are is known only once its attributes are read. */
 static int64_t weight_memory(const zg_array *array) {
+  const int64_t most = (int64_t)192 << 20;
   int64_t weights = 8 * array->n * array->d;
   return array->kind == ZG_WEIGHT_CONV
-             ? 2 * weights + (96 << 20)
+             ? 2 * weights + zg_min(most, 4096 * weights)
              : weights + zg_dense_norm_memory(array->n, array->d);
 }
 

@@ -183,13 +183,13 @@ static zg_status cut(const zg_zoo *zoo, zg_plan *plan, zg_pass *pass, zg_group *
     int64_t others =
         ZG_PROGRAM_BYTES + memory.reading + memory.tiles + memory.sums + memory.sides;
     int64_t room = plan->memory_limit - others;
+    /* Only where kernels that are kept take what is left do pieces depend on the ranks.
+     */
+    int64_t keeping = pass->spec.tangent.keep ? keeping_bytes(plan, group) : 0;
+    room -= keeping;
+    memory.sides += keeping;
     if (room < memory.panels && samples > 1) continue;
     int64_t piece = piece_bytes(zoo, pass, group, group->piece);
-    if (pass->spec.tangent.keep) {
-      memory.sides += keeping_bytes(plan, group);
-      room -=
-          keeping_bytes(plan, group); /* not above: pieces are the same for any ranks */
-    }
     int64_t kept = zg_max(2, zg_min(group->count * group->pieces, room / piece));
     pass->pieces_kept = pass->pieces_kept ? zg_min(pass->pieces_kept, kept) : kept;
     memory.panels = kept * piece;

@@ -37,7 +37,7 @@ static bool never(void) {
 /* With all the memory there is, or just enough for several tiles. */
 static zg_status make_plan(const zg_test_job *job, zg_request *request,
                            zg_plan **plan) {
-  request->memory = (int64_t)16 << 30;
+  request->memory = job->memory ? job->memory : (int64_t)16 << 30;
   ZG_TRY(zg_plan_create(request, plan));
   while (job->small_tiles && (*plan)->panel_count < 3) {
     request->memory = zg_min(request->memory - 1, (*plan)->memory.total - 1);
@@ -48,12 +48,12 @@ static zg_status make_plan(const zg_test_job *job, zg_request *request,
 }
 
 static zg_status carry_out(const zg_test_job *job, const zg_zoo *zoo,
-                           const zg_plan *plan) {
+                           const zg_plan *plan, MPI_Comm comm) {
   static const zg_attribute attributes[] = {
       {.name = "format", .text = "zoogram-results"},
       {.name = "complete", .number = 0, .integer = true},
       {.name = NULL}};
-  zg_run run = {.comm = MPI_COMM_WORLD,
+  zg_run run = {.comm = comm,
                 .zoo = zoo,
                 .plan = plan,
                 .calls = job->calls,
@@ -67,9 +67,11 @@ static zg_status carry_out(const zg_test_job *job, const zg_zoo *zoo,
   return zg_engine_run(&run, &report);
 }
 
-zg_status zg_test_engine_run(const zg_test_job *job) {
+static zg_status run_on(const zg_test_job *job, MPI_Comm comm) {
   zg_list paths = {0};
   zg_zoo *zoo = NULL;
+  int ranks;
+  MPI_Comm_size(comm, &ranks);
   zg_list_add(&paths, job->zoo);
   zg_status status = zg_zoo_open(&paths, NULL, &zoo);
   zg_list_clear(&paths);
@@ -78,12 +80,22 @@ zg_status zg_test_engine_run(const zg_test_job *job) {
                         .calls = job->calls,
                         .call_count = job->call_count,
                         .precision = job->precision,
-                        .ranks = zg_test_ranks(),
+                        .ranks = ranks,
                         .team_size = job->team_size};
   zg_plan *plan = NULL;
   status = make_plan(job, &request, &plan);
-  if (status == ZG_OK) status = carry_out(job, zoo, plan);
+  if (status == ZG_OK) status = carry_out(job, zoo, plan, comm);
   zg_plan_destroy(&plan);
   zg_zoo_destroy(&zoo);
   return status;
+}
+
+zg_status zg_test_engine_run(const zg_test_job *job) {
+  MPI_Comm comm;
+  bool part = job->ranks == 0 || zg_test_rank() < job->ranks;
+  MPI_Comm_split(MPI_COMM_WORLD, part ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
+  int status = (int)(part ? run_on(job, comm) : ZG_OK);
+  if (part) MPI_Comm_free(&comm);
+  MPI_Bcast(&status, 1, MPI_INT, 0, MPI_COMM_WORLD);
+  return (zg_status)status;
 }

@@ -14,6 +14,8 @@ typedef struct zg_test_job {
   int64_t call_count;
   zg_precision precision;
   int64_t team_size;         /**< as in a request: -1 all */
+  int ranks;                 /**< only the first so many take part; 0: all */
+  int64_t memory;            /**< bytes per rank; 0: as much as is wanted */
   bool small_tiles;          /**< give so little memory that there are several tiles */
   double checkpoint;         /**< seconds; 0: an hour */
   bool (*should_stop)(void); /**< NULL: never */
@@ -25,7 +27,8 @@ zg_call zg_test_call(const char *measure, const char *kernel, const char *estima
                      int batch);
 void zg_test_call_clear(zg_call *call);
 
-/** Collective over all processes; the same status on all ranks. */
+/** Collective over all processes; the same status on all ranks, also on those that take
+ * no part. */
 zg_status zg_test_engine_run(const zg_test_job *job);
 
 #endif

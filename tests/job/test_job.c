@@ -263,6 +263,79 @@ static void measures_and_options_are_checked(void) {
   check_mistakes(mistakes);
 }
 
+#define SHARP                                                                          \
+  HEAD "measures:\n  - measure: sharpness\n    form: quadratic\n" /* 3 to 5 */
+
+static void check_list(const char *text, int64_t count, const double *expected,
+                       const char *name) {
+  zg_job *job = parse(text);
+  const zg_call *call = &job->calls[0];
+  CU_ASSERT_EQUAL_FATAL(zg_call_value(call, "radius"), count);
+  for (int64_t k = 0; k < count; k++)
+    CU_ASSERT_EQUAL(call->list[k], expected[k]);
+  CU_ASSERT_STRING_EQUAL(call->name, name);
+  zg_job_destroy(&job);
+}
+
+static void lists_of_numbers_are_read(void) {
+  static const double initial[] = {0.05}, one[] = {0.2}, three[] = {0.05, 0.1, 2};
+  check_list(SHARP, 1, initial, "sharpness_form_quadratic");
+  check_list(SHARP "    radius: 0.2\n", 1, one, "sharpness_form_quadratic_radius_0.2");
+  check_list(SHARP "    radius: [0.2]\n", 1, one,
+             "sharpness_form_quadratic_radius_0.2");
+  check_list(SHARP "    radius: [0.05, 0.1, 2]\n", 3, three,
+             "sharpness_form_quadratic_radius_0.05_0.1_2");
+  check_list(SHARP "    radius:\n      - 5e-2\n      - 0.1\n      - 2.0\n    name: s\n",
+             3, three, "s");
+}
+
+static void lists_of_numbers_are_checked(void) {
+  static const mistake mistakes[] = {
+      {SHARP "    radius: [0.1, 0.05]\n", 6, "ascending"},
+      {SHARP "    radius: [0.1, 0.1]\n", 6, "ascending"},
+      {SHARP "    radius:\n      - 0.1\n      - 0.01\n", 8, "found '0.01'"},
+      {SHARP "    radius: [0, 1]\n", 6, "> 0"},
+      {SHARP "    radius: -1\n", 6, "> 0"},
+      {SHARP "    radius: []\n", 6, "found an empty list"},
+      {SHARP "    radius:\n", 6, "found nothing"},
+      {SHARP "    radius: many\n", 6, "found 'many'"},
+      {SHARP "    radius: [0.1, many]\n", 6, "found 'many'"},
+      {SHARP "    radius: [\"0.1\"]\n", 6, "found the text \"0.1\""},
+      {SHARP "    radius: [0.1, [0.2]]\n", 6, "found a list"},
+      {SHARP "    radius: {a: 1}\n", 6, "found a mapping"},
+      {SHARP "    radius: [.nan]\n", 6, "'radius' of measure sharpness"},
+      {SHARP "    radius: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, "
+             "18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33]\n",
+       6, "at most 32"},
+      {HEAD "measures:\n  - measure: sharpness\n    radius: [0.1]\n", 5,
+       "option 'radius' of measure sharpness has no effect here: it needs form: "
+       "quadratic"},
+      {JOB "    kernel: rbf\n    bandwidth: [0.4, 0.5]\n", 6, "expected a number > 0"},
+      {NULL, 0, NULL}};
+  check_mistakes(mistakes);
+}
+
+static void options_that_contradict_each_other_are_refused(void) {
+  static const mistake mistakes[] = {
+      {HEAD "measures:\n  - measure: ntk_distance\n    sketch: 5\n", 4,
+       "measure ntk_distance: 'sketch' needs at least 64"},
+      {HEAD "measures:\n  - measure: ntk_alignment\n    sketch: 64\n    source: "
+            "jacobian\n",
+       4, "no effect with source: jacobian"},
+      {HEAD "measures:\n  - measure: ntk_alignment\n    scale: trace\n", 5,
+       "unknown option 'scale' of measure ntk_alignment"},
+      {HEAD "measures:\n  - measure: ntk_distance\n    keep_kernel: 2\n", 5,
+       "expected a whole number >= 0 and <= 1"},
+      {HEAD "measures:\n  - measure: weight_frobenius\n    relative: 0.5\n", 5,
+       "expected a whole number >= 0 and <= 1"},
+      {HEAD "measures:\n  - measure: path_norm\n    norm: path3\n", 5,
+       "expected one of spectral, path1, path2"},
+      {HEAD "measures:\n  - measure: gradient_cosine\n    per: task\n", 5,
+       "unknown option 'per' of measure gradient_cosine"},
+      {NULL, 0, NULL}};
+  check_mistakes(mistakes);
+}
+
 static void names_of_tensors_are_checked(void) {
   static const mistake mistakes[] = {
       {JOB "    name: a b\n", 5, "'name': expected letters, digits"},
@@ -275,6 +348,9 @@ static void names_of_tensors_are_checked(void) {
       {JOB "    name: items\n", 5, "uses 'items' itself"},
       {JOB "    name: kept\n", 5, "uses 'kept' itself"},
       {JOB "    name: item_a\n", 5, "uses 'item_a' itself"},
+      {JOB "    name: model_b\n", 5, "uses 'model_b' itself"},
+      {JOB "    name: gradient_a\n", 5, "uses 'gradient_a' itself"},
+      {JOB "    name: weight_a\n", 5, "uses 'weight_a' itself"},
       {JOB "    name: cross_attention_b\n", 5, "uses 'cross_attention_b' itself"},
       {JOB "  - measure: cka\n", 5, "the name 'cka', in lines 4 and 5"},
       {JOB "  - measure: hsic\n  - measure: hsic\n    kernel: rbf\n    name: cka\n", 6,
@@ -321,7 +397,12 @@ static void unequal_jobs_have_unequal_digests(void) {
       JOB "select: {models: [a]}\n",
       JOB "select: {layers: [a]}\n",
       JOB "select: {models: [a, b]}\n",
-      JOB "select: {models: [ab]}\n"};
+      JOB "select: {models: [ab]}\n",
+      SHARP "    name: cka\n",
+      SHARP "    radius: 0.1\n    name: cka\n",
+      SHARP "    radius: [0.05, 0.1]\n    name: cka\n",
+      SHARP "    radius: [0.05, 0.2]\n    name: cka\n",
+      SHARP "    radius: [0.05, 0.1, 0.2]\n    name: cka\n"};
   enum { JOBS = sizeof jobs / sizeof *jobs };
   char digests[JOBS][ZG_DIGEST_BYTES];
   for (int k = 0; k < JOBS; k++) {
@@ -372,6 +453,10 @@ const zg_test zg_tests[] = {
     {"values_of_another_type_are_refused", values_of_another_type_are_refused},
     {"values_out_of_range_are_refused", values_out_of_range_are_refused},
     {"measures_and_options_are_checked", measures_and_options_are_checked},
+    {"lists_of_numbers_are_read", lists_of_numbers_are_read},
+    {"lists_of_numbers_are_checked", lists_of_numbers_are_checked},
+    {"options_that_contradict_each_other_are_refused",
+     options_that_contradict_each_other_are_refused},
     {"names_of_tensors_are_checked", names_of_tensors_are_checked},
     {"equal_jobs_have_equal_digests", equal_jobs_have_equal_digests},
     {"unequal_jobs_have_unequal_digests", unequal_jobs_have_unequal_digests},

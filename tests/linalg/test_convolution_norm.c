@@ -318,6 +318,22 @@ static void the_peak_is_a_singular_vector(void) {
   }
 }
 
+/* More channels than are transformed at once. */
+static void many_channels_between_zeros(void) {
+  const int64_t channels[][2] = {{33, 40}, {40, 33}};
+  for (int k = 0; k < 2; k++) {
+    zg_convolution c = shapes[0];
+    c.out = channels[k][0];
+    c.in = channels[k][1];
+    c.input[0] = 4;
+    c.input[1] = 5;
+    double *W = random_weights(&c, 43);
+    c.weights = W;
+    check(zg_convolution_norm(&c), written_out(&c), usual, "many channels");
+    free(W);
+  }
+}
+
 static void output_sizes_are_those_of_pytorch(void) {
   int64_t output[2];
   zg_convolution c = shapes[4];
@@ -341,5 +357,6 @@ const zg_test zg_tests[] = {
     {"positive_kernels_sum", positive_kernels_sum},
     {"many_channels_factorise", many_channels_factorise},
     {"the_peak_is_a_singular_vector", the_peak_is_a_singular_vector},
+    {"many_channels_between_zeros", many_channels_between_zeros},
     {"output_sizes_are_those_of_pytorch", output_sizes_are_those_of_pytorch},
     {NULL, NULL}};

@@ -1,7 +1,8 @@
 /** \file
  * What has to hold for every measure there is, whatever it computes. */
 #include "base/text.h"
-#include "measures/gram.h"
+#include "measures/measure.h"
+#include "measures/spec.h"
 #include "mpi_main.h"
 
 #include <math.h>
@@ -62,7 +63,7 @@ static void check_description(const zg_measure *m) {
   CU_ASSERT_PTR_NULL(strchr(m->formula, '\n'));
   CU_ASSERT(m->kind == ZG_SIMILARITY || m->kind == ZG_DISTANCE);
   CU_ASSERT(consists_of(zg_axis_name(m->axis), word));
-  CU_ASSERT(m->gram && m->gram->spec && m->gram->finish);
+  CU_ASSERT(m->options && m->spec && m->finish && m->reads);
 }
 
 static void every_measure_says_what_it_is(void) {
@@ -140,7 +141,9 @@ static void check_default(zg_call *call, int64_t k) {
     CU_ASSERT(zg_call_is(call, option->name, option->choices[0]));
     CU_ASSERT_FALSE(zg_call_is(call, option->name, option->choices[1]));
   } else {
-    CU_ASSERT_EQUAL(call->values[k], option->initial);
+    bool list = option->type == ZG_OPTION_LIST; /* of one number */
+    CU_ASSERT_EQUAL(call->values[k], list ? 1 : option->initial);
+    if (list) CU_ASSERT_EQUAL(call->list[0], option->initial);
     CU_ASSERT(within_bounds(option, option->initial));
   }
 }
@@ -150,6 +153,12 @@ static void defaults_are_within_their_bounds(void) {
 }
 
 /* ---- text and back ---- */
+
+/* Give an option this value alone. */
+static const char *set(zg_call *call, int64_t k, const char *text) {
+  if (call->measure->options[k].type == ZG_OPTION_LIST) zg_option_empty(call, k);
+  return zg_option_parse(call, k, text);
+}
 
 /* Values worth trying, as text; those out of bounds have to be refused. */
 static void for_every_value(zg_call *call, int64_t k,
@@ -178,8 +187,9 @@ static void for_every_value(zg_call *call, int64_t k,
 }
 
 static void check_round_trip(zg_call *call, int64_t k, const char *text, bool allowed) {
-  double before = call->values[k];
-  const char *expected = zg_option_parse(call, k, text);
+  bool list = call->measure->options[k].type == ZG_OPTION_LIST;
+  double before = list ? 0 : call->values[k];
+  const char *expected = set(call, k, text);
   CU_ASSERT_EQUAL(expected == NULL, allowed);
   if (!allowed) {
     CU_ASSERT(expected && *expected);
@@ -190,7 +200,7 @@ static void check_round_trip(zg_call *call, int64_t k, const char *text, bool al
   double value = call->values[k];
   CU_ASSERT_STRING_EQUAL(zg_option_print(call, k, printed), text);
   call->values[k] = -99;
-  CU_ASSERT_PTR_NULL(zg_option_parse(call, k, printed));
+  CU_ASSERT_PTR_NULL(set(call, k, printed));
   CU_ASSERT_EQUAL(call->values[k], value);
 }
 
@@ -232,10 +242,10 @@ static void without_options_a_tensor_is_named_like_its_measure(void) {
 static void check_name(zg_call *call, int64_t k, const char *text, bool allowed) {
   if (!allowed) return;
   zg_call changed = *call;
-  CU_ASSERT_PTR_NULL(zg_option_parse(&changed, k, text));
+  CU_ASSERT_PTR_NULL(set(&changed, k, text));
   zg_text expected = {0};
   zg_text_add(&expected, "%s", call->measure->name);
-  if (changed.values[k] != call->values[k])
+  if (changed.values[k] != call->values[k] || changed.list[0] != call->list[0])
     zg_text_add(&expected, "_%s_%s", call->measure->options[k].name, text);
   char *name = zg_call_default_name(&changed);
   CU_ASSERT_STRING_EQUAL(name, expected.data);

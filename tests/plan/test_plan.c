@@ -14,9 +14,9 @@ static const int64_t MiB = (int64_t)1 << 20, GiB = (int64_t)1 << 30;
 /* ---- virtual zoos and calls ---- */
 
 static zg_zoo make_zoo(int64_t layers, int64_t n, int64_t d) {
-  zg_zoo zoo = {.layers = ZG_NEW0(zg_layer, layers), .layer_count = layers};
+  zg_zoo zoo = {.arrays = ZG_NEW0(zg_array, layers), .layer_count = layers};
   for (int64_t k = 0; k < layers; k++)
-    zoo.layers[k] = (zg_layer){.n = n, .d = d, .dtype = ZG_FLOAT32};
+    zoo.arrays[k] = (zg_array){.n = n, .d = d, .dtype = ZG_FLOAT32};
   return zoo;
 }
 
@@ -117,7 +117,7 @@ static void plans_fit_their_memory(void) {
         check_plan(plan, &request);
         zg_plan_destroy(&plan);
         CU_ASSERT_PTR_NULL(plan);
-        free(zoo.layers);
+        free(zoo.arrays);
       }
 }
 
@@ -138,7 +138,7 @@ static void tiles_of_one_rank_teams_do_not_depend_on_the_ranks(void) {
       zg_plan_destroy(&plan);
     }
     zg_plan_destroy(&first);
-    free(zoo.layers);
+    free(zoo.arrays);
   }
 }
 
@@ -167,7 +167,7 @@ static void check_shrinking(int64_t team, int ranks) {
   CU_ASSERT_PTR_NULL(plan);
   CU_ASSERT(sizes >= 3);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "memory"));
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 static void less_memory_gives_smaller_tiles_until_none_fits(void) {
@@ -184,7 +184,7 @@ static void tiles_of_a_pass_are_counted(void) {
                {100, 3, 256, 1}, {4, 1, 4, 1},     {1000000, 4000, 0, 8002000}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     zg_plan plan = {.samples = cases[k].samples, .panel_count = cases[k].panels};
-    zg_pass pass = {.batch = cases[k].batch};
+    zg_pass pass = {.spec.gram.batch = cases[k].batch};
     CU_ASSERT_EQUAL(zg_plan_tiles(&plan, &pass), cases[k].tiles);
   }
 }
@@ -210,7 +210,7 @@ static void teams_are_as_many_as_fit_and_the_rest_idles(void) {
     CU_ASSERT_EQUAL(plan->idle, cases[k].idle);
     zg_plan_destroy(&plan);
   }
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 static void ranks_join_when_a_tile_is_too_large_for_one(void) {
@@ -228,7 +228,7 @@ static void ranks_join_when_a_tile_is_too_large_for_one(void) {
   CU_ASSERT_EQUAL(plan->team_size, 16);
   check_plan(plan, &request);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 /* ---- passes ---- */
@@ -255,19 +255,21 @@ static void calls_with_equal_kernels_share_a_pass(void) {
     CU_ASSERT_EQUAL(plan->pass_of_call[k], expected[k]);
   CU_ASSERT(plan->passes[0].needs[ZG_UCENTRED] && plan->passes[0].needs[ZG_CENTRED]);
   CU_ASSERT(plan->passes[1].needs[ZG_UCENTRED] && !plan->passes[1].needs[ZG_CENTRED]);
-  CU_ASSERT_EQUAL(plan->passes[1].kernel, ZG_KERNEL_RBF);
-  CU_ASSERT(plan->passes[1].bandwidth == 0.4 && plan->passes[2].bandwidth == 0.8);
-  CU_ASSERT(plan->passes[3].batch == 100 && plan->passes[4].batch == 200);
+  CU_ASSERT_EQUAL(plan->passes[1].spec.gram.kernel, ZG_KERNEL_RBF);
+  CU_ASSERT(plan->passes[1].spec.gram.bandwidth == 0.4 &&
+            plan->passes[2].spec.gram.bandwidth == 0.8);
+  CU_ASSERT(plan->passes[3].spec.gram.batch == 100 &&
+            plan->passes[4].spec.gram.batch == 200);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 /* ---- sizes and work ---- */
 
 static void sizes_and_work_follow_from_the_catalogue(void) {
   zg_zoo zoo = make_zoo(3, 1000, 5);
-  zoo.layers[1].d = 70;
-  zoo.layers[2].dtype = ZG_FLOAT64;
+  zoo.arrays[1].d = 70;
+  zoo.arrays[2].dtype = ZG_FLOAT64;
   zg_call call = make_call("cka", "linear", "debiased", "256");
   zg_request request = request_of(&zoo, &call, 1);
   zg_plan *plan = plan_of(&request);
@@ -280,7 +282,7 @@ static void sizes_and_work_follow_from_the_catalogue(void) {
   plan = plan_of(&request);
   CU_ASSERT_EQUAL(plan->samples, 400);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 static void a_zoo_without_layers_has_no_plan(void) {
@@ -290,7 +292,7 @@ static void a_zoo_without_layers_has_no_plan(void) {
   zg_plan *plan;
   CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_DATA);
   CU_ASSERT_PTR_NULL(plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 /* 10^5 layers of 10^6 samples. \return whether there is a plan. */
@@ -306,7 +308,7 @@ static bool check_huge(int64_t width, const zg_call *calls, int64_t count, int r
   CU_ASSERT(status == ZG_OK || status == ZG_ERR_SYSTEM);
   if (status == ZG_OK) check_plan(plan, &request);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
   return status == ZG_OK;
 }
 
@@ -333,9 +335,8 @@ static void medians_get_room_for_some_slices(void) {
 
 /* ---- what a plan says of itself ---- */
 
-/* For all kinds of passes on 7 ranks in teams of 3. */
-static zg_plan *plan_of_teams(const zg_zoo *zoo) {
-  zg_call calls[CALLS];
+/* For all kinds of passes on 7 ranks in teams of 3. The plan borrows the calls. */
+static zg_plan *plan_of_teams(const zg_zoo *zoo, zg_call calls[CALLS]) {
   make_calls(calls);
   zg_request request = request_of(zoo, calls, CALLS);
   request.ranks = 7;
@@ -345,7 +346,8 @@ static zg_plan *plan_of_teams(const zg_zoo *zoo) {
 
 static void a_plan_prints_itself(void) {
   zg_zoo zoo = make_zoo(20, 3000, 64);
-  zg_plan *plan = plan_of_teams(&zoo);
+  zg_call calls[CALLS];
+  zg_plan *plan = plan_of_teams(&zoo, calls);
   char expected[64], *text = zg_plan_text(plan), *line = zg_plan_line(plan);
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "1 idle"));
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "bandwidth 0.4"));
@@ -357,7 +359,7 @@ static void a_plan_prints_itself(void) {
   free(line);
   free(text);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 static void check_number(const json_t *object, const char *key, int64_t expected) {
@@ -367,7 +369,8 @@ static void check_number(const json_t *object, const char *key, int64_t expected
 
 static void a_plan_is_told_to_machines(void) {
   zg_zoo zoo = make_zoo(20, 3000, 64);
-  zg_plan *plan = plan_of_teams(&zoo);
+  zg_call calls[CALLS];
+  zg_plan *plan = plan_of_teams(&zoo, calls);
   json_t *json = zg_plan_json(plan);
   CU_ASSERT_PTR_NOT_NULL_FATAL(json);
   check_number(json, "ranks", 7);
@@ -382,7 +385,7 @@ static void a_plan_is_told_to_machines(void) {
   CU_ASSERT_EQUAL(json_real_value(json_object_get(json, "flop")), plan->flop);
   json_decref(json);
   zg_plan_destroy(&plan);
-  free(zoo.layers);
+  free(zoo.arrays);
 }
 
 const zg_test zg_tests[] = {

@@ -39,11 +39,9 @@ static const zg_attribute first_attributes[] = {
 static const zg_attribute second_attributes[] = {{.name = "measure", .text = "far"},
                                                  {.name = "kind", .text = "distance"},
                                                  {.name = NULL}};
+static const zg_kept_layout median = {.name = "median", .meaning = "m"};
 static const zg_tensor_layout tensors[] = {
-    {.name = "zeta",
-     .attributes = first_attributes,
-     .kept = "median",
-     .kept_meaning = "m"},
+    {.name = "zeta", .attributes = first_attributes, .kept = &median, .kept_count = 1},
     {.name = "alpha", .attributes = second_attributes}};
 static const zg_axis_labels axis = {.name = "item", .labels = labels, .count = N};
 static const zg_item_column columns[] = {{.name = "model", .texts = models},
@@ -98,8 +96,10 @@ static void write_tensors(zg_results *results) {
     write_tensor(results, tensor, first, end - first);
   double kept[N];
   for (int64_t i = 0; i < N; i++)
-    kept[i] = rank == 0 ? 0.5 * (double)i : NAN; /* only rank 0's count */
-  CU_ASSERT_EQUAL(zg_results_write_kept(results, 0, kept), ZG_OK);
+    kept[i] = rank == 0 ? 0.5 * (double)i : NAN;
+  const int64_t start[ZG_KEPT_RANK] = {0};
+  const int64_t length[ZG_KEPT_RANK] = {rank == 0 ? N : 0}; /* only rank 0's count */
+  CU_ASSERT_EQUAL(zg_results_write_kept(results, 0, 0, start, length, kept), ZG_OK);
 }
 
 static bool exists(const char *path) {

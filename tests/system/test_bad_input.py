@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 
 from arrays import related
+from networks import Stored
 from oracle import Measure
-from zoogram import SHORT, Stored, SystemTestCase, read_results, write_zoo, zoogram
+from zoogram import SHORT, SystemTestCase, read_results, write_zoo, zoogram
 
 DATA, MISSING, CANNOT_CREATE, BAD_JOB, PARTIAL = 65, 66, 73, 78, 3
 RANKS = (3,) if SHORT else (None, 2, 3)  # None: alone, without mpirun

@@ -9,8 +9,9 @@ import numpy as np
 import xarray
 
 from arrays import related
+from networks import Stored
 from oracle import every_measure
-from zoogram import Stored, SystemTestCase, natural, read_results, strings, text, write_zoo, zoogram
+from zoogram import SystemTestCase, natural, read_results, strings, text, write_zoo, zoogram
 
 FLAG_VALUES = list(range(11))
 ROOT_ATTRIBUTES = {"format", "version", "complete", "job", "zoogram_version", "libraries", "inputs", "ranks", "plan", "history"}

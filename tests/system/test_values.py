@@ -14,9 +14,10 @@ import numpy as np
 
 import oracle
 from arrays import golden, hard, related
+from networks import Stored
 from oracle import Measure, every_measure
 from test_oracle import GOLDEN_XY
-from zoogram import SHORT, Stored, SystemTestCase, read_results, write_zoo, zoogram
+from zoogram import SHORT, SystemTestCase, read_results, write_zoo, zoogram
 
 # Largest deviation allowed, relative to max(|value|, 1e-3 of the tensor's largest).
 TOLERANCE = {("cka", "double"): 1e-9, ("hsic", "double"): 1e-9, ("cka", "single"): 2e-5, ("hsic", "single"): 1e-4}

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import yaml
 
+from networks import Network, write_arrays
 from oracle import Measure
 
 SHORT = os.environ.get("ZOOGRAM_TEST_SHORT", "0") not in ("", "0")
@@ -36,19 +37,10 @@ def natural(text):
 # Zoos
 
 
-@dataclass
-class Stored:
-    """An array with the way in which it is to be stored: arguments of h5py's create_dataset, and attributes."""
-
-    data: object
-    options: dict = field(default_factory=dict)
-    attributes: dict = field(default_factory=dict)
-
-
 def write_zoo(path, models, ids=None, labels=None, track_order=True, attributes=None):
     """Write a zoo file.
 
-    models       {model: {layer: array or Stored}}, created in this order
+    models       {model: Network, or {layer: array or Stored} where there are only activations}, created in this order
     ids, labels  contents of /samples, where given
     track_order  whether the file remembers the order of creation
     attributes   of the root, instead of those that make the file a zoo
@@ -59,14 +51,12 @@ def write_zoo(path, models, ids=None, labels=None, track_order=True, attributes=
             if values is not None:
                 file[f"samples/{name}"] = values
         group = file.create_group("models", track_order=track_order)
-        for model, layers in models.items():
-            activations = group.create_group(model, track_order=track_order).create_group(
-                "activations", track_order=track_order)
-            for layer, stored in layers.items():
-                if not isinstance(stored, Stored):
-                    stored = Stored(stored)
-                dataset = activations.create_dataset(layer, data=stored.data, **stored.options)
-                dataset.attrs.update(stored.attributes)
+        for model, content in models.items():
+            entry = group.create_group(model, track_order=track_order)
+            if isinstance(content, Network):
+                content.write(entry, track_order)
+            else:
+                write_arrays(entry.create_group("activations", track_order=track_order), content)
     return Path(path)
 
 
@@ -89,6 +79,7 @@ class Tensor:
     rows: list
     columns: list
     attributes: dict
+    kept: dict = field(default_factory=dict)  # what the measure keeps beside it: {quantity: array}
 
     def at(self, row, column):
         return self.values[self.rows.index(row), self.columns.index(column)]
@@ -106,6 +97,7 @@ def read_results(path):
                 file["status"][name][()],
                 *(strings(dimension[0]) for dimension in file[name].dims),
                 dict(file[name].attrs),
+                {quantity: dataset[()] for quantity, dataset in file.get(f"kept/{name}", {}).items()},
             )
             for name in file["status"]
         }

@@ -1,0 +1,306 @@
+/** \file
+ * Linear kernels of so many samples that they are compared by products of features:
+ * values by the definition, with whole kernel matrices; the same bits on any number of
+ * ranks and after an interruption; and tiles where one sample outweighs the others. */
+#include "base/memory.h"
+#include "engine/run.h"
+#include "engine/twin.h"
+#include "files.h"
+#include "measures/pairs.h"
+#include "mpi_main.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the zoo ---- */
+
+enum { ITEMS = 6, SOUND = 4, NONFINITE = 4, CONSTANT = 5, FEW = 2100, MANY = 9000 };
+static const int64_t widths[ITEMS] = {1, 3, 20, 5, 7, 2};
+
+/* How much one sample of items 1 and 2 stands out. */
+static double peak;
+
+/* Item 1 is a distorted copy of item 0, item 3 lies far from zero. */
+static double feature(int64_t item, int64_t row, int64_t k) {
+  double own = zg_test_random(60 + (unsigned long)item, (unsigned long)(row * 64 + k));
+  double shared = zg_test_random(60, (unsigned long)(row * 64));
+  double more = row == 77 && (item == 1 || item == 2) ? peak : 0;
+  switch (item) {
+  case 1:
+    return shared * (double)(k + 1) + 0.3 * own + more;
+  case 3:
+    return 30 + own + 0.5 * shared;
+  case NONFINITE:
+    return row == 2 && k == 3 ? NAN : own;
+  case CONSTANT:
+    return 0.1 * (double)(k + 1);
+  default:
+    return own + more;
+  }
+}
+
+static void make_items(zg_twin_item items[ITEMS], int64_t n) {
+  for (int64_t i = 0; i < ITEMS; i++) {
+    double *features = ZG_NEW(double, n *widths[i]);
+    for (int64_t k = 0; k < n * widths[i]; k++)
+      features[k] = feature(i, k / widths[i], k % widths[i]);
+    items[i] = (zg_twin_item){features, n, widths[i]};
+  }
+}
+
+static void free_items(zg_twin_item items[ITEMS]) {
+  for (int64_t i = 0; i < ITEMS; i++)
+    free((void *)items[i].features);
+}
+
+static void write_zoo(const char *path, const zg_twin_item items[ITEMS]) {
+  hid_t file = zg_test_zoo_create(path);
+  for (int64_t i = 0; i < ITEMS; i++) {
+    char layer[32];
+    snprintf(layer, sizeof layer, "l%d", (int)i);
+    zg_test_zoo_layer(file, "net", layer, items[i].n, items[i].d, items[i].features);
+  }
+  zg_test_zoo_close(file);
+}
+
+/* ---- runs ---- */
+
+enum { CALLS = 4 };
+
+typedef struct trial {
+  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
+  zg_twin_item items[ITEMS];
+  zg_call calls[CALLS];
+  zg_test_job job;
+} trial;
+
+static void begin(trial *t, int64_t n, double standing_out, zg_precision precision) {
+  static const char *const requests[CALLS][2] = {{"cka", ""},
+                                                 {"hsic", ""},
+                                                 {"cka", "estimator=biased"},
+                                                 {"hsic", "estimator=biased"}};
+  peak = standing_out;
+  make_items(t->items, n);
+  zg_test_path("many.h5", t->zoo);
+  if (zg_test_rank() == 0) write_zoo(t->zoo, t->items);
+  MPI_Barrier(MPI_COMM_WORLD);
+  for (int k = 0; k < CALLS; k++) {
+    t->calls[k] = zg_test_call_of(requests[k][0], requests[k][1]);
+    t->calls[k].name = zg_call_default_name(&t->calls[k]);
+  }
+  t->job = (zg_test_job){.zoo = t->zoo,
+                         .output = t->output,
+                         .calls = t->calls,
+                         .call_count = CALLS,
+                         .precision = precision,
+                         .team_size = 1};
+}
+
+static void run(trial *t, int ranks, const char *output) {
+  t->job.ranks = ranks;
+  zg_test_path(output, t->output);
+  CU_ASSERT_EQUAL_FATAL(zg_test_engine_run(&t->job), ZG_PARTIAL);
+}
+
+static void end(trial *t) {
+  for (int k = 0; k < CALLS; k++)
+    zg_test_call_clear(&t->calls[k]);
+  free_items(t->items);
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* ---- values ---- */
+
+static void check_spoilt(const zg_call *call, const zg_tensor *tensor, int64_t i,
+                         int64_t k) {
+  bool nonfinite = i == NONFINITE || k == NONFINITE;
+  double found = tensor->values[i * ITEMS + k];
+  CU_ASSERT_EQUAL(tensor->codes[i * ITEMS + k],
+                  nonfinite ? ZG_CODE_NONFINITE : ZG_CODE_ZERO_VARIANCE);
+  bool zero = !nonfinite && call->measure == zg_measure_find("hsic");
+  CU_ASSERT(zero ? found == 0 : isnan(found));
+}
+
+/* HSIC is right relative to the root of the product of both items' own, CKA to 1. */
+static void check_tensor(const trial *t, int call, const long double *hsic,
+                         double allowed) {
+  zg_tensor *tensor;
+  CU_ASSERT_EQUAL_FATAL(zg_tensor_read(t->output, t->calls[call].name, &tensor), ZG_OK);
+  for (int64_t i = 0; i < ITEMS; i++)
+    for (int64_t k = 0; k < ITEMS; k++) {
+      double found = tensor->values[i * ITEMS + k];
+      double back = tensor->values[k * ITEMS + i];
+      CU_ASSERT(found == back || (isnan(found) && isnan(back)));
+      if (i >= SOUND || k >= SOUND) {
+        check_spoilt(&t->calls[call], tensor, i, k);
+        continue;
+      }
+      double unit = (double)sqrtl(hsic[i * SOUND + i] * hsic[k * SOUND + k]);
+      double expected = (double)hsic[i * SOUND + k];
+      if (call % 2 == 0)
+        zg_test_close(found, expected / unit, allowed, t->calls[call].name);
+      else
+        zg_test_close(found, expected, allowed * unit, t->calls[call].name);
+      CU_ASSERT_EQUAL(tensor->codes[i * ITEMS + k], ZG_CODE_OK);
+      if (call % 2 == 0 && i == k) CU_ASSERT_EQUAL(found, 1);
+    }
+  zg_tensor_destroy(&tensor);
+}
+
+static void check_values(const trial *t, double allowed) {
+  long double hsic[SOUND * SOUND];
+  if (zg_test_rank() != 0) return;
+  for (int call = 0; call < CALLS; call += 2) {
+    zg_twin_hsic(t->items, SOUND, 0, call ? ZG_TWIN_BIASED : ZG_TWIN_DEBIASED, 0, hsic);
+    check_tensor(t, call, hsic, allowed);
+    check_tensor(t, call + 1, hsic, allowed);
+  }
+}
+
+static void check_run(double standing_out, zg_precision precision, int64_t team_size,
+                      double allowed) {
+  trial t;
+  begin(&t, FEW, standing_out, precision);
+  t.job.team_size = team_size;
+  run(&t, 0, "few.h5");
+  check_values(&t, allowed);
+  end(&t);
+}
+
+/* Debiasing subtracts norms of size 1/n from products of size 1/d: n eps is left. */
+static void values_are_right_in_double(void) {
+  check_run(0, ZG_DOUBLE, 1, 64 * FEW * DBL_EPSILON);
+}
+
+/* 2e-5, as the program promises. */
+static void values_are_right_in_single(void) {
+  check_run(0, ZG_SINGLE, 1, 2e-5);
+}
+
+static void teams_make_no_difference(void) {
+  check_run(0, ZG_DOUBLE, -1, 64 * FEW * DBL_EPSILON);
+}
+
+/* One sample has a hundredth, a tenth or nearly all of the variance. */
+static void a_sample_that_stands_out_does_no_harm(void) {
+  static const double peaks[] = {5, 20, 1000};
+  for (int k = 0; k < 3; k++)
+    check_run(peaks[k], ZG_SINGLE, 1, 2e-5);
+}
+
+/* ---- the plan ---- */
+
+static bool is_by_features(int64_t n, const char *options, int64_t memory) {
+  zg_array arrays[2] = {{.n = n, .d = 60, .dtype = ZG_FLOAT32},
+                        {.n = n, .d = 40, .dtype = ZG_FLOAT32}};
+  zg_zoo zoo = {.arrays = arrays, .layer_count = 2};
+  zg_call call = zg_test_call_of("cka", options);
+  zg_request request = {.zoo = &zoo,
+                        .calls = &call,
+                        .call_count = 1,
+                        .precision = ZG_SINGLE,
+                        .ranks = 3,
+                        .team_size = 1,
+                        .memory = memory};
+  zg_plan *plan;
+  CU_ASSERT_EQUAL_FATAL(zg_plan_create(&request, &plan), ZG_OK);
+  const zg_pass *pass = &plan->passes[0];
+  bool found = pass->by_features;
+  if (found) {
+    CU_ASSERT_EQUAL(plan->flop, (double)n * 100 * 100);
+    int64_t end = 0;
+    for (int64_t k = 0; k < pass->tasks; k++) { /* slices, one behind the other */
+      int64_t first, rows;
+      zg_plan_rows(plan, pass, k, &first, &rows);
+      CU_ASSERT(first == end && rows >= 1 && rows <= pass->piece);
+      end = first + rows;
+    }
+    CU_ASSERT_EQUAL(end, n);
+  }
+  CU_ASSERT(plan->memory.total <= memory);
+  zg_plan_destroy(&plan);
+  return found;
+}
+
+static void many_samples_are_compared_by_features(void) {
+  const int64_t GiB = (int64_t)1 << 30, MiB = 1 << 20;
+  CU_ASSERT_FALSE(is_by_features(2048, "", GiB));
+  CU_ASSERT(is_by_features(2049, "", GiB));
+  CU_ASSERT(is_by_features(1000000, "estimator=biased", GiB));
+  CU_ASSERT_FALSE(is_by_features(100000, "kernel=rbf", GiB));
+  CU_ASSERT_FALSE(is_by_features(100000, "estimator=minibatch", GiB));
+  CU_ASSERT_FALSE(is_by_features(100000, "", 54 * MiB)); /* no room for the slices */
+}
+
+/* ---- bits ---- */
+
+static void compare(const trial *t, const char *with) {
+  char other[ZG_TEST_PATH_BYTES];
+  zg_test_path(with, other);
+  for (int k = 0; k < CALLS && zg_test_rank() == 0; k++) {
+    zg_tensor *a, *b;
+    CU_ASSERT_EQUAL_FATAL(zg_tensor_read(t->output, t->calls[k].name, &a), ZG_OK);
+    CU_ASSERT_EQUAL_FATAL(zg_tensor_read(other, t->calls[k].name, &b), ZG_OK);
+    for (int64_t e = 0; e < ITEMS * ITEMS; e++) {
+      CU_ASSERT(a->values[e] == b->values[e] ||
+                (isnan(a->values[e]) && isnan(b->values[e])));
+      CU_ASSERT_EQUAL(a->codes[e], b->codes[e]);
+    }
+    zg_tensor_destroy(&a);
+    zg_tensor_destroy(&b);
+  }
+}
+
+static void any_number_of_ranks_gives_the_same_bits(void) {
+  trial t;
+  begin(&t, MANY, 0, ZG_SINGLE);
+  run(&t, 1, "one.h5");
+  for (int ranks = 2; ranks <= zg_test_ranks(); ranks++) {
+    run(&t, ranks, "several.h5");
+    compare(&t, "one.h5");
+  }
+  end(&t);
+}
+
+static int questions;
+
+static bool stop_after_some(void) {
+  return questions-- <= 0;
+}
+
+static void a_stopped_run_goes_on_to_the_same_bits(void) {
+  trial t;
+  char part[ZG_TEST_PATH_BYTES];
+  begin(&t, MANY, 0, ZG_SINGLE);
+  run(&t, 0, "whole.h5");
+  zg_test_path("part.h5", part);
+  zg_status status = ZG_STOPPED;
+  int runs = 0;
+  t.job.output = part;
+  t.job.should_stop = stop_after_some;
+  for (; status == ZG_STOPPED && runs < 100; runs++) {
+    questions = runs + 1;
+    t.job.ranks = 1 + runs % zg_test_ranks();
+    CU_ASSERT_NOT_EQUAL(access(part, F_OK), 0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    status = zg_test_engine_run(&t.job);
+  }
+  CU_ASSERT_EQUAL_FATAL(status, ZG_PARTIAL);
+  CU_ASSERT(runs > 1);
+  compare(&t, "part.h5");
+  end(&t);
+}
+
+const zg_test zg_tests[] = {
+    {"values_are_right_in_double", values_are_right_in_double},
+    {"values_are_right_in_single", values_are_right_in_single},
+    {"teams_make_no_difference", teams_make_no_difference},
+    {"a_sample_that_stands_out_does_no_harm", a_sample_that_stands_out_does_no_harm},
+    {"many_samples_are_compared_by_features", many_samples_are_compared_by_features},
+    {"any_number_of_ranks_gives_the_same_bits",
+     any_number_of_ranks_gives_the_same_bits},
+    {"a_stopped_run_goes_on_to_the_same_bits", a_stopped_run_goes_on_to_the_same_bits},
+    {NULL, NULL}};

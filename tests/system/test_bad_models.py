@@ -1,0 +1,190 @@
+"""Tangent factors, weights and gradients that are not what they have to be, and options that cannot be: the right exit
+code, one line that names what is wrong, nothing left behind."""
+
+import unittest
+
+import h5py
+import numpy as np
+
+from arrays import mlp_factors, mlp_weights
+from networks import Factors, Network, Stored
+from tables import entry
+from test_bad_input import BAD_JOB, DATA, BadInputTestCase
+from zoogram import SHORT, zoogram
+
+RANKS = (3,) if SHORT else (None, 3)
+
+
+class BadModelsTestCase(BadInputTestCase):
+    def refused(self, network, asked, *words, other=None, code=DATA, ranks=(3,), **keywords):
+        """A zoo of this network, beside a sound one, is refused."""
+        self.zoo({"sound": other or Network(tangent=mlp_factors(1)), "faulty": network}, **keywords)
+        self.job([asked])
+        self.assertRefused(code, *words, ranks=ranks)
+
+
+class TangentFactors(BadModelsTestCase):
+    ASKED = entry("ntk_distance")
+
+    def spoilt(self, *words, ranks=(3,), **layer):
+        """One layer, fc1, beside others that are sound."""
+        tangent = mlp_factors(2)
+        tangent["fc1"] = Factors(**layer)
+        self.refused(Network(tangent=tangent), self.ASKED, "zoo.h5", "faulty", "fc1", *words, ranks=ranks)
+
+    def test_halves(self):
+        random = np.random.default_rng(1)
+        inputs, signal = random.standard_normal((11, 5)), random.standard_normal((11, 4, 3))
+        index = np.zeros((11, 6), dtype=int)
+        self.spoilt("signal", inputs=inputs, ranks=RANKS)
+        self.spoilt("signal", index=index)
+        self.spoilt("input", signal=signal)
+        self.spoilt(inputs=inputs, index=index, signal=signal)
+        self.spoilt("direct", direct=np.ones((11, 4, 2)), inputs=inputs, signal=signal)
+        self.spoilt()
+
+    def test_shapes_that_differ_within_a_model(self):
+        random = np.random.default_rng(2)
+        normal = random.standard_normal
+        self.spoilt(inputs=normal((10, 5)), signal=normal((10, 4, 3)))
+        self.spoilt(inputs=normal((11, 5)), signal=normal((10, 4, 3)))
+        self.spoilt(inputs=normal((11, 5)), signal=normal((11, 3, 3)))
+        self.spoilt(inputs=normal((11, 6, 5)), signal=normal((11, 4, 3)))
+        self.spoilt(inputs=normal((11, 6, 5)), signal=normal((11, 4, 7, 3)))
+        self.spoilt(inputs=normal((11, 5)), signal=normal((11, 4, 7, 3)))
+        self.spoilt(index=np.zeros((11, 5), int), signal=normal((11, 4, 3)))
+        self.spoilt(direct=normal((11, 5, 2)))
+
+    def test_axes_and_types(self):
+        normal = np.random.default_rng(3).standard_normal
+        self.spoilt(inputs=normal(11), signal=normal((11, 4, 3)))
+        self.spoilt(inputs=normal((11, 2, 2, 5)), signal=normal((11, 4, 3)))
+        self.spoilt(inputs=normal((11, 5)), signal=normal((11, 4)))
+        self.spoilt(direct=normal((11, 4)))
+        self.spoilt("index", index=normal((11, 6)), signal=normal((11, 4, 6, 3)))
+        self.spoilt("index", index=np.zeros((11, 6, 1), int), signal=normal((11, 4, 6, 3)))
+        self.spoilt(inputs=np.array([["a"] * 5] * 11, dtype="S1"), signal=normal((11, 4, 3)))
+
+    def test_alignment_checks_as_well(self):
+        tangent = {"fc": Factors(inputs=np.ones((11, 5)))}
+        self.refused(Network(tangent=tangent), entry("ntk_alignment"), "faulty", "fc", "signal")
+
+    def test_other_measures_do_not_look(self):
+        """A fault in what a job does not read is none of its business."""
+        tangent = {"fc": Factors(inputs=np.ones((11, 5)))}
+        self.zoo({f"m{k}": Network(tangent=tangent, logits=np.ones((5, 3))) for k in range(2)})
+        finished = zoogram("run", self.job([entry("fisher")]), ranks=2)
+        self.assertEqual(finished.code, 0, finished.report)
+
+    def test_check_lists_every_fault(self):
+        self.zoo({"a": Network(tangent={"one": Factors(inputs=np.ones((4, 5))), "two": Factors(signal=np.ones((4, 2, 3)))}),
+                  "b": Network(tangent={"three": Factors(inputs=np.ones((4, 5)), signal=np.ones((5, 2, 3)))},
+                               weights={"kernel": np.ones((2, 2, 3, 3)), "spoilt": np.full(3, np.nan)},
+                               gradients={"still": np.zeros(9)})})
+        finished = zoogram("show", self.path / "zoo.h5", "--check")
+        self.assertEqual(finished.code, DATA, finished.report)
+        for name in ("one", "two", "three", "kernel", "spoilt", "still"):
+            self.assertIn(name, finished.out + finished.err)
+
+
+class OtherData(BadModelsTestCase):
+    def test_axes(self):
+        good = Network(logits=np.ones((5, 3)), gradients={"t": np.ones(4)}, weights={"w": np.ones((2, 2))},
+                       sample_gradients=np.ones((3, 4)), jacobian=np.ones((3, 2, 4)),
+                       sharpness=Stored(np.ones((1, 2)), attributes={"radius": [0.1]}))
+        for network, asked, word in (
+                (Network(logits=np.ones(5)), entry("fisher"), "logits"),
+                (Network(logits=np.ones((5, 3, 1))), entry("fisher"), "logits"),
+                (Network(gradients={"wrong": np.ones((2, 2))}), entry("gradient_cosine"), "wrong"),
+                (Network(sample_gradients=np.ones(4)), entry("fisher", form="task"), "sample_gradients"),
+                (Network(jacobian=np.ones((3, 4))), entry("ntk_distance"), "jacobian"),
+                (Network(sharpness=Stored(np.ones(2), attributes={"radius": [0.1]})), entry("sharpness"), "sharpness")):
+            with self.subTest(word):
+                self.refused(network, asked, "zoo.h5", "faulty", word, other=good)
+
+    def test_strings_and_links(self):
+        good = Network(gradients={"t": np.ones(4)})
+        words = Network(gradients={"words": np.array(["a", "b"], "S1")})
+        self.refused(words, entry("gradient_conflict"), "faulty", "words", other=good)
+        for link in (h5py.SoftLink("/nowhere"), h5py.ExternalLink("gone.h5", "/x")):
+            self.zoo({"sound": good, "faulty": Network(gradients={"t": np.ones(4)})})
+            with h5py.File(self.path / "zoo.h5", "r+") as zoo:
+                zoo["models/faulty/gradients/broken"] = link
+            self.job([entry("gradient_cosine")])
+            self.assertRefused(DATA, "zoo.h5", "broken", ranks=(2,))
+
+    def test_damaged_chunk(self):
+        """Only part of one array cannot be read, so only some ranks see it."""
+        random = np.random.default_rng(4)
+        packed = Stored(random.standard_normal(100_000), {"chunks": (5000,), "compression": "gzip"})
+        self.zoo({"m": Network(gradients={"sound": random.standard_normal(100_000), "damaged": packed})})
+        with h5py.File(self.path / "zoo.h5") as zoo:
+            chunk = zoo["models/m/gradients/damaged"].id.get_chunk_info(13)
+        with open(self.path / "zoo.h5", "r+b") as file:
+            file.seek(chunk.byte_offset)
+            file.write(b"\xff" * chunk.size)
+        self.job([entry("gradient_cosine")])
+        self.assertRefused(DATA, "damaged", ranks=RANKS)
+
+    def test_flattening_that_would_be_a_guess(self):
+        """Neither `parameters` nor an order of the weights."""
+        weights = {"b": np.ones(2), "a": np.ones(3)}
+        network = Network(weights=weights, sample_gradients=np.ones((4, 5)))
+        self.refused(network, entry("fisher", form="quadratic"), "parameters", other=network, track_order=False, ranks=RANKS)
+
+    def test_parameters_that_are_not_the_weights(self):
+        """Names that there are no weights of, or numbers that do not add up: shapes that do not fit, no value."""
+        weights = mlp_weights(1, (3, 2))
+        sound = Network(weights=weights, sample_gradients=np.ones((4, 8)))
+        for names, p in ((["fc0.weight", "elsewhere"], 8), (["fc0.weight"], 8), (["fc0.weight", "fc0.bias"], 9)):
+            with self.subTest(names=names, p=p):
+                faulty = Network(weights=weights, sample_gradients=Stored(np.ones((4, p)), attributes={"parameters": names}))
+                self.zoo({"sound": sound, "faulty": faulty})
+                found = self.compute([entry("fisher", "quadratic", form="quadratic")])["quadratic"]
+                np.testing.assert_array_equal(found.codes, [[0, 3], [3, 3]])
+                np.testing.assert_array_equal(np.isnan(found.values), found.codes == 3)
+
+
+class Options(BadInputTestCase):
+    """Each is refused with 78, its line and the word concerned."""
+
+    GOOD = "zoo: [zoo.h5]\noutput: results.h5\nmeasures:\n"
+
+    def setUp(self):
+        super().setUp()
+        self.zoo({"m": Network(tangent=mlp_factors(1), logits=np.ones((5, 3)))})
+
+    def refused(self, measure, option, value, *words):
+        text = self.GOOD + f"- measure: {measure}\n  {option}: {value}\n"
+        (self.path / "job.yaml").write_text(text, encoding="utf-8")
+        self.assertRefused(BAD_JOB, "job.yaml:5:", option, *words, ranks=(2,))
+
+    def test_unknown_options_and_values(self):
+        for measure, option, value in (
+                ("ntk_distance", "centred", 1), ("ntk_alignment", "keep_kernels", 1), ("ntk_distance", "reduction", "sum"),
+                ("ntk_distance", "scale", "spectral"), ("ntk_distance", "source", "both"), ("ntk_distance", "sketch", -1),
+                ("ntk_distance", "sketch", 1.5), ("ntk_distance", "keep_kernel", 2), ("ntk_alignment", "centred", "half"),
+                ("weight_frobenius", "relative", 2), ("weight_frobenius", "per", "layer"), ("fisher", "form", "diagonal"),
+                ("path_norm", "norm", "path3"), ("gradient_cosine", "form", "x"), ("gradient_conflict", "sketch", 8),
+                ("sharpness", "form", "first"), ("fisher", "kernel", "rbf")):
+            with self.subTest(measure=measure, option=option, value=value):
+                self.refused(measure, option, value)
+
+    def test_lists_of_radii(self):
+        for value in ("[]", "[0.05, -1]", "[0]", "[0.05, many]", "[[0.05]]", "{a: 1}", "[.nan]", "[.inf]", "[0.05, null]"):
+            with self.subTest(value):
+                text = self.GOOD + f"- measure: sharpness\n  form: quadratic\n  radius: {value}\n"
+                (self.path / "job.yaml").write_text(text, encoding="utf-8")
+                self.assertRefused(BAD_JOB, "job.yaml:6:", "radius", ranks=(2,))
+
+    def test_options_without_effect(self):
+        self.refused("sharpness", "radius", "[0.05]", "quadratic")
+
+    def test_sketches_need_factors(self):
+        text = self.GOOD + "- measure: ntk_distance\n  source: jacobian\n  sketch: 64\n"
+        (self.path / "job.yaml").write_text(text, encoding="utf-8")
+        self.assertRefused(BAD_JOB, "job.yaml:", "sketch", ranks=(2,))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,71 @@
+"""The route over features, which linear kernels take when there are many more samples than features."""
+
+import json
+import unittest
+
+import numpy as np
+
+from arrays import related
+from oracle import Measure
+from test_values import ValuesTestCase
+from zoogram import read_results, zoogram
+
+LINEAR = [Measure(measure, "linear", estimator) for measure in ("cka", "hsic") for estimator in ("debiased", "biased")]
+SAMPLES = 2100  # by features from 2,049 on
+
+
+class Features(ValuesTestCase):
+    def layers(self, samples=SAMPLES, widths=(3, 17, 1, 40)):
+        layers = related(samples, widths, seed=11)
+        layers["far"] = 1e3 + layers["layer1"] @ np.random.default_rng(1).standard_normal((widths[1], 5))
+        layers["copy"] = layers["layer0"] * 3
+        layers["constant"] = np.ones((samples, 2))
+        return {name: layer.astype(np.float32) for name, layer in layers.items()}
+
+    def route(self, measures):
+        finished = zoogram("plan", self.job(measures), "--ranks", "2", "--json")
+        self.assertEqual(finished.code, 0, finished.report)
+        return json.loads(finished.out)["route"]
+
+    def test_route_follows_from_the_headers(self):
+        for samples, measures, expected in ((SAMPLES, LINEAR, "features"), (2000, LINEAR, "gram"),
+                                            (SAMPLES, [*LINEAR, Measure(kernel="rbf")], "gram+features"),
+                                            (SAMPLES, [Measure(estimator="minibatch")], "gram")):
+            with self.subTest(samples=samples, measures=len(measures)):
+                self.zoo({"m": self.layers(samples)})
+                self.assertEqual(self.route(measures), expected)
+        self.zoo({"m": {"wide": np.ones((SAMPLES, 3000), np.float16)}})
+        self.assertEqual(self.route(LINEAR), "gram")
+
+    def test_values(self):
+        self.check({"m": self.layers()}, LINEAR, ranks=3, code=3)
+
+    def test_values_beside_tiles(self):
+        measures = [*LINEAR, Measure(kernel="rbf"), Measure(estimator="minibatch")]
+        self.check({"m": self.layers(SAMPLES, (3, 9))}, measures, ranks=3, code=3)
+
+    def test_same_bits_on_any_number_of_ranks(self):
+        """Slices are of 4,096 samples, so that there are three of them here and a rank without work."""
+        self.zoo({"m": self.layers(9000, (3, 5))})
+        found = [self.compute(LINEAR, ranks=ranks, code=3) for ranks in (1, 2, 3, 4)]
+        for name, first in found[0].items():
+            for other in found[1:]:
+                self.assertEqual(other[name].values.tobytes(), first.values.tobytes(), name)
+
+    def test_one_sample_that_outweighs_the_others_goes_back_to_tiles(self):
+        layers = self.layers(SAMPLES, (3, 9))
+        layers["layer1"][77] *= 1e4
+        self.check({"m": layers}, LINEAR, ranks=2, code=3)
+        self.assertEqual(self.route(LINEAR), "features")
+
+    def test_complete_results_are_recognised(self):
+        self.zoo({"m": self.layers(SAMPLES, (2, 3))})
+        self.compute(LINEAR, code=3)
+        finished = zoogram("run", self.job(LINEAR), ranks=2)
+        self.assertEqual(finished.code, 0, finished.report)
+        self.assertIn("is complete already", finished.out)
+        self.assertEqual(set(read_results(self.path / "results.h5")), {m.name for m in LINEAR})
+
+
+if __name__ == "__main__":
+    unittest.main()
