@@ -105,8 +105,7 @@ static zg_status read_options(const zg_document *document, const zg_node *map,
     if (place[OPTIONS + k] >= 0)
       ZG_TRY(check_effect(document, zg_node_key(document, map, place[OPTIONS + k]),
                           call, k));
-  const char *conflict =
-      call->measure->conflict ? call->measure->conflict(call) : NULL;
+  const char *conflict = call->measure->conflict ? call->measure->conflict(call) : NULL;
   if (conflict)
     return zg_document_fail(document, map, "measure %s: %s", call->measure->name,
                             conflict);

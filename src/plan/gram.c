@@ -229,6 +229,13 @@ static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
   return 8 * (2 * D * D + 2 * rows * D) + 8 * plan->items * rows;
 }
 
+static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
+  int64_t N = plan->items, slab = zg_max((int64_t)1 << 20, plan->widest);
+  return (zg_memory){.reading = slab * 12 + (N >= 32 ? 2 : 5) * plan->features * 8,
+                     .tiles = feature_bytes(plan, pass->piece),
+                     .sums = N * N * (16 * 2 + 17)};
+}
+
 /* Linear kernels need n^2 (D + N^2/2) operations by samples and n D^2 by features. With
  * few samples either costs next to nothing, and tiles keep more digits. */
 static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass) {
@@ -236,20 +243,11 @@ static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass
   double N = (double)plan->items, D = (double)plan->features;
   if (pass->spec.gram.kernel != ZG_KERNEL_LINEAR || pass->spec.gram.batch) return;
   int64_t rows = zg_max(least, zg_min(most, numbers / plan->features));
-  rows = zg_min(rows, plan->samples);
-  int64_t fixed =
-      ZG_PROGRAM_BYTES + plan->features * 64 + plan->items * plan->items * 48;
-  bool fits = feature_bytes(plan, rows) + fixed <= request->memory;
+  pass->piece = zg_min(rows, plan->samples);
+  zg_memory m = feature_memory(plan, pass);
+  bool fits = ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums <= request->memory;
   double crossover = fmax((double)few, D * D / (D + N * N / 2));
   pass->by_features = fits && (double)plan->samples > crossover;
-  pass->piece = rows;
-}
-
-static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
-  int64_t N = plan->items, slab = zg_max((int64_t)1 << 20, plan->widest);
-  return (zg_memory){.reading = slab * 12 + (N >= 32 ? 2 : 5) * plan->features * 8,
-                     .tiles = feature_bytes(plan, pass->piece),
-                     .sums = N * N * (16 * 2 + 17)};
 }
 
 void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *first,

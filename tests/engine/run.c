@@ -1,6 +1,7 @@
 #include "engine/run.h"
 
 #include "base/memory.h"
+#include "linalg/micro.h"
 #include "mpi_main.h"
 
 #include <stdio.h>
@@ -81,7 +82,8 @@ static zg_status run_on(const zg_test_job *job, MPI_Comm comm) {
                         .call_count = job->call_count,
                         .precision = job->precision,
                         .ranks = ranks,
-                        .team_size = job->team_size};
+                        .team_size = job->team_size,
+                        .packed = zg_micro_is_fast()};
   zg_plan *plan = NULL;
   status = make_plan(job, &request, &plan);
   if (status == ZG_OK) status = carry_out(job, zoo, plan, comm);

@@ -193,8 +193,22 @@ static void a_sample_that_stands_out_does_no_harm(void) {
 
 /* ---- the plan ---- */
 
-static bool is_by_features(int64_t n, const char *options, int64_t memory) {
-  zg_array arrays[2] = {{.n = n, .d = 60, .dtype = ZG_FLOAT32},
+typedef enum route { REFUSED, TILES, FEATURES } route;
+
+static void check_slices(const zg_plan *plan, const zg_pass *pass, int64_t n) {
+  int64_t end = 0;
+  CU_ASSERT_EQUAL(plan->flop, (double)n * 640 * 640);
+  for (int64_t k = 0; k < pass->tasks; k++) { /* one behind the other */
+    int64_t first, rows;
+    zg_plan_rows(plan, pass, k, &first, &rows);
+    CU_ASSERT(first == end && rows >= 1 && rows <= pass->piece);
+    end = first + rows;
+  }
+  CU_ASSERT_EQUAL(end, n);
+}
+
+static route route_of(int64_t n, const char *options, int64_t memory) {
+  zg_array arrays[2] = {{.n = n, .d = 600, .dtype = ZG_FLOAT32},
                         {.n = n, .d = 40, .dtype = ZG_FLOAT32}};
   zg_zoo zoo = {.arrays = arrays, .layer_count = 2};
   zg_call call = zg_test_call_of("cka", options);
@@ -206,33 +220,36 @@ static bool is_by_features(int64_t n, const char *options, int64_t memory) {
                         .team_size = 1,
                         .memory = memory};
   zg_plan *plan;
-  CU_ASSERT_EQUAL_FATAL(zg_plan_create(&request, &plan), ZG_OK);
+  if (zg_plan_create(&request, &plan) != ZG_OK) return REFUSED;
   const zg_pass *pass = &plan->passes[0];
-  bool found = pass->by_features;
-  if (found) {
-    CU_ASSERT_EQUAL(plan->flop, (double)n * 100 * 100);
-    int64_t end = 0;
-    for (int64_t k = 0; k < pass->tasks; k++) { /* slices, one behind the other */
-      int64_t first, rows;
-      zg_plan_rows(plan, pass, k, &first, &rows);
-      CU_ASSERT(first == end && rows >= 1 && rows <= pass->piece);
-      end = first + rows;
-    }
-    CU_ASSERT_EQUAL(end, n);
-  }
+  if (pass->by_features) check_slices(plan, pass, n);
   CU_ASSERT(plan->memory.total <= memory);
+  route found = pass->by_features ? FEATURES : TILES;
   zg_plan_destroy(&plan);
   return found;
 }
 
 static void many_samples_are_compared_by_features(void) {
-  const int64_t GiB = (int64_t)1 << 30, MiB = 1 << 20;
-  CU_ASSERT_FALSE(is_by_features(2048, "", GiB));
-  CU_ASSERT(is_by_features(2049, "", GiB));
-  CU_ASSERT(is_by_features(1000000, "estimator=biased", GiB));
-  CU_ASSERT_FALSE(is_by_features(100000, "kernel=rbf", GiB));
-  CU_ASSERT_FALSE(is_by_features(100000, "estimator=minibatch", GiB));
-  CU_ASSERT_FALSE(is_by_features(100000, "", 54 * MiB)); /* no room for the slices */
+  const int64_t GiB = (int64_t)1 << 30;
+  CU_ASSERT_EQUAL(route_of(2048, "", GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(2049, "", GiB), FEATURES);
+  CU_ASSERT_EQUAL(route_of(1000000, "estimator=biased", GiB), FEATURES);
+  CU_ASSERT_EQUAL(route_of(100000, "kernel=rbf", GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(100000, "estimator=minibatch", GiB), TILES);
+}
+
+/* With little memory tiles, and with more memory never nothing. */
+static void where_features_do_not_fit_there_are_tiles(void) {
+  const int64_t MiB = 1 << 20;
+  route last = REFUSED;
+  int seen[3] = {0};
+  for (int64_t memory = 50 * MiB; memory < 200 * MiB; memory += 2 * MiB) {
+    route next = route_of(100000, "", memory);
+    CU_ASSERT(next >= last);
+    last = next;
+    seen[next]++;
+  }
+  CU_ASSERT(seen[REFUSED] > 0 && seen[TILES] > 0 && seen[FEATURES] > 0);
 }
 
 /* ---- bits ---- */
@@ -302,5 +319,7 @@ const zg_test zg_tests[] = {
     {"many_samples_are_compared_by_features", many_samples_are_compared_by_features},
     {"any_number_of_ranks_gives_the_same_bits",
      any_number_of_ranks_gives_the_same_bits},
+    {"where_features_do_not_fit_there_are_tiles",
+     where_features_do_not_fit_there_are_tiles},
     {"a_stopped_run_goes_on_to_the_same_bits", a_stopped_run_goes_on_to_the_same_bits},
     {NULL, NULL}};

@@ -1,4 +1,5 @@
-"""The route over features, which linear kernels take when there are many more samples than features."""
+"""The routes that a Gram pass can take: packed panels in single precision, and products of features, which linear
+kernels take when there are many more samples than features."""
 
 import json
 import unittest
@@ -12,6 +13,31 @@ from zoogram import read_results, zoogram
 
 LINEAR = [Measure(measure, "linear", estimator) for measure in ("cka", "hsic") for estimator in ("debiased", "biased")]
 SAMPLES = 2100  # by features from 2,049 on
+
+
+class Packed(ValuesTestCase):
+    """Enough samples for single precision, few enough for tiles: panels of 48 rows, the last of them not full."""
+
+    MEASURES = [Measure("cka", kernel, estimator) for kernel in ("linear", "rbf") for estimator in ("debiased", "biased")]
+
+    def layers(self):
+        layers = related(701, (1, 5, 48, 97), seed=5)
+        layers["outlier"] = layers["layer2"].copy()
+        layers["outlier"][13] *= 1e3  # formed in double among packed ones
+        layers["constant"] = np.ones((701, 2))
+        return {name: layer.astype(np.float32) for name, layer in layers.items()}
+
+    def test_values(self):
+        for ranks, keys in ((1, {}), (3, {}), (2, {"team_size": "all"}), (5, {"team_size": 1})):
+            with self.subTest(ranks=ranks, **keys):
+                self.check({"m": self.layers()}, self.MEASURES, ranks=ranks, code=3, **keys)
+
+    def test_same_bits_on_any_number_of_ranks(self):
+        self.zoo({"m": self.layers()})
+        found = [self.compute(self.MEASURES, ranks=ranks, code=3, team_size=1) for ranks in (1, 2, 3, 4)]
+        for name, first in found[0].items():
+            for other in found[1:]:
+                self.assertEqual(other[name].values.tobytes(), first.values.tobytes(), name)
 
 
 class Features(ValuesTestCase):
