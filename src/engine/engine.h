@@ -20,7 +20,7 @@
  *     tangent.c  tiles to sums of products; kernels.h: kernels that are kept
  *
  * Vectors and profiles:
- *     slices.h   slices of long vectors; vector.c: sums of their products
+ *     slices.h   slices of long vectors; vectors.c: sums of their products
  *     quadratic.h  distances in the metric of other vectors
  *     profile.c  tasks to profiles */
 #ifndef ZG_ENGINE_ENGINE_H

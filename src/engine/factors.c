@@ -1,6 +1,7 @@
 #include "engine/factors.h"
 
 #include "base/memory.h"
+#include "linalg/numbers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -63,13 +64,6 @@ static void put(zg_precision precision, void *to, int64_t at, const double *from
   }
 }
 
-static bool all_finite(const double *values, int64_t count) {
-  bool finite = true;
-  for (int64_t k = 0; k < count; k++)
-    finite &= isfinite(values[k]) != 0;
-  return finite;
-}
-
 /* Samples that are read together: a slab of about a MiB. */
 static int64_t samples_ahead(int64_t d) {
   return zg_max(1, ((int64_t)1 << 17) / d);
@@ -89,7 +83,7 @@ static zg_status read_numbers(zg_work *work, int64_t array, int64_t sample, int6
     ahead->count = count;
   }
   *numbers = ahead->numbers + (sample - ahead->first) * d;
-  *finite = *finite && all_finite(*numbers, d);
+  *finite = *finite && zg_all_finite(ZG_DOUBLE, *numbers, d);
   return ZG_OK;
 }
 

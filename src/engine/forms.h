@@ -12,7 +12,7 @@ typedef zg_status zg_form_fn(zg_work *work, int64_t p, zg_results *results);
 
 zg_form_fn zg_gram_run;    /* gram_tensor.c */
 zg_form_fn zg_tangent_run; /* tangent.c */
-zg_form_fn zg_vector_run;  /* vector.c */
+zg_form_fn zg_vector_run;  /* vectors.c */
 zg_form_fn zg_profile_run; /* profile.c */
 
 /** Whether a call is served by a pass. */

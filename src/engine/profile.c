@@ -137,12 +137,6 @@ static zg_status do_together(profiles *s) {
   return ZG_OK;
 }
 
-/* The worst of two states; non-finite numbers outrank the rest. */
-static zg_code worse(zg_code a, zg_code b) {
-  if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
-  return a < b ? a : b;
-}
-
 static void summarise(profiles *s) {
   const zg_zoo *zoo = s->work->run->zoo;
   for (int64_t i = 0; i < s->pass->items; i++) {
@@ -150,7 +144,7 @@ static void summarise(profiles *s) {
     int64_t task = s->form->per_array ? first - zoo->first[s->form->data] : i;
     int64_t tasks = s->form->per_array ? count : 1;
     for (int64_t t = task; t < task + tasks; t++)
-      s->code[i] = worse(s->code[i], (zg_code)s->codes[t]);
+      s->code[i] = zg_code_worse(s->code[i], (zg_code)s->codes[t]);
     if (!count) s->code[i] = ZG_CODE_ABSENT;
     s->form->summarise(s->pass->call, tasks, s->width, s->values + task * s->width,
                        s->profile + i * s->profile_width, &s->code[i]);

@@ -40,7 +40,7 @@ static bool wants_centred(const zg_work *work, int64_t p) {
 static void create(zg_work *work, int64_t p, zg_tangent *s) {
   const zg_pass *pass = &work->run->plan->passes[p];
   int64_t copies = pass->spec.tangent.sketch ? ZG_SKETCHES : 1;
-  int64_t most = zg_tangent_largest_group(pass) * copies, entries = most * most;
+  int64_t most = zg_plan_most_members(pass) * copies, entries = most * most;
   *s = (zg_tangent){.work = work,
                     .pass = pass,
                     .copies = copies,

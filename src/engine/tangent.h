@@ -48,9 +48,8 @@ typedef struct zg_kernel_tile {
 
 /** Not collective. */
 zg_kernel_tile zg_kernel_tile_of(const zg_pass *pass, int64_t task);
-/** Numbers of the largest tile, members of the largest group. */
+/** Numbers of the largest tile. */
 int64_t zg_tangent_largest_tile(const zg_pass *pass);
-int64_t zg_tangent_largest_group(const zg_pass *pass);
 
 /** The tile of one model (`copies` tiles of a sketched one), zeros where a number is
  * not finite. Not collective. */

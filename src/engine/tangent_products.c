@@ -143,8 +143,8 @@ static zg_status sweep_close(refinement *r) {
   int64_t samples = 1;
   for (int64_t g = 0; g < s->pass->group_count; g++)
     samples = zg_max(samples, s->pass->groups[g].piece);
-  r->V = ZG_NEW(double,
-                zg_tangent_largest_group(s->pass) * zg_tangent_largest_tile(s->pass));
+  r->V =
+      ZG_NEW(double, zg_plan_most_members(s->pass) * zg_tangent_largest_tile(s->pass));
   r->store = zg_factors_open(s->work, &s->pass->spec.tangent, ZG_DOUBLE,
                              zg_max(2, s->pass->pieces_kept / 2), samples);
   zg_theta_create(s->work, ZG_DOUBLE, &r->theta);

@@ -32,13 +32,6 @@ int64_t zg_tangent_largest_tile(const zg_pass *pass) {
   return most;
 }
 
-int64_t zg_tangent_largest_group(const zg_pass *pass) {
-  int64_t most = 1;
-  for (int64_t g = 0; g < pass->group_count; g++)
-    most = zg_max(most, pass->groups[g].count);
-  return most;
-}
-
 /* The tile of one model; zeros where a number is not finite. */
 zg_status zg_tangent_form(zg_work *work, zg_factor_store *store, zg_theta *theta,
                           const zg_kernel_tile *t, int64_t model, int64_t copies,

@@ -95,8 +95,10 @@ typedef struct zg_pair {
   bool same;              /**< the pair is on the diagonal */
 } zg_pair;
 
+/** The worse of two states: non-finite numbers outrank the rest. */
+zg_code zg_code_worse(zg_code a, zg_code b);
 /** What stands in the way of an entry: the state of either item, or of both together.
- * Non-finite numbers outrank the rest. */
+ */
 zg_code zg_pair_code(const zg_pair *pair);
 
 struct zg_call;

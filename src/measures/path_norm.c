@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "grid/spectrum.h"
 #include "linalg/convolution.h"
+#include "linalg/numbers.h"
 #include "linalg/spectral.h"
 #include "measures/profile.h"
 #include "measures/spec.h"
@@ -71,12 +72,6 @@ static zg_status read_rows(zg_reader *reader, const zg_zoo *zoo, int64_t index,
   return ZG_OK;
 }
 
-static bool all_finite(const double *values, int64_t count) {
-  for (int64_t k = 0; k < count; k++)
-    if (!isfinite(values[k])) return false;
-  return true;
-}
-
 static void keep_certified(zg_norm norm, zg_finding *finding) {
   keep_norm(norm.value, finding);
   if (norm.converged) return;
@@ -129,7 +124,7 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
   int64_t size = array->n * array->d;
   double *weights = ZG_NEW(double, size);
   zg_status status = read_rows(reader, zoo, index, 0, array->n, weights);
-  if (status == ZG_OK && !all_finite(weights, size)) {
+  if (status == ZG_OK && !zg_all_finite(ZG_DOUBLE, weights, size)) {
     finding->code = ZG_CODE_NONFINITE;
   } else if (status == ZG_OK && conv) {
     operator.weights = weights;

@@ -48,14 +48,13 @@ const char *zg_code_meaning(zg_code code) {
   return meanings[code];
 }
 
-/* Non-finite numbers outrank the rest. */
-static zg_code worse(zg_code a, zg_code b) {
+zg_code zg_code_worse(zg_code a, zg_code b) {
   if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
   return a < b ? a : b;
 }
 
 zg_code zg_pair_code(const zg_pair *pair) {
-  return worse(worse(pair->code_a, pair->code_b), pair->code);
+  return zg_code_worse(zg_code_worse(pair->code_a, pair->code_b), pair->code);
 }
 
 const char *zg_form_name(zg_form form) {

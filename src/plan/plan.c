@@ -56,6 +56,13 @@ void zg_pass_number_tasks(zg_pass *pass) {
   }
 }
 
+int64_t zg_plan_most_members(const zg_pass *pass) {
+  int64_t most = 1;
+  for (int64_t g = 0; g < pass->group_count; g++)
+    most = zg_max(most, pass->groups[g].count);
+  return most;
+}
+
 const zg_group *zg_plan_group_of(const zg_pass *pass, int64_t task) {
   const zg_group *group = pass->groups;
   while (task >= group->first_task + group->tasks)

@@ -112,6 +112,8 @@ void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
 /** The same arrays sorted by name, so that models agree on an order; the caller frees.
  */
 int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
+/** Members of the largest group of a pass. */
+int64_t zg_plan_most_members(const zg_pass *pass);
 /** The group that a task belongs to. */
 const zg_group *zg_plan_group_of(const zg_pass *pass, int64_t task);
 /** Whether a model's tangent kernel comes from factors: true, false (its Jacobian), and

@@ -5,7 +5,6 @@
  * slice first: near-equal vectors then have small products, and their differences keep
  * their digits. What is still close once the sums are known is computed again from
  * differences (refine). */
-#include "linalg/vector.h"
 #include "base/memory.h"
 #include "engine/forms.h"
 #include "engine/products.h"
@@ -14,6 +13,7 @@
 #include "engine/sweep.h"
 #include "linalg/fixed.h"
 #include "linalg/numbers.h"
+#include "linalg/vector.h"
 
 #include <float.h>
 #include <math.h>
@@ -47,15 +47,9 @@ static int64_t largest_slice(const zg_pass *pass) {
   return most;
 }
 
-static int64_t largest_group(const zg_pass *pass) {
-  int64_t most = 1;
-  for (int64_t g = 0; g < pass->group_count; g++)
-    most = zg_max(most, pass->groups[g].count);
-  return most;
-}
-
 static void create(zg_work *work, const zg_pass *pass, sums *s) {
-  int64_t n = pass->items, largest = largest_group(pass), entries = largest * largest;
+  int64_t n = pass->items, largest = zg_plan_most_members(pass),
+          entries = largest * largest;
   int64_t slice = largest_slice(pass);
   *s = (sums){.work = work,
               .pass = pass,
