@@ -38,11 +38,19 @@ static place place_of(const keeper *s, int64_t k) {
   return p;
 }
 
+/* BLAS may round the two triangles of a tile on the diagonal differently. */
+static void symmetrise(int64_t n, double *tile) {
+  for (int64_t a = 0; a < n; a++)
+    for (int64_t b = a + 1; b < n; b++)
+      tile[b * n + a] = tile[a * n + b];
+}
+
 static zg_status form(keeper *s, const place *p) {
   const zg_factors *left, *right;
   ZG_TRY(zg_factors_get(s->store, s->model, p->row, p->rows, &left));
   ZG_TRY(zg_factors_get(s->store, s->model, p->column, p->columns, &right));
   ZG_TRY(zg_theta_tile(&s->theta, left, right, 0, s->tile));
+  if (p->row == p->column) symmetrise(p->rows, s->tile);
   for (int64_t r = 0; r < p->rows; r++)
     for (int64_t c = 0; c < p->columns; c++)
       s->transposed[r * p->columns + c] = s->tile[c * p->rows + r];

@@ -73,9 +73,10 @@ static double multiplier_of(const zg_tangent *s, const zg_tangent_spec *spec,
 static void set_model(const zg_tangent *s, const zg_tangent_spec *spec, double self,
                       int64_t model, zg_products *p) {
   double noise = 8 * (s->pass->precision == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON);
+  const double cancelled = 256 * DBL_EPSILON; /* what centring subtracts in double */
   int64_t at = model * s->copies * (s->items + 1);
   double whole = s->pairs.coarse[at] + s->pairs.fine[at];
-  bool rounding = !(self > noise * noise * whole);
+  bool rounding = !(self > (noise * noise + cancelled) * whole);
   if (s->totals[model * s->copies * ZG_KERNEL_TOTALS + ZG_KERNEL_BAD] > 0)
     p->code[model] = ZG_CODE_NONFINITE;
   p->norm[model] = rounding ? 0 : sqrt(self) / s->scale[model];

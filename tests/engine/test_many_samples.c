@@ -17,7 +17,7 @@
 
 /* ---- the zoo ---- */
 
-enum { ITEMS = 6, SOUND = 4, NONFINITE = 4, CONSTANT = 5, FEW = 2100, MANY = 9000 };
+enum { ITEMS = 6, SOUND = 4, NONFINITE = 4, CONSTANT = 5, FEW = 2100, MANY = 40000 };
 static const int64_t widths[ITEMS] = {1, 3, 20, 5, 7, 2};
 
 /* How much one sample of items 1 and 2 stands out. */
@@ -186,7 +186,7 @@ static void teams_make_no_difference(void) {
 
 /* One sample has a hundredth, a tenth or nearly all of the variance. */
 static void a_sample_that_stands_out_does_no_harm(void) {
-  static const double peaks[] = {5, 20, 1000};
+  static const double peaks[] = {5, 20, 3e6};
   for (int k = 0; k < 3; k++)
     check_run(peaks[k], ZG_SINGLE, 1, 2e-5);
 }
@@ -197,7 +197,8 @@ typedef enum route { REFUSED, TILES, FEATURES } route;
 
 static void check_slices(const zg_plan *plan, const zg_pass *pass, int64_t n) {
   int64_t end = 0;
-  CU_ASSERT_EQUAL(plan->flop, (double)n * 640 * 640);
+  double D = (double)plan->features;
+  CU_ASSERT_EQUAL(plan->flop, (double)n * D * D);
   for (int64_t k = 0; k < pass->tasks; k++) { /* one behind the other */
     int64_t first, rows;
     zg_plan_rows(plan, pass, k, &first, &rows);
@@ -207,8 +208,8 @@ static void check_slices(const zg_plan *plan, const zg_pass *pass, int64_t n) {
   CU_ASSERT_EQUAL(end, n);
 }
 
-static route route_of(int64_t n, const char *options, int64_t memory) {
-  zg_array arrays[2] = {{.n = n, .d = 600, .dtype = ZG_FLOAT32},
+static route route_of(int64_t n, int64_t width, const char *options, int64_t memory) {
+  zg_array arrays[2] = {{.n = n, .d = width, .dtype = ZG_FLOAT32},
                         {.n = n, .d = 40, .dtype = ZG_FLOAT32}};
   zg_zoo zoo = {.arrays = arrays, .layer_count = 2};
   zg_call call = zg_test_call_of("cka", options);
@@ -231,11 +232,14 @@ static route route_of(int64_t n, const char *options, int64_t memory) {
 
 static void many_samples_are_compared_by_features(void) {
   const int64_t GiB = (int64_t)1 << 30;
-  CU_ASSERT_EQUAL(route_of(2048, "", GiB), TILES);
-  CU_ASSERT_EQUAL(route_of(2049, "", GiB), FEATURES);
-  CU_ASSERT_EQUAL(route_of(1000000, "estimator=biased", GiB), FEATURES);
-  CU_ASSERT_EQUAL(route_of(100000, "kernel=rbf", GiB), TILES);
-  CU_ASSERT_EQUAL(route_of(100000, "estimator=minibatch", GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(2048, 600, "", GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(2049, 600, "", GiB), FEATURES);
+  CU_ASSERT_EQUAL(route_of(1000000, 600, "estimator=biased", GiB), FEATURES);
+  CU_ASSERT_EQUAL(route_of(100000, 600, "kernel=rbf", GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(100000, 600, "estimator=minibatch", GiB), TILES);
+  /* n D^2 operations against n^2 (D + 2): as many features as samples */
+  CU_ASSERT_EQUAL(route_of(90000, 100000, "", 1024 * GiB), TILES);
+  CU_ASSERT_EQUAL(route_of(110000, 100000, "", 1024 * GiB), FEATURES);
 }
 
 /* With little memory tiles, and with more memory never nothing. */
@@ -244,7 +248,7 @@ static void where_features_do_not_fit_there_are_tiles(void) {
   route last = REFUSED;
   int seen[3] = {0};
   for (int64_t memory = 50 * MiB; memory < 200 * MiB; memory += 2 * MiB) {
-    route next = route_of(100000, "", memory);
+    route next = route_of(100000, 600, "", memory);
     CU_ASSERT(next >= last);
     last = next;
     seen[next]++;

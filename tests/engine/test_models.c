@@ -380,7 +380,7 @@ static void values_are_right_in_double(void) {
   run(&t, 0, "double.h5");
   if (zg_test_rank() == 0) {
     /* 1e-6 apart and doubles: ten digits are left */
-    check_parameters(&t, 2e-10);
+    check_parameters(&t, 1e-9);
     check_profiles(&t);
     check_who_has_gradients(&t);
     check_gradients(&t, &small, 2e-10);
