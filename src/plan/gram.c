@@ -242,6 +242,7 @@ static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass
   const int64_t few = 2048, least = 256, most = 4096, numbers = (int64_t)1 << 22;
   double N = (double)plan->items, D = (double)plan->features;
   if (pass->spec.gram.kernel != ZG_KERNEL_LINEAR || pass->spec.gram.batch) return;
+  if (plan->features > (int64_t)1 << 17) return; /* their products fill any rank */
   int64_t rows = zg_max(least, zg_min(most, numbers / plan->features));
   pass->piece = zg_min(rows, plan->samples);
   zg_memory m = feature_memory(plan, pass);
