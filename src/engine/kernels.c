@@ -120,19 +120,31 @@ static zg_status keep_model(keeper *s) {
   return status;
 }
 
+/* Rows that are filled at a time. */
+enum { BAND = 64 };
+
+/* NaN in rows [row, end) and columns [column, longest) of a model's kernel, a band of
+ * rows at a time. */
+static zg_status fill_corner(keeper *s, int64_t row, int64_t end, int64_t column,
+                             const double *nothing) {
+  zg_status status = ZG_OK;
+  for (; status == ZG_OK && row < end && column < s->longest; row += BAND) {
+    int64_t start[ZG_KEPT_RANK] = {s->model, row, column};
+    int64_t count[ZG_KEPT_RANK] = {s->work->solo.team == 0, zg_min(BAND, end - row),
+                                   s->longest - column};
+    status = zg_results_write_kept(s->results, s->call, 0, start, count, nothing);
+  }
+  return status;
+}
+
 /* NaN where a model has no kernel, or fewer samples than others. */
 static zg_status fill_rest(keeper *s, int64_t samples) {
-  double *nothing = ZG_NEW(double, s->longest);
-  for (int64_t k = 0; k < s->longest; k++)
+  int64_t numbers = BAND * s->longest;
+  double *nothing = ZG_NEW(double, numbers);
+  for (int64_t k = 0; k < numbers; k++)
     nothing[k] = NAN;
-  zg_status status = ZG_OK;
-  for (int64_t row = 0; status == ZG_OK && row < s->longest; row++) {
-    int64_t from = row < samples ? samples : 0;
-    int64_t start[ZG_KEPT_RANK] = {s->model, row, from};
-    int64_t count[ZG_KEPT_RANK] = {s->work->solo.team == 0, 1, s->longest - from};
-    if (count[2])
-      status = zg_results_write_kept(s->results, s->call, 0, start, count, nothing);
-  }
+  zg_status status = fill_corner(s, 0, samples, samples, nothing);
+  if (status == ZG_OK) status = fill_corner(s, samples, s->longest, 0, nothing);
   if (status == ZG_OK && !samples) status = write_row(s, 1, 0, s->longest, nothing);
   free(nothing);
   return status;
@@ -143,7 +155,7 @@ static zg_status keep_group(keeper *s, const zg_pass *pass, const zg_group *grou
   zg_tangent_spec spec = {.source = pass->spec.tangent.source};
   int64_t piece = group->piece, size = piece * piece;
   s->samples = group->length;
-  s->pieces = zg_ceil_div(group->length, piece);
+  s->pieces = group->pieces;
   s->tile = ZG_NEW(double, size);
   s->transposed = ZG_NEW(double, size);
   s->received = ZG_NEW(double, size);

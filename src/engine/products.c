@@ -80,6 +80,10 @@ double zg_power_below(double x) {
   return x > 0 && isfinite(x) ? ldexp(1, ilogb(x)) : 1;
 }
 
+double zg_scale_for(double size) {
+  return size > 0 ? 1 / zg_power_below(fmin(fmax(size, 0x1p-1000), 0x1p1000)) : 1;
+}
+
 /* The squares that a distance was subtracted from, in its units. */
 static double size_of(const zg_products *p, const double *from, int64_t i, int64_t k) {
   double a, b;

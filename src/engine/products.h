@@ -67,5 +67,7 @@ void zg_close_clear(zg_close_pairs *close);
 
 /** The power of two next to x > 0 from below; 1 for anything else. */
 double zg_power_below(double x);
+/** The power of two that brings a size > 0 near 1, 1 for size 0. */
+double zg_scale_for(double size);
 
 #endif

@@ -3,11 +3,10 @@
  * model j, the projections P_i = G_i (theta_j - reference)' for all j are summed slice
  * by slice; then
  *
- *     d(i,j)^2 = mean_a (P_i[a,i] - P_i[a,j])^2 / 2 + mean_b (P_j[b,j] - P_j[b,i])^2
- * / 2.
+ *     d(i,j)^2 = (mean_a (P_i[a,i] - P_i[a,j])^2 + mean_b (P_j[b,j] - P_j[b,i])^2) / 2.
  *
  * Everything is in double, so that parameters that agree to six digits still have a
- * distance of ten. */
+ * distance of nine. */
 #include "engine/quadratic.h"
 
 #include "base/memory.h"
@@ -28,8 +27,8 @@ typedef struct model {
                      in the order in which the gradients are flattened; owned */
   int64_t count;
   double scale;          /* of its gradients */
-  double unit;           /* of all parameters of the group: its median scale */
-  double *coarse, *fine; /* [m, group's count] projections, into `storage` */
+  double unit;           /* of all parameters of the group: its first typical scale */
+  double *coarse, *fine; /* [m, group's count] projections, into quadratic's */
   int64_t leader;        /* first member of the group with the same order */
 } model;
 
@@ -302,7 +301,6 @@ static double half_mean_square(const quadratic *q, int64_t i, int64_t a, int64_t
 
 static void set_distances(quadratic *q) {
   zg_products *p = q->products;
-
   for (int64_t g = 0; g < q->pass->group_count; g++) {
     const zg_group *group = &q->pass->groups[g];
     for (int64_t a = 0; a < group->count; a++)

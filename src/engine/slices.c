@@ -104,7 +104,7 @@ double zg_scale_of_sample(const double *sample, int64_t count, double length) {
   for (int64_t k = 0; k < count; k++)
     if (isfinite(sample[k])) squares += pow(sample[k] / largest, 2);
   double norm = largest * sqrt(squares * fmax(1, length / (double)count));
-  return 1 / zg_power_below(fmin(fmax(norm, 0x1p-1000), 0x1p1000));
+  return zg_scale_for(norm);
 }
 
 /* Floats to doubles in place, from the end. */
@@ -163,20 +163,18 @@ static int compare_doubles(const void *a, const void *b) {
 /* A model that has diverged must not hide what the others differ in. */
 static void set_shares(zg_vectors *v, const zg_group *group) {
   const double alike = 0x1p10;
-  double *scales = ZG_NEW(double, group->count), typical = 0;
+  double *scales = ZG_NEW(double, group->count), *share = v->share, typical = 0;
   for (int64_t k = 0; k < group->count; k++)
     scales[k] = v->scale[group->members[k]];
   qsort(scales, (size_t)group->count, sizeof *scales, compare_doubles);
   double median = scales[group->count / 2];
-  for (int pass = 0; pass < 2; pass++)
-    for (int64_t k = 0; k < group->count; k++) {
-      double ratio = v->scale[group->members[k]] / median;
-      bool counts = ratio < alike && ratio > 1 / alike;
-      if (pass == 0)
-        typical += counts;
-      else
-        v->share[group->members[k]] = counts ? 1 / typical : 0;
-    }
+  for (int64_t k = 0; k < group->count; k++) {
+    double ratio = v->scale[group->members[k]] / median;
+    share[group->members[k]] = ratio < alike && ratio > 1 / alike;
+    typical += share[group->members[k]];
+  }
+  for (int64_t k = 0; k < group->count; k++)
+    share[group->members[k]] /= typical;
   free(scales);
 }
 

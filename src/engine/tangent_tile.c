@@ -210,8 +210,7 @@ static zg_status sample_model(zg_tangent *s, const zg_group *group, int64_t mode
   zg_theta_destroy(&theta);
   zg_factors_close(&store);
   free(values);
-  s->scale[model] = 1 / zg_power_below(fmin(fmax(trace, 0x1p-1000), 0x1p1000));
-  if (!(trace > 0)) s->scale[model] = 1;
+  s->scale[model] = zg_scale_for(trace);
   return status;
 }
 

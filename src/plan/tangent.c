@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 bool zg_plan_has_factors(const zg_zoo *zoo, const zg_tangent_spec *spec, int64_t model,
                          bool *exists) {
@@ -20,12 +19,19 @@ bool zg_plan_has_factors(const zg_zoo *zoo, const zg_tangent_spec *spec, int64_t
   return factors;
 }
 
-/* The array of a kind that belongs to a layer; -1 when there is none. */
+/* The array of a kind that belongs to a layer; -1 when there is none. Those of a model
+ * are in the order of their places. */
 static int64_t sibling(const zg_zoo *zoo, zg_data data, const zg_array *layer) {
-  int64_t count, first = zg_zoo_find(zoo, data, layer->model, &count);
-  for (int64_t k = first; k < first + count; k++)
-    if (!strcmp(zoo->arrays[k].name, layer->name)) return k;
-  return -1;
+  int64_t count, low = zg_zoo_find(zoo, data, layer->model, &count), high = low + count;
+  int64_t end = high;
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (zoo->arrays[middle].place < layer->place)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < end && zoo->arrays[low].place == layer->place ? low : -1;
 }
 
 static zg_tangent_layer layer_of_signal(const zg_zoo *zoo, int64_t signal) {

@@ -21,9 +21,18 @@ static const int64_t MiB = (int64_t)1 << 20, GiB = (int64_t)1 << 30;
     __VA_ARGS__                                                                        \
   }
 
+/* As in a file, where the arrays of a layer are in one group. */
+static int64_t place_of(const zg_zoo *zoo, int64_t model, const char *name) {
+  for (int64_t k = 0; k < zoo->array_count; k++)
+    if (zoo->arrays[k].model == model && !strcmp(zoo->arrays[k].name, name))
+      return zoo->arrays[k].place;
+  return zoo->array_count;
+}
+
 static void add(zg_zoo *zoo, zg_data data, int64_t model, const char *name, size_t rank,
                 const int64_t *dims) {
   zg_array array = {.model = model,
+                    .place = place_of(zoo, model, name),
                     .data = data,
                     .name = zg_strdup(name),
                     .n = rank ? dims[0] : 1,
@@ -197,7 +206,7 @@ static void check_layer(const zg_tangent_layer *found, zg_tangent_layer expected
 }
 
 /* Arrays stand by kind: inputs, indices, signals, direct derivatives. */
-static void layers_are_put_together_by_name(void) {
+static void layers_are_put_together_by_place(void) {
   zg_zoo zoo = {0};
   add(&zoo, ZG_NTK_INPUT, 0, "fc", DIMS(8, 4)); /* another model's */
   add(&zoo, ZG_NTK_SIGNAL, 0, "fc", DIMS(8, 2, 3));
@@ -693,7 +702,7 @@ const zg_test zg_tests[] = {
     {"fisher_pairs_what_its_form_needs", fisher_pairs_what_its_form_needs},
     {"kernels_need_equal_samples_and_whole_ones_equal_classes",
      kernels_need_equal_samples_and_whole_ones_equal_classes},
-    {"layers_are_put_together_by_name", layers_are_put_together_by_name},
+    {"layers_are_put_together_by_place", layers_are_put_together_by_place},
     {"factors_come_before_jacobians", factors_come_before_jacobians},
     {"the_cheaper_order_is_chosen", the_cheaper_order_is_chosen},
     {"only_inputs_with_positions_are_multiplied_out",
