@@ -300,6 +300,26 @@ class Kept(TablesTestCase):
             for dataset in (group["kernel"], group["eigenvalues"]):
                 self.assertEqual(dataset.dims[0][0], file["model_a"])
 
+    def test_models_of_different_size(self):
+        """A smaller kernel lies in the corner of its page, NaN around it; a model without one has NaN only. 70 and
+        150 samples: more rows of NaN than are written at a time."""
+        networks = {"large": Network(tangent=mlp_factors(1, 150)), "none": Network(logits=np.ones((4, 2))),
+                    "small": Network(tangent=mlp_factors(2, 70))}
+        self.zoo(networks)
+        asked = entry("ntk_distance", keep_kernel=1)
+        for ranks in (1, 2, 3):
+            with self.subTest(ranks=ranks):
+                found = self.compute([asked], precision="double", ranks=ranks)[asked["name"]].kept
+                for page, name in ((0, "large"), (2, "small")):
+                    kept = expected({name: networks[name]}, asked).kept
+                    m = kept["kernel"].shape[1]
+                    tolerance = 1e-12 * kept["eigenvalues"].max()
+                    np.testing.assert_allclose(found["kernel"][page, :m, :m], kept["kernel"][0], atol=tolerance)
+                    np.testing.assert_allclose(np.sort(found["eigenvalues"][page, :m]), kept["eigenvalues"][0], atol=tolerance)
+                    self.assertEqual(np.isfinite(found["kernel"][page]).sum(), m * m)
+                    self.assertEqual(np.isfinite(found["eigenvalues"][page]).sum(), m)
+                self.assertTrue(np.isnan(found["kernel"][1]).all() and np.isnan(found["eigenvalues"][1]).all())
+
     def test_nothing_is_kept_unless_asked_for(self):
         self.zoo({f"m{k}": Network(tangent=mlp_factors(k)) for k in range(2)})
         self.assertNotIn("kernel", self.compute([entry("ntk_distance")])["ntk_distance"].kept)
