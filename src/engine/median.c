@@ -212,7 +212,8 @@ static void search_block(void *context, int64_t i, zg_block *block,
 static zg_status visit(void *context, const zg_step *step) {
   finder *f = context;
   for (int64_t i = 0; i < f->work->run->plan->items; i++)
-    if (!f->searches[i].done) zg_step_form(f->work, step, i, f->K, search_block, f);
+    if (!f->searches[i].done)
+      zg_step_form(f->work, step, i, NULL, f->K, search_block, f);
   return ZG_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "linalg/micro.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static zg_status get_panel(zg_panels *panels, int64_t index, const zg_panel **panel) {
@@ -111,27 +112,60 @@ static const float *next_features(const zg_work *work, const zg_step *step,
                       : (const float *)step->left->features[next] + done - right;
 }
 
-static void form_packed(zg_work *work, const zg_step *step, int64_t item, float *values,
-                        zg_block_fn *visit, void *context) {
+/* A shift in single precision, negated, with zeros for the rows that fill up a panel.
+ */
+static float *chain_starts(const zg_panel *panel, const double *shift) {
+  float *starts = ZG_NEW0(float, zg_packed_rows(panel->rows));
+  for (int64_t a = 0; a < panel->rows; a++)
+    starts[a] = (float)-shift[a];
+  return starts;
+}
+
+/* What a shift has put where there is no pair of samples that counts. */
+static void clear_packed(const zg_block *block, int64_t strips) {
+  float *values = block->values;
+  for (int64_t c = 0; c < strips * ZG_STRIP; c++) {
+    float *column = values + c * ZG_PANEL;
+    if (c >= block->columns)
+      memset(column, 0, ZG_PANEL * sizeof *column);
+    else
+      memset(column + block->rows, 0,
+             (size_t)(ZG_PANEL - block->rows) * sizeof *column);
+  }
+  zg_block_clear(block);
+}
+
+static void form_packed(zg_work *work, const zg_step *step, int64_t item,
+                        const zg_shift *shift, float *values, zg_block_fn *visit,
+                        void *context) {
   const float *left = step->left->features[item], *right = step->right->features[item];
+  float *left_starts = shift ? chain_starts(step->left, shift->left) : NULL;
+  float *right_starts = shift ? chain_starts(step->right, shift->right) : NULL;
   int64_t d = zg_work_width(work, item), done = 0;
   for (int64_t p = 0; p < packed_panels(step); p++) {
     int64_t strips = strip_count(step, p);
     zg_block block = packed_block(step, p, values);
     zg_phase_start(work, ZG_PHASE_FORM);
+    zg_micro_begin(strips, left_starts, shift ? right_starts + p * ZG_PANEL : NULL,
+                   values);
     zg_micro_product(d, strips, left, right + p * ZG_PANEL * d, values,
                      next_features(work, step, item, done));
+    bool partial = block.rows < ZG_PANEL || block.columns < strips * ZG_STRIP;
+    if (shift && (partial || step->diagonal)) clear_packed(&block, strips);
     zg_phase_stop(work, ZG_PHASE_FORM);
     zg_phase_start(work, ZG_PHASE_KERNEL);
-    visit(context, item, &block, step->right, step->left);
+    if (visit) visit(context, item, &block, step->right, step->left);
     zg_phase_stop(work, ZG_PHASE_KERNEL);
     values += strips * ZG_MICRO_BLOCK;
     done += strips;
   }
+  free(left_starts);
+  free(right_starts);
 }
 
-static void form_whole(zg_work *work, const zg_step *step, int64_t item, void *values,
-                       zg_block_fn *visit, void *context) {
+static void form_whole(zg_work *work, const zg_step *step, int64_t item,
+                       const zg_shift *shift, void *values, zg_block_fn *visit,
+                       void *context) {
   zg_precision precision = work->items.items[item].precision;
   zg_block block = zg_tile_block(&step->tile, precision, values, step->diagonal);
   zg_phase_start(work, ZG_PHASE_FORM);
@@ -139,16 +173,18 @@ static void form_whole(zg_work *work, const zg_step *step, int64_t item, void *v
                   step->left->features[item], step->right->features[item], values);
   zg_phase_stop(work, ZG_PHASE_FORM);
   zg_phase_start(work, ZG_PHASE_KERNEL);
-  visit(context, item, &block, step->left, step->right);
+  if (shift) zg_block_shift(&block, shift->left, shift->right);
+  if (visit) visit(context, item, &block, step->left, step->right);
   zg_phase_stop(work, ZG_PHASE_KERNEL);
 }
 
-void zg_step_form(zg_work *work, const zg_step *step, int64_t item, void *values,
-                  zg_block_fn *visit, void *context) {
+void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
+                  const zg_shift *shift, void *values, zg_block_fn *visit,
+                  void *context) {
   if (is_packed(work, step, item))
-    form_packed(work, step, item, values, visit, context);
+    form_packed(work, step, item, shift, values, visit, context);
   else
-    form_whole(work, step, item, values, visit, context);
+    form_whole(work, step, item, shift, values, visit, context);
   work->report->flop +=
       2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
 }

@@ -181,6 +181,12 @@ int64_t zg_block_entries(const zg_block *block) {
   return entries;
 }
 
+void zg_block_clear(const zg_block *block) {
+  int64_t skipped;
+  for (int64_t c = 0; block->diagonal && c < block->columns; c++)
+    open_column(block, c, &skipped);
+}
+
 void zg_block_shift(zg_block *block, const double *u_row, const double *u_column) {
   for (int64_t c = 0; c < block->columns; c++) {
     int64_t skipped;

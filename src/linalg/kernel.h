@@ -25,6 +25,9 @@ typedef struct zg_block {
 /** Number of entries that count. */
 int64_t zg_block_entries(const zg_block *block);
 
+/** Make what does not count zero: on a diagonal tile, pairs with row <= column. */
+void zg_block_clear(const zg_block *block);
+
 /** K - u_a - u_b: for centred linear kernels with u as zg_ucentring_shift has it, this
  * is the U-centred kernel itself, whose rows sum to zero. \param [in] u_row, u_column
  * by position in the tile. */

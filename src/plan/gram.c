@@ -1,6 +1,7 @@
 /** \file
  * The plan of gram passes: teams, tiles, panels. */
 #include "base/memory.h"
+#include "linalg/inner.h"
 #include "linalg/micro.h"
 #include "plan/parts.h"
 
@@ -110,7 +111,8 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   m.tiles =
       N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
   int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
-  m.sums = N * share * pair_bytes(plan) + N * zg_min(N, 256) * real;
+  m.sums = N * share * pair_bytes(plan) +
+           zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
   m.sums += N * owned * 17; /* values and codes, and as they are written */
   m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
   if (any_full_rbf(plan))
