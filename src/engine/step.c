@@ -13,41 +13,65 @@ static zg_status get_panel(zg_panels *panels, int64_t index, const zg_panel **pa
   return zg_panels_get(panels, first, rows, panel);
 }
 
-static zg_status load(zg_panels *panels, const zg_pass *pass, int64_t k,
-                      zg_step *step) {
-  const zg_plan *plan = panels->work->run->plan;
-  if (pass->spec.gram.batch) {
-    int64_t first = k * pass->spec.gram.batch,
-            rows = zg_min(pass->spec.gram.batch, plan->samples - first);
-    step->diagonal = true;
-    ZG_TRY(zg_panels_get(panels, first, rows, &step->left));
-    step->right = step->left;
-    return ZG_OK;
-  }
-  int64_t row, column;
-  zg_tile_place(k, &row, &column);
-  step->diagonal = row == column;
-  ZG_TRY(get_panel(panels, row, &step->left));
-  return get_panel(panels, column, &step->right);
-}
-
 /* A sweep over the tiles of a gram pass. */
 typedef struct tiles {
   zg_work *work;
   zg_panels *panels;
   const zg_pass *pass;
+  bool scattered;
   zg_visit_fn *visit;
   void *context;
 } tiles;
 
+/* Tile k of the triangle of so many panels, diagonal by diagonal of the square that
+ * closes on itself: each has all panels twice. Their order is scattered, so that what
+ * neighbours have in common shows from the beginning. */
+static void scattered_place(int64_t k, int64_t panels, int64_t *row, int64_t *column) {
+  int64_t wholes = (panels + 1) / 2, diagonal = k / panels, stride = wholes / 2 + 1;
+  while (zg_common_divisor(stride, wholes) > 1)
+    stride++;
+  if (diagonal < wholes) diagonal = diagonal * stride % wholes; /* else half a one */
+  int64_t a = k % panels, b = (a + diagonal) % panels;
+  *row = zg_max(a, b);
+  *column = zg_min(a, b);
+}
+
+static zg_status load_batch(const tiles *t, int64_t k, zg_step *step) {
+  const zg_plan *plan = t->work->run->plan;
+  int64_t first = k * t->pass->spec.gram.batch,
+          rows = zg_min(t->pass->spec.gram.batch, plan->samples - first);
+  step->diagonal = true;
+  ZG_TRY(zg_panels_get(t->panels, first, rows, &step->left));
+  step->right = step->left;
+  return ZG_OK;
+}
+
+static zg_status load(const tiles *t, int64_t k, zg_step *step) {
+  int64_t row, column;
+  if (t->pass->spec.gram.batch) return load_batch(t, k, step);
+  if (t->scattered)
+    scattered_place(k, t->work->run->plan->panel_count, &row, &column);
+  else
+    zg_tile_place(k, &row, &column);
+  step->diagonal = row == column;
+  ZG_TRY(get_panel(t->panels, row, &step->left));
+  return get_panel(t->panels, column, &step->right);
+}
+
 static zg_status visit_tile(void *context, int64_t k) {
   tiles *t = context;
   zg_step step = {0};
-  ZG_TRY(load(t->panels, t->pass, k, &step));
+  ZG_TRY(load(t, k, &step));
   zg_tile_create(&t->work->team, step.left->rows, step.right->rows, &step.tile);
   zg_status status = t->visit(t->context, &step);
   zg_tile_destroy(&step.tile);
   return status;
+}
+
+static zg_status sweep_tiles(tiles *t, const char *what, const zg_sums *sums) {
+  zg_deal deal = {.team = &t->work->team,
+                  .tasks = zg_plan_tiles(t->work->run->plan, t->pass)};
+  return zg_sweep(t->work, &deal, what, sums, visit_tile, t);
 }
 
 zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
@@ -55,8 +79,18 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
                          void *context) {
   tiles t = {
       .work = work, .panels = panels, .pass = pass, .visit = visit, .context = context};
-  zg_deal deal = {.team = &work->team, .tasks = zg_plan_tiles(work->run->plan, pass)};
-  return zg_sweep(work, &deal, what, sums, visit_tile, &t);
+  return sweep_tiles(&t, what, sums);
+}
+
+zg_status zg_scattered_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                             const char *what, zg_visit_fn *visit, void *context) {
+  tiles t = {.work = work,
+             .panels = panels,
+             .pass = pass,
+             .scattered = panels->capacity >= work->run->plan->panel_count,
+             .visit = visit,
+             .context = context};
+  return sweep_tiles(&t, what, NULL);
 }
 
 /* ---- tiles of one item ---- */

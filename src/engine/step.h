@@ -24,6 +24,12 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
                          const char *what, const zg_sums *sums, zg_visit_fn *visit,
                          void *context);
 
+/** The same without checkpoints. Where all panels stay in memory, every run of tiles
+ * has about as many of each panel, so that what is seen on the way, and by each team,
+ * is representative of the whole. */
+zg_status zg_scattered_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                             const char *what, zg_visit_fn *visit, void *context);
+
 /** What is done with a block of K of one item as soon as it is there.
  * \param [in] rows, columns  the panels that the block's rows and columns belong to. */
 typedef void zg_block_fn(void *context, int64_t item, zg_block *block,

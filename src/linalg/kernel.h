@@ -50,9 +50,10 @@ void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_co
                   const zg_rbf *rbf, double *sum_row, double *sum_column);
 
 /** Squared distances of the pairs that count, in the order of the block.
- * \param [out] distances  [zg_block_entries], never negative. */
+ * \param [out] distances  [zg_block_entries] in the block's precision, never negative.
+ */
 void zg_block_distances(const zg_block *block, const double *norm_row,
-                        const double *norm_column, double *distances);
+                        const double *norm_column, void *distances);
 
 /** Round a block of double precision, whose leading dimension is its rows, to single
  * precision. \param [out] values  [rows, columns] like the block's. */

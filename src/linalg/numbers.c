@@ -2,6 +2,8 @@
 
 #include "linalg/vector.h"
 
+#include <string.h>
+
 /* Sums run in lanes, so that they can be vectorised without changing their order. */
 enum { LANES = 16 };
 
@@ -77,4 +79,13 @@ double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled) {
   return precision == ZG_SINGLE ? scale_single(count, scale, x, scaled)
                                 : scale_double(count, scale, x, scaled);
+}
+
+void zg_widen(void *numbers, int64_t count) {
+  double *wide = numbers;
+  for (int64_t k = count - 1; k >= 0; k--) { /* from the end */
+    float value;
+    memcpy(&value, (const char *)numbers + k * (int64_t)sizeof value, sizeof value);
+    wide[k] = value;
+  }
 }

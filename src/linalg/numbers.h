@@ -19,4 +19,7 @@ double zg_squared_difference(zg_precision precision, int64_t count, double alpha
 double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled);
 
+/** Floats to as many doubles in the same place, which must have room for them. */
+void zg_widen(void *numbers, int64_t count);
+
 #endif

@@ -148,9 +148,8 @@ void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };
-/** Distances per item that are collected to select a median of n samples from: a few
- * slices' worth. */
-int64_t zg_plan_median_values(int64_t samples);
+/** Distances that are kept of every item to select a median of n samples from. */
+int64_t zg_plan_median_values(int64_t items, int64_t samples);
 
 /** Several lines for a person. The caller frees. */
 char *zg_plan_text(const zg_plan *plan);
