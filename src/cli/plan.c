@@ -27,9 +27,14 @@ static zg_status parse_ranks(const char *text, int *ranks) {
   return ZG_OK;
 }
 
-static zg_status parse_memory(const char *text, int ranks, int64_t *memory) {
+/* As many ranks on a node as this one has cores. */
+static int guess_local_ranks(int ranks) {
   int64_t cores = zg_max(1, sysconf(_SC_NPROCESSORS_ONLN));
-  *memory = zg_memory_limit((int)zg_min(ranks, cores));
+  return (int)zg_min(ranks, cores);
+}
+
+static zg_status parse_memory(const char *text, int ranks, int64_t *memory) {
+  *memory = zg_memory_limit(guess_local_ranks(ranks));
   if (text && !zg_parse_bytes(text, memory))
     return zg_fail(ZG_ERR_USAGE, "--memory-per-rank %s: expected a size such as 4GiB",
                    text);
@@ -52,7 +57,8 @@ static zg_status plan_job(const zg_job *job, int ranks, int64_t memory, bool jso
   zg_plan *plan = NULL;
   zg_status status = zg_prepare_zoo(job, &zoo);
   if (status == ZG_OK)
-    status = zg_prepare_plan(job, zoo, ranks, memory, zg_micro_is_fast(), &plan);
+    status = zg_prepare_plan(job, zoo, ranks, guess_local_ranks(ranks), memory,
+                             zg_micro_is_fast(), &plan);
   if (status == ZG_OK && json) zg_json_print(zg_plan_json(plan));
   if (status == ZG_OK && !json) print_plan(zoo, plan);
   zg_plan_destroy(&plan);

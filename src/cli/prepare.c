@@ -30,7 +30,8 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
 }
 
 zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
-                          int64_t memory, bool packed, zg_plan **plan) {
+                          int local_ranks, int64_t memory, bool packed,
+                          zg_plan **plan) {
   zg_request request = {.zoo = zoo,
                         .calls = job->calls,
                         .call_count = job->call_count,
@@ -38,7 +39,8 @@ zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
                         .ranks = ranks,
                         .team_size = job->team_size,
                         .memory = job->memory_per_rank ? job->memory_per_rank : memory,
-                        .packed = packed};
+                        .packed = packed,
+                        .local_ranks = local_ranks};
   return zg_plan_create(&request, plan);
 }
 

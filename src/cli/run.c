@@ -110,7 +110,8 @@ static void log_rates(const session *s, const zg_report *report) {
   zg_rank_stat seconds = zg_rank_stat_of(s->comm, busy);
   zg_rank_stat flop = zg_rank_stat_of(s->comm, report->flop);
   zg_rank_stat bytes = zg_rank_stat_of(s->comm, (double)report->bytes_read);
-  zg_rank_stat memory = zg_rank_stat_of(s->comm, (double)zg_peak_memory());
+  zg_rank_stat memory =
+      zg_rank_stat_of(s->comm, (double)(zg_peak_memory() - report->shared));
   char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES];
   zg_note("  work          %s, %s per busy rank", zg_format_si(a, flop.sum, "flop"),
           zg_format_si(b, seconds.sum > 0 ? flop.sum / seconds.sum : 0, "flop/s"));
@@ -158,11 +159,14 @@ static zg_status load_zoo(session *s) {
 }
 
 static zg_status make_plan(session *s, int local_ranks) {
+  int least_local_ranks = local_ranks;
+  MPI_Allreduce(MPI_IN_PLACE, &least_local_ranks, 1, MPI_INT, MPI_MIN, s->comm);
   int64_t memory = zg_memory_limit(local_ranks);
   MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
   bool packed = !zg_any(s->comm, !zg_micro_is_fast());
   if (!packed) zg_micro_use(ZG_ISA_C);
-  return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, packed, &s->plan);
+  return zg_prepare_plan(s->job, s->zoo, s->ranks, least_local_ranks, memory / 10 * 9,
+                         packed, &s->plan);
 }
 
 /* Job and inputs by which results are recognised as those of the same job. */

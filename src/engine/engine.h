@@ -8,6 +8,7 @@
  *
  * The gram form:
  *     items.h    statistics of every item: means, scale, whether it is usable
+ *     store.h    packed panels of all samples, shared by the ranks of a node
  *     panels.h   centred rows of all items, in panels that stay while memory lasts
  *     step.h     tiles and the panels they are made of
  *     median.h   exact medians of squared distances
@@ -49,6 +50,8 @@ typedef struct zg_report {
   double flop; /**< useful: pairs counted once */
   int64_t bytes_read;
   int64_t tiles;
+  int64_t shared; /**< bytes of memory shared on the node that are counted as other
+                     ranks' */
   int64_t entries[ZG_CODES]; /**< entries of all tensors by code; summed over ranks */
 } zg_report;
 

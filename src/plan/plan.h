@@ -64,6 +64,7 @@ typedef struct zg_request {
   int64_t team_size; /**< ranks; 0 auto, -1 all */
   int64_t memory;    /**< bytes that one rank may use */
   bool packed;       /**< packed panels are fast on all ranks' CPUs */
+  int local_ranks;   /**< ranks on a node, which share what they can; 0: one */
 } zg_request;
 
 typedef struct zg_plan {
@@ -78,6 +79,9 @@ typedef struct zg_plan {
   int64_t tile;             /**< samples of the largest panel: the tile's edge */
   int64_t largest_tile;     /**< with the batches of mini-batch passes */
   int64_t panels_kept;      /**< panels that stay in memory */
+  int64_t panel_room;       /**< bytes for them */
+  bool resident;            /**< all of them, one copy per node (engine/store.h) */
+  int local_ranks;          /**< that share it */
   /* All forms. */
   zg_pass *passes; /**< owned */
   int64_t pass_count;
