@@ -1,0 +1,173 @@
+"""The results of scripts/bench as a Markdown page and as a JSON file."""
+
+import json
+import math
+
+MIB = 2.0**20
+
+
+def write_json(results, path):
+    path.write_text(json.dumps(finite(results), indent=1) + "\n", encoding="utf-8")
+
+
+def finite(value):
+    """The same with null where JSON has no number."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# ---- cells ----
+
+
+def seconds(value):
+    return "-" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def fraction(value):
+    return "-" if value is None else f"{value:.2f}"
+
+
+def mebibytes(value):
+    return "-" if value is None else f"{value / MIB:.0f}"
+
+
+def millions(value):
+    return "-" if value is None else f"{value / 1e6:.3g}"
+
+
+def table(headings, rows):
+    """Lines of a table; cells are texts."""
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
+
+
+# ---- sections ----
+
+
+def header(results):
+    own = results["machine"]
+    kind = "Small sizes, once each: these are no measurements of speed." if results["quick"] else ""
+    return [
+        "# Benchmark",
+        "",
+        f"{own['date']}, zoogram {own.get('zoogram', '?')} ({own.get('build', '?')}).",
+        f"{own['cores_used']} of {own['cores']} cores: {own['cpu']}, {own['memory_bytes'] / 2**30:.0f} GiB; "
+        f"BLAS core {own.get('blas_core', '?')}; {own.get('libraries', '?')}.",
+        *([kind] if kind else []),
+        "",
+    ]
+
+
+def cases(rows):
+    """Speed of each case."""
+    done = [row for row in rows if "error" not in row]
+    lines = ["## Cases", ""] + table(
+        ["case", "work", "s (median)", "sgemm, Gflop/s a core", "computing", "all phases", "whole", "MiB a rank",
+         "planned", "predicted s"],
+        [
+            [row["name"], row["what"], f"{seconds(row['seconds'])} ({seconds(row['median'])})",
+             f"{row['sgemm'] / 1e9:.0f}", *(fraction(row[key]) for key in ("computing", "inside", "whole")),
+             mebibytes(row["memory"]), mebibytes(row["memory_planned"]), seconds(row["predicted"])]
+            for row in done
+        ],
+    )
+    lines += [
+        "Seconds are those of the whole program from the launcher's start to its end, the fastest run and the median. "
+        "Computing, all phases (with reading and packing) and whole (with start-up) are useful operations a second "
+        "and core in these times, as a part of sgemm's, measured on all cores before and after each run.",
+        "",
+    ]
+    return lines + [f"{row['name']} did not run: {row['error']}\n" for row in rows if "error" in row]
+
+
+def goals(rows):
+    found = [(row, goal) for row in rows for goal in row.get("goals", ())]
+    verdict = {True: "yes", False: "no", None: "not measured"}
+    if not found:
+        return []
+    return ["## Goals", ""] + table(
+        ["case", "figure", "goal", "measured", "reached"],
+        [
+            [row["name"], goal["figure"], f"{goal['sense']} {goal['goal']:.4g}",
+             "-" if goal["value"] is None else f"{goal['value']:.3g}", verdict[goal["reached"]]]
+            for row, goal in found
+        ],
+    )
+
+
+def alternatives(rows):
+    found = [(row, other) for row in rows for other in row.get("alternatives", ())]
+    if not found:
+        return []
+    lines = ["## Alternatives", ""] + table(
+        ["case", "program", "read s", "compute s", "both (median)", "times zoogram's whole", "times its phases", "MiB",
+         "deviation"],
+        [alternative_cells(row, other) for row, other in found],
+    )
+    versions = {}
+    for _, other in found:
+        versions.update(other.get("versions", {}))
+    named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return lines + [
+        f"On as many threads as zoogram has cores; their seconds leave out the start of Python and imports. {named}. "
+        "The deviation is the largest between their tensors and zoogram's, in units of the largest entry. ",
+        "",
+    ]
+
+
+def alternative_cells(row, other):
+    if "skipped" in other:
+        return [row["name"], other["what"], other["skipped"], *[""] * 6]
+    both = other["seconds"]
+    return [row["name"], other["what"], seconds(other["reading"]), seconds(other["computing"]),
+            f"{seconds(both)} ({seconds(other['median'])})", fraction(both / row["seconds"]),
+            fraction(both / row["inside_seconds"]), mebibytes(other["memory"]),
+            ", ".join(f"{name} {value:.0e}" for name, value in sorted(other["deviation"].items()))]
+
+
+def scaling(series):
+    lines = ["## Time against size", ""]
+    for one in series:
+        power = one["exponents"]
+        lines += table(
+            [f"{one['size']} ({one['what']})", "computing s", "whole s"],
+            [[f"{point['size']:,}", seconds(point["computing"]), seconds(point["seconds"])] for point in one["points"]],
+        )
+        lines += [f"Computing grows as {one['size']}^{power['computing']:.2f}, the whole as "
+                  f"{one['size']}^{power['seconds']:.2f}, the operations n² (D + N²/2) as "
+                  f"{one['size']}^{power['flop']:.2f}.", ""]
+    return lines
+
+
+def words(rows):
+    lines = ["## Words a rank reads and sends", ""]
+    if not rows:
+        return lines + ["This version of the program does not count them.", ""]
+    return lines + table(
+        ["ranks", "read, M", "sent, M", "model, M", "bound 1.3 n D/√P + N²/2, M", "of bound"],
+        [[row["ranks"], *(millions(row[key]) for key in ("read", "sent", "model", "bound")), fraction(row["of bound"])]
+         for row in rows],
+    )
+
+
+def sketch(rows):
+    return ["## Sketched tangent kernels", ""] + table(
+        ["numbers per sample", "error of distances (root mean square, relative)", "standard error kept"],
+        [[row["numbers"], f"{row['error']:.4f}", f"{row['stated']:.4f}"] for row in rows],
+    )
+
+
+def markdown(results, pictures):
+    """The page; `pictures` are (title, file name)."""
+    rows = results["cases"]
+    lines = header(results)
+    if rows:
+        lines += cases(rows) + goals(rows) + alternatives(rows)
+    for name, section in (("scaling", scaling), ("words", words), ("sketch", sketch)):
+        if name in results:
+            lines += section(results[name])
+    lines += [line for title, name in pictures for line in (f"![{title}]({name})", "")]
+    return "\n".join(lines)
