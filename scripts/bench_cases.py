@@ -106,22 +106,15 @@ TABLE = (
 CASES = {case.name: case for case in TABLE}
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """A series of zoos in which one size grows."""
-
-    name: str
-    what: str
-    zoos: tuple
-    quick: tuple
-
-
-SCALING = (
-    Scaling("N", "n = 2048, d = 128", tuple(layers(n, 2048, 128) for n in (12, 24, 48, 96, 192, 384, 768)),
-            tuple(layers(n, 256, 16) for n in (4, 8, 16))),
-    Scaling("n", "N = 48, d = 128", tuple(layers(48, n, 128) for n in (1024, 2048, 4096, 8192, 16_384)),
-            tuple(layers(8, n, 16) for n in (128, 256, 512))),
-)
+# Zoos in which one size grows; of few enough samples to be computed by tiles throughout.
+SCALING = {
+    "N": tuple(layers(count, 1024, 256) for count in (12, 24, 48, 96, 192, 384, 768, 1536)),
+    "n": tuple(layers(48, samples, 512) for samples in (1024, 2048, 4096, 8192, 16_384)),
+}
+SCALING_QUICK = {
+    "N": tuple(layers(count, 128, 32) for count in (4, 8, 16)),
+    "n": tuple(layers(8, samples, 64) for samples in (128, 256, 512)),
+}
 
 # Words read and sent: ranks, on one zoo, more of them than the machine has cores.
 WORDS_RANKS, WORDS_ZOO = (1, 2, 3, 4, 6, 8, 9, 12, 16), layers(16, 3072, 64)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,19 +58,21 @@ class Alternatives:
         return library
 
     def run(self, variant, zoo):
-        """{"seconds": reading and computing, without the start of Python, ...} of one run; its tensors are in
-        tensors.npz."""
+        """{"process": seconds of the whole, "seconds": of reading and computing alone, ...} of one run; its tensors
+        are in tensors.npz."""
         needs_torch = variant.method in NEEDS_TORCH
         environ = machine.environment(self.threads, self.core)
         if variant.unlocked:
             environ["LD_PRELOAD"] = str(self.preload)
         command = [self.torch_python if needs_torch else sys.executable, PROGRAM, variant.method, zoo,
                    self.folder / "tensors.npz", "--product", variant.product]
+        start = time.perf_counter()
         done = subprocess.run([str(word) for word in command], env=environ, capture_output=True, text=True, check=False)
+        end = time.perf_counter()
         if done.returncode:
             raise RuntimeError(done.stderr.strip().rpartition("\n")[2] or f"ended with code {done.returncode}")
         found = json.loads(done.stdout)
-        return {**found, "seconds": found["reading"] + found["computing"]}
+        return {**found, "process": end - start, "seconds": found["reading"] + found["computing"]}
 
     def measure(self, variant, zoo, results, times, patience):
         """The row of a variant: its fastest run and how far its tensors are from those in `results`, or why not."""

@@ -19,6 +19,9 @@ class Bench:
         self.core = self.machine.get("blas_core", "")
         self.alternatives = Alternatives(options.torch_python, self.core, options.ranks, folder)
         self.zoo, self.zoo_path = None, folder / "zoo.h5"
+        calibration = options.out / "machine.yaml"
+        known = not options.quick and self.program().calibrate(calibration)
+        self.calibration = calibration if known else None
 
     def program(self, ranks=None, threads=1):
         return Program(self.options.program, self.options.mpirun, ranks or self.options.ranks, threads)
@@ -46,15 +49,15 @@ def run_case(bench, case, others):
     job = lambda: bench.job(zoo, case.measures, **(case.quick_job if quick else case.job))
     prepare = lambda: machine.forget(bench.zoo_path) if case.cold else None
     program = bench.program(ranks, case.threads)
-    predicted = program.predicted(job())
+    predicted = program.predicted(job(), bench.calibration) if bench.calibration else None
     runs = measure(program, job, bench.core, bench.options.repeat, PATIENCE, prepare)
     bench.keep_log(case.name, min(runs, key=lambda run: run["seconds"])["log"])
     found = figures(runs, ranks * case.threads, ranks, case.useful_flop(zoo))
     prepare()
     found["reading"] = machine.read_seconds(bench.zoo_path, ranks)
-    found["of reading"] = ratio(found["seconds"], found["reading"])
+    found["of reading"] = ratio(found["inside_seconds"], found["reading"])
     found["predicted"] = predicted
-    found["predicted of measured"] = ratio(predicted, found["seconds"])
+    found["measured of predicted"] = ratio(found["own_seconds"], predicted)
     if case.same_as in others:
         found["relative"] = ratio(found["seconds"], others[case.same_as]["seconds"])
     return {**found, "runs": [{k: v for k, v in run.items() if k != "log"} for run in runs], "ranks": ranks,
@@ -62,7 +65,8 @@ def run_case(bench, case, others):
 
 
 def run_alternatives(bench, case, found):
-    """Rows of the alternatives, and by how much each method's fastest takes longer than the program."""
+    """Rows of the alternatives; and for each method how many times the program's phases its fastest variant's
+    reading and computing take ("against METHOD")."""
     rows = [
         bench.alternatives.measure(variant, bench.zoo_path, bench.folder / "results.h5", bench.options.repeat, PATIENCE)
         for variant in bench.alternatives.variants(case.alternatives)
@@ -70,7 +74,7 @@ def run_alternatives(bench, case, found):
     against = {}
     for method in case.alternatives:
         times = [row["seconds"] for row in rows if row["method"] == method and "seconds" in row]
-        against[f"against {method}"] = ratio(min(times, default=None), found["seconds"])
+        against[f"against {method}"] = ratio(min(times, default=None), found["inside_seconds"])
     return {"alternatives": rows, **against}
 
 
@@ -95,7 +99,13 @@ def run_cases(bench, names):
             row.update(run_case(bench, case, found))
             row["goals"] = [] if bench.options.quick else goals(case, row)
         except RunError as error:
-            row["error"] = str(error)
-            bench.say(f"{case.name}: {error}")
+            row["error"] = str(error).replace(str(bench.folder), "...")
+            bench.say(f"{case.name}: {row['error']}")
         found[case.name] = row
     return list(found.values())
+
+
+def largest_deviation(rows):
+    """The largest of the alternatives' deviations from the program, infinite where one is no number; None: no rows."""
+    found = [value for row in rows for other in row.get("alternatives", ()) for value in other.get("deviation", {}).values()]
+    return max((value if value == value else float("inf") for value in found), default=None)

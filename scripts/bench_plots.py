@@ -82,41 +82,46 @@ def scaling(results):
     return figure
 
 
-def memory(results):
-    """Measured peak memory of a rank against the planned, and predicted time against the measured."""
-    rows = [row for row in measured(results) if row["memory"] and row["memory_planned"]]
-    timed = [row for row in measured(results) if row["predicted"]]
-    if not rows:
+def plan(results):
+    """Peak memory of a rank in units of the planned, and time in units of the predicted, with what is promised."""
+    rows = measured(results)[::-1]
+    panels = [(what, promise, found) for what, promise, found in (
+        ("peak memory / planned", (1 / 1.3, 1), [memory_point(row) for row in rows if row["memory of plan"]]),
+        ("time / predicted", (1 / 1.5, 1.5), [time_point(row) for row in rows if row["measured of predicted"]]),
+    ) if found]
+    if not panels:
         return None
-    figure, panels = new_figure(10 if timed else 6, 5, 2 if timed else 1)
-    against(panels[0], [(row["memory_planned"] / MIB, row["memory"] / MIB, row["name"]) for row in rows], 1 / 1.3, 1,
-            "memory of a rank as planned, MiB", "peak as measured, MiB", "promised: 1/1.3 of the plan to the plan")
-    if timed:
-        against(panels[1], [(row["predicted"], row["seconds"], row["name"]) for row in timed], 1 / 1.5, 1.5,
-                "predicted seconds", "measured seconds", "promised: within a factor of 1.5")
+    figure, axes = new_figure(1 + 5.5 * len(panels), 1.2 + 0.3 * len(rows), len(panels))
+    for each, (what, promise, points) in zip(axes, panels):
+        draw_ratios(each, what, promise, points)
     return figure
 
 
-def against(axes, points, low, high, xlabel, ylabel, promise):
-    """Points (x, y, name) with the line of equality and a promised band around it."""
-    x, y, names = zip(*points)
-    ends = np.array([min(*x, *y) / 1.5, max(*x, *y) * 1.5])
-    axes.fill_between(ends, low * ends, high * ends, color=GREEN, alpha=0.18, linewidth=0, label=promise)
-    axes.loglog(ends, ends, color=GREY, linewidth=1)
-    axes.loglog(x, y, "o", color=BLUE, markersize=5)
-    place_names(axes, x, y, names)
-    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=ends, ylim=ends)
-    axes.legend(frameon=False, loc="upper left", fontsize="small")
+def memory_point(row):
+    note = f"{row['memory'] / MIB:.0f} of {row['memory_planned'] / MIB:.0f} MiB"
+    return row["name"], row["memory of plan"], note
 
 
-def place_names(axes, x, y, names):
-    """Names right of their points; those of points at one place share a line."""
-    groups = {}
-    for px, py, name in zip(x, y, names):
-        groups.setdefault((round(np.log(px) * 4), round(np.log(py) * 8)), []).append((px, py, name))
-    for group in groups.values():
-        px, py = np.mean([g[0] for g in group]), np.mean([g[1] for g in group])
-        axes.annotate(", ".join(g[2] for g in group), (px, py), (6, -3), textcoords="offset points", fontsize=7)
+def time_point(row):
+    note = f"{row['own_seconds']:.3g} of {row['predicted']:.3g} s"
+    return row["name"], row["measured of predicted"], note
+
+
+def draw_ratios(axes, what, promise, points):
+    """Ratios (name, value, note), one a line, over the promised range."""
+    names, values, notes = zip(*points)
+    axes.axvspan(*promise, color=GREEN, alpha=0.18, linewidth=0)
+    axes.axvline(1, color=GREY, linewidth=1)
+    axes.plot(values, range(len(values)), "o", color=BLUE, markersize=6)
+    for place, note in enumerate(notes):
+        axes.annotate(note, (1, place), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      va="center", fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlim(0, max(1.1 * max(values), 1.1 * promise[1]))
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    axes.set_xlabel(f"{what} (shaded: promised)")
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)
 
 
 def words(results):
@@ -138,41 +143,47 @@ def words(results):
 
 
 def alternatives(results):
-    """Seconds of the alternatives beside the program's."""
-    bars = []
+    """Seconds of the alternatives beside the program's, one panel a case."""
+    found = []
     for row in measured(results):
         timed = [other for other in row["alternatives"] if "seconds" in other]
         if timed:
-            bars += [(f"{row['name']}: zoogram, whole program", row["seconds"], BLUE)]
-            bars += [(other["what"], other["seconds"], ORANGE) for other in timed]
-    if not bars:
+            own = [("zoogram", row["inside_seconds"], row["seconds"], BLUE)]
+            found.append((row["name"], own + [(o["what"], o["seconds"], o["process"], ORANGE) for o in timed]))
+    if not found:
         return None
-    figure, (axes,) = new_figure(8, 0.8 + 0.3 * len(bars))
-    names, values, colours = zip(*bars[::-1])
-    drawn = axes.barh(range(len(bars)), values, color=colours, height=0.7)
-    axes.bar_label(drawn, [f"{value:.3g} s" for value in values], padding=3, fontsize=8)
-    axes.set_yticks(range(len(bars)), names, fontsize=8)
-    axes.set_xscale("log")
-    axes.margins(x=0.15)
-    axes.set_xlabel("seconds, reading included")
+    heights = [len(bars) + 1.5 for _, bars in found]
+    figure = Figure(figsize=(8.5, 0.33 * sum(heights) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(found), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for axes, (name, bars) in zip(panels, found):
+        draw_bars(axes, name, bars[::-1])
+    panels[-1].set_xlabel("seconds of reading and computing (full) and of the whole process (pale)")
     return figure
 
 
-PICTURES = (
-    ("Speed against sgemm", "speed.png", speed),
-    ("Alternatives", "alternatives.png", alternatives),
-    ("Time against size", "scaling.png", scaling),
-    ("Plan against measurement", "plan.png", memory),
-    ("Words against the bound", "words.png", words),
-)
+def draw_bars(axes, title, bars):
+    """Bars (name, seconds, seconds of the whole process, colour), upwards."""
+    for place, (_, part, whole, colour) in enumerate(bars):
+        axes.barh(place, whole, color=colour, alpha=0.3, height=0.7)
+        axes.barh(place, part, color=colour, height=0.7)
+        axes.annotate(f"{part:.3g} / {whole:.3g} s", (whole, place), (3, 0), textcoords="offset points", va="center",
+                      fontsize=8)
+    axes.set_yticks(range(len(bars)), [bar[0] for bar in bars], fontsize=8)
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.15)
+
+
+PICTURES = {"speed": speed, "alternatives": alternatives, "scaling": scaling, "plan": plan, "words": words}
 
 
 def write_all(results, folder):
-    """Draw what there are figures for; [(title, file name)]."""
+    """Draw what there are figures for, each as NAME.png; the names."""
     written = []
-    for title, name, draw in PICTURES:
+    for name, draw in PICTURES.items():
         figure = draw(results)
         if figure:
-            figure.savefig(folder / name, dpi=130)
-            written.append((title, name))
+            figure.savefig(folder / f"{name}.png", dpi=130)
+            written.append(name)
     return written

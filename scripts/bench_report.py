@@ -30,6 +30,10 @@ def fraction(value):
     return "-" if value is None else f"{value:.2f}"
 
 
+def times(a, b):
+    return "-" if not b else f"{a / b:.2f} x"
+
+
 def mebibytes(value):
     return "-" if value is None else f"{value / MIB:.0f}"
 
@@ -49,14 +53,14 @@ def table(headings, rows):
 
 def header(results):
     own = results["machine"]
-    kind = "Small sizes, once each: these are no measurements of speed." if results["quick"] else ""
+    quick = "Run with --quick, on small sizes instead of those below: no measurement of speed."
     return [
         "# Benchmark",
         "",
         f"{own['date']}, zoogram {own.get('zoogram', '?')} ({own.get('build', '?')}).",
         f"{own['cores_used']} of {own['cores']} cores: {own['cpu']}, {own['memory_bytes'] / 2**30:.0f} GiB; "
         f"BLAS core {own.get('blas_core', '?')}; {own.get('libraries', '?')}.",
-        *([kind] if kind else []),
+        *([quick] if results["quick"] else []),
         "",
     ]
 
@@ -66,18 +70,20 @@ def cases(rows):
     done = [row for row in rows if "error" not in row]
     lines = ["## Cases", ""] + table(
         ["case", "work", "s (median)", "sgemm, Gflop/s a core", "computing", "all phases", "whole", "MiB a rank",
-         "planned", "predicted s"],
+         "planned", "s of its own", "predicted"],
         [
             [row["name"], row["what"], f"{seconds(row['seconds'])} ({seconds(row['median'])})",
              f"{row['sgemm'] / 1e9:.0f}", *(fraction(row[key]) for key in ("computing", "inside", "whole")),
-             mebibytes(row["memory"]), mebibytes(row["memory_planned"]), seconds(row["predicted"])]
+             mebibytes(row["memory"]), mebibytes(row["memory_planned"]), seconds(row["own_seconds"]),
+             seconds(row["predicted"])]
             for row in done
         ],
     )
     lines += [
         "Seconds are those of the whole program from the launcher's start to its end, the fastest run and the median. "
         "Computing, all phases (with reading and packing) and whole (with start-up) are useful operations a second "
-        "and core in these times, as a part of sgemm's, measured on all cores before and after each run.",
+        "and core in these times, as a part of sgemm's, measured on all cores before and after each run. Seconds of its "
+        "own, from the program's start, are those that a calibrated plan predicts.",
         "",
     ]
     return lines + [f"{row['name']} did not run: {row['error']}\n" for row in rows if "error" in row]
@@ -103,8 +109,8 @@ def alternatives(rows):
     if not found:
         return []
     lines = ["## Alternatives", ""] + table(
-        ["case", "program", "read s", "compute s", "both (median)", "times zoogram's whole", "times its phases", "MiB",
-         "deviation"],
+        ["case", "program", "read s", "compute s", "both (median)", "of zoogram's phases", "whole s", "of zoogram's whole",
+         "MiB", "deviation"],
         [alternative_cells(row, other) for row, other in found],
     )
     versions = {}
@@ -112,19 +118,20 @@ def alternatives(rows):
         versions.update(other.get("versions", {}))
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return lines + [
-        f"On as many threads as zoogram has cores; their seconds leave out the start of Python and imports. {named}. "
-        "The deviation is the largest between their tensors and zoogram's, in units of the largest entry. ",
+        f"{named}, on as many threads as zoogram has cores. Reading and computing, without the start of Python and "
+        "imports, stand against zoogram's phases, without its start; whole processes against one another. The "
+        "deviation is the largest between their tensors and zoogram's, in units of the largest entry.",
         "",
     ]
 
 
 def alternative_cells(row, other):
     if "skipped" in other:
-        return [row["name"], other["what"], other["skipped"], *[""] * 6]
+        return [row["name"], other["what"], other["skipped"], *[""] * 7]
     both = other["seconds"]
     return [row["name"], other["what"], seconds(other["reading"]), seconds(other["computing"]),
-            f"{seconds(both)} ({seconds(other['median'])})", fraction(both / row["seconds"]),
-            fraction(both / row["inside_seconds"]), mebibytes(other["memory"]),
+            f"{seconds(both)} ({seconds(other['median'])})", times(both, row["inside_seconds"]),
+            seconds(other["process"]), times(other["process"], row["seconds"]), mebibytes(other["memory"]),
             ", ".join(f"{name} {value:.0e}" for name, value in sorted(other["deviation"].items()))]
 
 
@@ -160,14 +167,24 @@ def sketch(rows):
     )
 
 
+# What stands where; a section gets the cases or its series, and a picture follows it where it was drawn.
+OF_CASES = ((cases, ("speed", "plan")), (goals, ()), (alternatives, ("alternatives",)))
+OF_SERIES = (("scaling", scaling, ("scaling",)), ("words", words, ("words",)), ("sketch", sketch, ()))
+CAPTIONS = {
+    "speed": "Speed of the cases against sgemm",
+    "plan": "Memory and time against the plan",
+    "alternatives": "Seconds of the alternatives",
+    "scaling": "Time against the numbers of layers and samples",
+    "words": "Words a rank reads and sends",
+}
+
+
 def markdown(results, pictures):
-    """The page; `pictures` are (title, file name)."""
-    rows = results["cases"]
+    """The page; `pictures` are the names of those that were drawn."""
+    sections = [(section(results["cases"]), names) for section, names in OF_CASES if results["cases"]]
+    sections += [(section(results[name]), names) for name, section, names in OF_SERIES if name in results]
     lines = header(results)
-    if rows:
-        lines += cases(rows) + goals(rows) + alternatives(rows)
-    for name, section in (("scaling", scaling), ("words", words), ("sketch", sketch)):
-        if name in results:
-            lines += section(results[name])
-    lines += [line for title, name in pictures for line in (f"![{title}]({name})", "")]
+    for text, names in sections:
+        lines += text
+        lines += [line for name in names if name in pictures for line in (f"![{CAPTIONS[name]}]({name}.png)", "")]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ AMOUNTS = {
     "words_sent": rf"words +[^\n]*read, {AMOUNT} sent",
     "words_model": rf"words +[^\n]*model {AMOUNT}",
 }
-DURATIONS = {"predicted": rf"predicted(?: time)? +{DURATION}"}
+DURATIONS = {"own_seconds": rf"done in {DURATION}"}
 PHASE = re.compile(rf"^  (\w[\w ]*?)  +{DURATION} +{DURATION} +\d+$", re.MULTILINE)
 
 
@@ -86,9 +86,19 @@ class Program:
         log = self.call("run", job, launcher=self.launcher)
         return {"seconds": time.perf_counter() - start, **read_log(log), "log": log}
 
-    def predicted(self, job):
-        """Seconds that `zoogram plan` predicts, or None where it does not."""
-        return read_log(self.call("plan", job, "--ranks", self.ranks))["predicted"]
+    def calibrate(self, path):
+        """Measure the machine for predictions; False where this version of the program cannot."""
+        try:
+            self.call("calibrate", path, launcher=self.launcher)
+        except RunError:
+            return False
+        return True
+
+    def predicted(self, job, machine_file):
+        """Seconds that `zoogram plan` predicts with a machine that was calibrated, or None where it does not."""
+        plan = json.loads(self.call("plan", job, "--ranks", self.ranks, "--machine", machine_file, "--json"))
+        found = plan.get("predicted")
+        return found.get("total") if isinstance(found, dict) else found
 
 
 def write_job(folder, zoo, measures, **keys):
@@ -132,6 +142,7 @@ def figures(runs, cores, ranks, useful_flop=None):
     phases, computing_seconds  of the fastest run: all phases without start-up; the computing ones, the mean over ranks
     whole, inside, computing   rate of a core in those three times, as a part of sgemm's
     memory, memory_planned     bytes of a rank; "memory in all" of all ranks, "memory of plan" the ratio of the two
+    and what read_log finds    of the fastest run
     """
     best = min(runs, key=lambda run: run["seconds"])
     flop = useful_flop or best["flop"]
@@ -148,11 +159,9 @@ def figures(runs, cores, ranks, useful_flop=None):
         "whole": ratio(per_core, best["seconds"]),
         "inside": ratio(per_core, inside),
         "computing": ratio(per_core, computing),
-        "memory": memory,
-        "memory_planned": planned,
         "memory in all": memory and memory * ranks,
         "memory of plan": ratio(memory, planned),
-        **{name: best[name] for name in ("sgemm", "phases", "words_read", "words_sent", "words_model", "bytes_read")},
+        **{name: best[name] for name in ("sgemm", "phases", *AMOUNTS, *DURATIONS) if name not in ("flop", "rate")},
     }
 
 

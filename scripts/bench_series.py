@@ -17,12 +17,13 @@ def exponent(sizes, values):
 def scaling(bench):
     """Computing and whole time against N and against n, with fitted exponents, and those of the operations."""
     found = []
-    for series in table.SCALING:
-        zoos = series.quick if bench.options.quick else series.zoos
-        points = [scaling_point(bench, series.name, zoo) for zoo in zoos]
+    for size, zoos in (table.SCALING_QUICK if bench.options.quick else table.SCALING).items():
+        points = [scaling_point(bench, size, zoo) for zoo in zoos]
         sizes = [point["size"] for point in points]
         exponents = {key: exponent(sizes, [point[key] for point in points]) for key in ("computing", "seconds", "flop")}
-        found.append({"size": series.name, "what": series.what, "points": points, "exponents": exponents})
+        count, samples, width = zoos[0].layers
+        fixed = {"N": f"n = {samples:,}", "n": f"N = {count}"}[size]
+        found.append({"size": size, "what": f"{fixed}, d = {width}", "points": points, "exponents": exponents})
     return found
 
 
