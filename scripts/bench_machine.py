@@ -2,7 +2,7 @@
 """The machine that scripts/bench measures on: its description, environments for the programs, and its own speed in
 matrix products and in reading, which other users' work moves as it moves the programs'.
 
-Run by itself it is one process of such a measurement: bench_machine.py sgemm, or read FILE FIRST LAST.
+Run by itself it is one process of such a measurement: bench_machine.py sgemm SECONDS, or read FILE FIRST LAST.
 """
 
 import ctypes
@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 # Settings of the user's that would make one program's products unlike another's.
 TUNING = re.compile(r"(OPENBLAS|GOTO|MKL|OMP|BLIS)_")
 SGEMM_SHAPE = (2048, 2048, 512)
-SGEMM_SECONDS = 1.0
 READ_BYTES = 8 << 20
 
 
@@ -79,9 +78,9 @@ def in_processes(arguments, environ):
     return [float(process.communicate()[0]) for process in running]
 
 
-def sgemm(cores, core):
-    """Operations per second and core of single-precision products on all cores at once."""
-    return sum(in_processes([("sgemm",)] * cores, environment(1, core))) / cores
+def sgemm(cores, core, seconds=1.0):
+    """Operations per second and core of single-precision products on so many cores at once, the best in so long."""
+    return sum(in_processes([("sgemm", seconds)] * cores, environment(1, core))) / cores
 
 
 def read_seconds(path, processes):
@@ -98,8 +97,8 @@ def forget(path):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def measure_sgemm():
-    """Operations per second of this process's products, the best of several."""
+def measure_sgemm(seconds):
+    """Operations per second of this process's products, the best of those in so long."""
     import numpy as np  # here, so that BLAS finds the environment set
 
     library = ctypes.CDLL("libopenblas.so.0")
@@ -110,7 +109,7 @@ def measure_sgemm():
     c = np.zeros((n.value, m.value), np.float32)
     a, b, c = (array.ctypes.data_as(ctypes.c_void_p) for array in (a, b, c))
     by, letter = ctypes.byref, ctypes.c_char_p
-    best, end = float("inf"), time.perf_counter() + SGEMM_SECONDS
+    best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()
         library.sgemm_(letter(b"T"), letter(b"N"), by(m), by(n), by(k), by(one), a, by(k), b, by(k), by(zero), c, by(m))
@@ -131,6 +130,6 @@ def measure_reading(path, first, last):
 
 if __name__ == "__main__":
     if sys.argv[1] == "sgemm":
-        print(measure_sgemm())
+        print(measure_sgemm(float(sys.argv[2])))
     else:
         print(measure_reading(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

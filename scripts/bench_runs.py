@@ -121,15 +121,17 @@ def repeatedly(run, times, patience):
     return runs
 
 
-def measure(program, make_job, core, times, patience, prepare=lambda: None):
-    """Run a job several times, between measurements of sgemm: each run's "sgemm" is the mean of before and after."""
-    rates = [machine.sgemm(program.ranks * program.threads, core)]
+def measure(program, make_job, sgemm, times, patience, prepare=lambda: None):
+    """Run a job several times, between measurements by sgemm(cores): a run's "sgemm" is the mean of before and after.
+    """
+    cores = program.ranks * program.threads
+    rates = [sgemm(cores)]
 
     def once():
         job = make_job()
         prepare()
         run = program.run(job)
-        rates.append(machine.sgemm(program.ranks * program.threads, core))
+        rates.append(sgemm(cores))
         return {**run, "sgemm_before": rates[-2], "sgemm_after": rates[-1], "sgemm": (rates[-2] + rates[-1]) / 2}
 
     return repeatedly(once, times, patience)

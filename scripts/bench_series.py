@@ -30,7 +30,7 @@ def scaling(bench):
 def scaling_point(bench, size, zoo):
     count, samples, width = zoo.layers
     job = lambda: bench.job(zoo, table.CKA[:1])
-    runs = measure(bench.program(), job, bench.core, bench.options.repeat, patience=20)
+    runs = measure(bench.program(), job, bench.sgemm, bench.options.repeat, patience=20)
     own = figures(runs, bench.options.ranks, bench.options.ranks)
     return {"size": {"N": count, "n": samples}[size], "seconds": own["seconds"], "computing": own["computing_seconds"],
             "flop": samples**2 * (count * width + count**2 / 2), "sgemm": own["sgemm"]}
