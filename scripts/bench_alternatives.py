@@ -3,7 +3,7 @@
 
     bench_alternatives.py METHOD zoo.h5 tensors.npz [--product mkl|onednn]
 
-They are written to be fast, not to be strawmen: float32 products on as many threads as OMP_NUM_THREADS says, layers
+They are written to be fast: float32 products on as many threads as OMP_NUM_THREADS says, layers
 read once, symmetric work done once where the method allows it, buffers used again. Prints one line of JSON: seconds
 for reading and for computing, peak memory in bytes, versions. Needs numpy and h5py, and PyTorch for `streamed` and
 `stacked`; scripts/bench runs it in the environment that has it.
@@ -17,7 +17,7 @@ import time
 import h5py
 import numpy as np
 
-TILE = 256
+TILE = 256  # samples; from 192 to 512 the times differ by a few per cent
 
 
 # ---- layers ----
@@ -48,7 +48,7 @@ def centre(layers):
 
 def similarities(inner, norms):
     """Biased and debiased CKA from inner products <K, L> of centred kernels and the kernels' diagonals
-    (metrics of Kornblith 2019, and of Song 2007 for the U-statistic)."""
+    (Kornblith et al. 2019; the U-statistic of Song et al. 2007, with what centring makes of its sums)."""
     n = norms.shape[1]
     traces, diagonals = norms.sum(1), norms @ norms.T
     unbiased = inner - diagonals * (1 + 2 / (n - 2)) + np.outer(traces, traces) / ((n - 1) * (n - 2))

@@ -113,12 +113,12 @@ SCALING = {
 }
 SCALING_QUICK = {
     "N": tuple(layers(count, 128, 32) for count in (4, 8, 16)),
-    "n": tuple(layers(8, samples, 64) for samples in (128, 256, 512)),
+    "n": tuple(layers(8, samples, 64) for samples in (64, 128, 256)),
 }
 
 # Words read and sent: ranks, on one zoo, more of them than the machine has cores.
-WORDS_RANKS, WORDS_ZOO = (1, 2, 3, 4, 6, 8, 9, 12, 16), layers(16, 3072, 64)
-WORDS_QUICK_RANKS, WORDS_QUICK_ZOO = (1, 2, 4), layers(8, 512, 16)
+WORDS_RANKS, WORDS_ZOO = (1, 2, 3, 4, 6, 8, 9, 12, 16), layers(16, 4096, 512)
+WORDS_QUICK_RANKS, WORDS_QUICK_ZOO = (1, 2, 4), layers(8, 256, 64)
 
 # Sketched tangent kernels: numbers per sample, against the exact distances.
 SKETCHES, SKETCHES_ZOO = (256, 1024, 4096, 16_384, 65_536), tangents(64, 10, MLP)

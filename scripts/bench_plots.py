@@ -4,6 +4,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from bench_report import PROMISES
+
 # Okabe and Ito's colours, which all kinds of sight tell apart; markers differ as well.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "0.45"
 MIB = 2.0**20
@@ -38,6 +40,7 @@ def speed(results):
     axes.axvline(1, color=GREY, linewidth=1)
     axes.set_yticks(places, [row["name"] for row in rows])
     axes.set_xlim(0, None)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
     axes.set_xlabel("useful operations per second and core, as a part of sgemm's")
@@ -86,8 +89,8 @@ def plan(results):
     """Peak memory of a rank in units of the planned, and time in units of the predicted, with what is promised."""
     rows = measured(results)[::-1]
     panels = [(what, promise, found) for what, promise, found in (
-        ("peak memory / planned", (1 / 1.3, 1), [memory_point(row) for row in rows if row["memory of plan"]]),
-        ("time / predicted", (1 / 1.5, 1.5), [time_point(row) for row in rows if row["measured of predicted"]]),
+        ("peak memory / planned", PROMISES["memory of plan"], [memory_point(row) for row in rows if row["memory of plan"]]),
+        ("time / predicted", PROMISES["measured of predicted"], [time_point(row) for row in rows if row["measured of predicted"]]),
     ) if found]
     if not panels:
         return None
@@ -131,13 +134,15 @@ def words(results):
         return None
     figure, (axes,) = new_figure(6, 4)
     ranks = [row["ranks"] for row in rows]
-    axes.loglog(ranks, [row["bound"] for row in rows], color=RED, label=r"bound $1.3\,nD/\sqrt{P} + N^2/2$")
-    if all(row["model"] for row in rows):
-        axes.loglog(ranks, [row["model"] for row in rows], "--", color=GREY, label="the plan's model")
-    axes.loglog(ranks, [row["words"] for row in rows], "o", color=BLUE, label="read and sent")
+    millions = {key: [row[key] / 1e6 if row[key] else None for row in rows] for key in ("bound", "model", "words")}
+    axes.semilogx(ranks, millions["bound"], color=RED, label=r"bound $1.3\,nD/\sqrt{P} + N^2/2$")
+    if all(millions["model"]):
+        axes.semilogx(ranks, millions["model"], "--", color=GREY, label="the plan's model")
+    axes.semilogx(ranks, millions["words"], "o", color=BLUE, label="read and sent")
     axes.set_xticks(ranks, ranks)
     axes.minorticks_off()
-    axes.set(xlabel="ranks P", ylabel="words of a rank")
+    axes.set_ylim(0, None)
+    axes.set(xlabel="ranks P", ylabel="million words of a rank")
     axes.legend(frameon=False)
     return figure
 

@@ -5,6 +5,9 @@ import math
 
 MIB = 2.0**20
 
+# What a plan promises of every case: measured / planned lies within this range.
+PROMISES = {"memory of plan": (1 / 1.3, 1), "measured of predicted": (1 / 1.5, 1.5)}
+
 
 def write_json(results, path):
     path.write_text(json.dumps(finite(results), indent=1) + "\n", encoding="utf-8")
@@ -104,6 +107,18 @@ def goals(rows):
     )
 
 
+def promises(rows):
+    """A line for each promise of the plan: in how many cases it was kept, and where it was not."""
+    lines = []
+    for figure, (low, high) in PROMISES.items():
+        values = {row["name"]: row[figure] for row in rows if row.get(figure) is not None}
+        broken = [f"{name} ({value:.2f})" for name, value in values.items() if not low <= value <= high]
+        if values:
+            kept = f"- {figure}: from {low:.2f} to {high:.2f} in {len(values) - len(broken)} of {len(values)} cases"
+            lines.append(kept + (f"; not in {', '.join(broken)}" if broken else ""))
+    return ["## The plan's promises", "", *lines, ""] if lines else []
+
+
 def alternatives(rows):
     found = [(row, other) for row in rows for other in row.get("alternatives", ())]
     if not found:
@@ -168,7 +183,12 @@ def sketch(rows):
 
 
 # What stands where; a section gets the cases or its series, and a picture follows it where it was drawn.
-OF_CASES = ((cases, ("speed", "plan")), (goals, ()), (alternatives, ("alternatives",)))
+OF_CASES = (
+    (cases, ("speed",)),
+    (goals, ()),
+    (promises, ("plan",)),
+    (alternatives, ("alternatives",)),
+)
 OF_SERIES = (("scaling", scaling, ("scaling",)), ("words", words, ("words",)), ("sketch", sketch, ()))
 CAPTIONS = {
     "speed": "Speed of the cases against sgemm",

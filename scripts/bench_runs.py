@@ -1,6 +1,7 @@
 """Running zoogram for scripts/bench and reading what its log says."""
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ AMOUNTS = {
     "words_model": rf"words +[^\n]*model {AMOUNT}",
 }
 DURATIONS = {"own_seconds": rf"done in {DURATION}"}
+WORDS = {"route": r"route +(\w[\w+]*),"}
 PHASE = re.compile(rf"^  (\w[\w ]*?)  +{DURATION} +{DURATION} +\d+$", re.MULTILINE)
 
 
@@ -45,9 +47,9 @@ def seconds(text):
 
 
 def read_log(log):
-    """What a log says: amounts, durations, and the phases' seconds on the slowest rank."""
+    """What a log says: amounts, durations, words, and the phases' seconds on the slowest rank."""
     found = {}
-    for patterns, convert in ((AMOUNTS, amount), (DURATIONS, seconds)):
+    for patterns, convert in ((AMOUNTS, amount), (DURATIONS, seconds), (WORDS, str)):
         for name, pattern in patterns.items():
             match = re.search(pattern, log)
             found[name] = convert(match.group(1)) if match else None
@@ -69,7 +71,7 @@ class Program:
     def __init__(self, path, mpirun, ranks, threads=1):
         self.path, self.ranks, self.threads = path, ranks, threads
         binding = ["--map-by", f"slot:PE={threads}"] if threads > 1 else []
-        crowd = ["--oversubscribe", "--bind-to", "none"] if ranks * threads > machine.os.cpu_count() else binding
+        crowd = ["--oversubscribe", "--bind-to", "none"] if ranks * threads > os.cpu_count() else binding
         self.launcher = [mpirun, "-n", str(ranks), *crowd]
 
     def call(self, *arguments, launcher=()):
@@ -163,7 +165,7 @@ def figures(runs, cores, ranks, useful_flop=None):
         "computing": ratio(per_core, computing),
         "memory in all": memory and memory * ranks,
         "memory of plan": ratio(memory, planned),
-        **{name: best[name] for name in ("sgemm", "phases", *AMOUNTS, *DURATIONS) if name not in ("flop", "rate")},
+        **{name: best[name] for name in ("sgemm", "phases", *AMOUNTS, *DURATIONS, *WORDS) if name not in ("flop", "rate")},
     }
 
 

@@ -20,6 +20,7 @@ from bench_cases import TABLE, Case
 from bench_zoos import layers
 
 LOG = """plan
+  route         gram+features, single precision
   predicted     roughly 12.3 s on here: read 0.5 s
   work          99 Tflop, 1.0 MiB to read
 time            mean        max         rank
@@ -42,6 +43,7 @@ class Reading(unittest.TestCase):
             "flop": 142e9, "rate": 71e9, "bytes_read": 2.8 * 2**30, "words_read": 1.23e6, "words_sent": 450e3,
             "words_model": 1.5e6, "memory": 28.5 * 2**20, "memory_planned": 61.2 * 2**20, "own_seconds": 123,
         }
+        self.assertEqual(found.pop("route"), "gram+features")
         self.assertEqual(set(found), set(expected))
         for name, value in expected.items():
             self.assertTrue(math.isclose(found[name], value), name)
@@ -123,6 +125,7 @@ def invented_results():
                "predicted": 1.7, "measured of predicted": 1.1, "alternatives": []}
     goal = {"figure": "whole", "sense": ">=", "goal": 0.85, "value": 0.7, "reached": False}
     rows = [{"name": case.name, "what": case.what, **figures, "goals": [goal]} for case in TABLE]
+    rows[3]["memory of plan"] = 1.2
     rows[1] = {"name": "failed", "what": "", "error": "no such thing"}
     words = [{"ranks": p, "read": 2e6 / p, "sent": 1e5, "model": 2.1e6 / p, "words": 2e6 / p + 1e5,
               "bound": 3e6 / p**0.5, "of bound": 0.7} for p in (1, 4, 16)]
@@ -147,7 +150,8 @@ class Writing(PageCase):
         self.assertEqual(pictures, ["speed", "plan", "words"])
         text = bench_report.markdown(results, pictures)
         self.assert_table(text)
-        for words in ("failed did not run: no such thing", "(words.png)", "| linear | whole | >= 0.85 | 0.7 | no |"):
+        for words in ("failed did not run: no such thing", "(words.png)", "| linear | whole | >= 0.85 | 0.7 | no |",
+                      "memory of plan: from 0.77 to 1.00 in 19 of 20 cases; not in rbf (1.20)"):
             self.assertIn(words, text)
 
     def test_numbers_that_json_lacks_are_null(self):
