@@ -1,5 +1,6 @@
 """What scripts/bench measures of each case, and what its measurements share."""
 
+import math
 import sys
 
 import bench_machine as machine
@@ -110,5 +111,6 @@ def run_cases(bench, names):
 
 def largest_deviation(rows):
     """The largest of the alternatives' deviations from the program, infinite where one is no number; None: no rows."""
-    found = [value for row in rows for other in row.get("alternatives", ()) for value in other.get("deviation", {}).values()]
-    return max((value if value == value else float("inf") for value in found), default=None)
+    others = (other for row in rows for other in row.get("alternatives", ()))
+    found = (value for other in others for value in other.get("deviation", {}).values())
+    return max((value if math.isfinite(value) else math.inf for value in found), default=None)

@@ -68,7 +68,8 @@ def scaling(results):
     figure, panels = new_figure(9, 4, len(series))
     for axes, one in zip(panels, series):
         size = np.array([point["size"] for point in one["points"]], float)
-        for key, label, colour, marker in (("seconds", "whole program", ORANGE, "D"), ("computing", "computing", BLUE, "o")):
+        for key, label, colour, marker in (("seconds", "whole program", ORANGE, "D"),
+                                           ("computing", "computing", BLUE, "o")):
             values = np.array([point[key] for point in one["points"]])
             power, start = np.polyfit(np.log(size), np.log(values), 1)
             axes.loglog(size, values, marker, color=colour, label=f"{label}, fitted exponent {power:.2f}")
@@ -88,10 +89,12 @@ def scaling(results):
 def plan(results):
     """Peak memory of a rank in units of the planned, and time in units of the predicted, with what is promised."""
     rows = measured(results)[::-1]
-    panels = [(what, promise, found) for what, promise, found in (
-        ("peak memory / planned", PROMISES["memory of plan"], [memory_point(row) for row in rows if row["memory of plan"]]),
-        ("time / predicted", PROMISES["measured of predicted"], [time_point(row) for row in rows if row["measured of predicted"]]),
-    ) if found]
+    panels = []
+    for figure, what, point in (("memory of plan", "peak memory / planned", memory_point),
+                                ("measured of predicted", "time / predicted", time_point)):
+        points = [point(row) for row in rows if row[figure]]
+        if points:
+            panels.append((what, PROMISES[figure], points))
     if not panels:
         return None
     figure, axes = new_figure(1 + 5.5 * len(panels), 1.2 + 0.3 * len(rows), len(panels))

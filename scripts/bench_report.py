@@ -85,8 +85,8 @@ def cases(rows):
     lines += [
         "Seconds are those of the whole program from the launcher's start to its end, the fastest run and the median. "
         "Computing, all phases (with reading and packing) and whole (with start-up) are useful operations a second "
-        "and core in these times, as a part of sgemm's, measured on all cores before and after each run. Seconds of its "
-        "own, from the program's start, are those that a calibrated plan predicts.",
+        "and core in these times, as a part of sgemm's, measured on all cores before and after each run. Seconds of "
+        "its own, from the program's start, are those that a calibrated plan predicts.",
         "",
     ]
     return lines + [f"{row['name']} did not run: {row['error']}\n" for row in rows if "error" in row]
@@ -124,8 +124,8 @@ def alternatives(rows):
     if not found:
         return []
     lines = ["## Alternatives", ""] + table(
-        ["case", "program", "read s", "compute s", "both (median)", "of zoogram's phases", "whole s", "of zoogram's whole",
-         "MiB", "deviation"],
+        ["case", "program", "read s", "compute s", "both (median)", "of zoogram's phases", "whole s",
+         "of zoogram's whole", "MiB", "deviation"],
         [alternative_cells(row, other) for row, other in found],
     )
     versions = {}

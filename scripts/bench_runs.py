@@ -165,7 +165,7 @@ def figures(runs, cores, ranks, useful_flop=None):
         "computing": ratio(per_core, computing),
         "memory in all": memory and memory * ranks,
         "memory of plan": ratio(memory, planned),
-        **{name: best[name] for name in ("sgemm", "phases", *AMOUNTS, *DURATIONS, *WORDS) if name not in ("flop", "rate")},
+        **{name: best[name] for name in ("sgemm", "phases", *AMOUNTS, *DURATIONS, *WORDS) if name != "flop"},
     }
 
 
