@@ -122,8 +122,8 @@ class Alternatives(FolderCase):
 def invented_results():
     """Results of everything, as no machine has them."""
     figures = {"seconds": 2.0, "median": 2.1, "inside_seconds": 1.5, "own_seconds": 1.9, "sgemm": 2e11,
-               "computing": 0.9, "inside": 0.8, "whole": 0.7, "memory": 100e6, "memory_planned": 120e6, "memory of plan": 0.83,
-               "predicted": 1.7, "measured of predicted": 1.1, "alternatives": []}
+               "computing": 0.9, "inside": 0.8, "whole": 0.7, "memory": 100e6, "memory_planned": 120e6,
+               "memory of plan": 0.83, "predicted": 1.7, "measured of predicted": 1.1, "alternatives": []}
     goal = {"figure": "whole", "sense": ">=", "goal": 0.85, "value": 0.7, "reached": False}
     rows = [{"name": case.name, "what": case.what, **figures, "goals": [goal]} for case in TABLE]
     rows[3]["memory of plan"] = 1.2
