@@ -105,8 +105,8 @@ def goals(rows):
             for row, goal in found
         ],
     ) + [
-        "Inside: all phases. Against METHOD: reading and computing of its fastest variant in units of zoogram's phases. "
-        "Relative: time in units of the case that does the same. Of reading: phases in units of the time in which as "
+        "Inside: all phases. Against METHOD: reading and computing of its fastest variant in units of zoogram's "
+        "phases. Relative: time in units of the case that does the same. Of reading: phases in units of the time in which as "
         "many processes read the file. Memory in all: bytes, ranks times the largest peak of one.",
         "",
     ]

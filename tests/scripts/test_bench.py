@@ -187,7 +187,8 @@ class WholeRun(PageCase):
         self.assertIn("done in", (out / "logs" / "linear.log").read_text())
 
     def test_unknown_case_and_missing_program(self):
-        for arguments, words in ((("nothing",), "unknown case nothing"), (("--program", "none"), "none: no program there")):
+        for arguments, words in ((("nothing",), "unknown case nothing"),
+                                 (("--program", "none"), "--program none: no program there")):
             run = self.run_script("bench", *arguments)
             self.assertEqual(run.returncode, 2, run.stderr)
             self.assertIn(words, run.stderr)
