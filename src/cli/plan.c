@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/predict.h"
 #include "cli/prepare.h"
 #include "linalg/micro.h"
 
@@ -14,6 +15,7 @@ static const zg_flag flags[] = {
     {"--ranks", "P", "number of MPI ranks to plan for (required)"},
     {"--memory-per-rank", "SIZE",
      "memory of a rank, such as 4GiB, where the job does not say"},
+    {"--machine", "FILE", "predict the time on this machine (see zoogram calibrate)"},
     {"--json", NULL, "for machines"},
     {NULL, NULL, NULL}};
 
@@ -41,26 +43,41 @@ static zg_status parse_memory(const char *text, int ranks, int64_t *memory) {
   return ZG_OK;
 }
 
-static void print_plan(const zg_zoo *zoo, const zg_plan *plan) {
+static void print_plan(const zg_zoo *zoo, const zg_plan *plan,
+                       const zg_prediction *prediction) {
   char *described = zg_describe_zoo(zoo), *text = zg_plan_text(plan);
-  printf("zoo   %s\nplan for %d rank%s\n%s\n", described, plan->ranks,
-         plan->ranks == 1 ? "" : "s", text);
+  char *predicted = zg_prediction_text(prediction, plan);
+  printf("zoo   %s\nplan for %d rank%s\n%s\n%s\n", described, plan->ranks,
+         plan->ranks == 1 ? "" : "s", text, predicted);
   int64_t megabytes = zg_ceil_div(plan->memory.total * 5 / 4, 1 << 20);
   printf("Slurm\n  #SBATCH --ntasks=%d --cpus-per-task=1 --mem-per-cpu=%lldM\n",
          plan->ranks, (long long)megabytes);
   free(described);
   free(text);
+  free(predicted);
 }
 
-static zg_status plan_job(const zg_job *job, int ranks, int64_t memory, bool json) {
+static void print_json(const zg_plan *plan, const zg_prediction *prediction) {
+  json_t *root = zg_plan_json(plan);
+  json_t *predicted = prediction->known
+                          ? zg_cost_json(&prediction->cost, &prediction->machine)
+                          : json_null();
+  json_object_set_new(root, "predicted", predicted);
+  zg_json_print(root);
+}
+
+static zg_status plan_job(const zg_job *job, int ranks, int64_t memory,
+                          const char *machine, bool json) {
   zg_zoo *zoo = NULL;
   zg_plan *plan = NULL;
+  zg_prediction prediction;
   zg_status status = zg_prepare_zoo(job, &zoo);
   if (status == ZG_OK)
     status = zg_prepare_plan(job, zoo, ranks, guess_local_ranks(ranks), memory,
                              zg_micro_is_fast(), &plan);
-  if (status == ZG_OK && json) zg_json_print(zg_plan_json(plan));
-  if (status == ZG_OK && !json) print_plan(zoo, plan);
+  if (status == ZG_OK) status = zg_predict(machine, plan, &prediction);
+  if (status == ZG_OK && json) print_json(plan, &prediction);
+  if (status == ZG_OK && !json) print_plan(zoo, plan, &prediction);
   zg_plan_destroy(&plan);
   zg_zoo_destroy(&zoo);
   return status;
@@ -79,8 +96,9 @@ static zg_status execute(const zg_args *args) {
   free(text);
   if (status != ZG_OK) return status;
   if (memory_text) job->memory_per_rank = memory;
-  status = plan_job(job, ranks, memory,
-                    zg_args_get(&zg_command_plan, args, "--json") != NULL);
+  status =
+      plan_job(job, ranks, memory, zg_args_get(&zg_command_plan, args, "--machine"),
+               zg_args_get(&zg_command_plan, args, "--json") != NULL);
   zg_job_destroy(&job);
   return status;
 }
@@ -88,7 +106,8 @@ static zg_status execute(const zg_args *args) {
 const zg_command zg_command_plan = {
     .name = "plan",
     .operands = "JOB.yaml",
-    .summary = "show how a job would be run: teams, tiles, memory; reads headers only",
+    .summary = "show how a job would be run: teams, tiles, memory, time; reads headers "
+               "only",
     .least_operands = 1,
     .most_operands = 1,
     .flags = flags,

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/environment.h"
 #include "cli/output.h"
+#include "cli/predict.h"
 #include "cli/prepare.h"
 #include "cli/version.h"
 #include "engine/engine.h"
@@ -41,6 +42,8 @@ typedef struct session {
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
   zg_owner *owner;              /* on rank 0 */
   bool complete;                /* the results are there already */
+  bool resumes;                 /* on rank 0: part of them, too */
+  zg_prediction prediction;     /* on rank 0 */
 } session;
 
 static const char *flag(const session *s, const char *name) {
@@ -74,11 +77,13 @@ static void log_header(const session *s, int local_ranks) {
 
 static void log_plan(const session *s) {
   char *described = zg_describe_zoo(s->zoo), *text = zg_plan_text(s->plan);
+  char *predicted = zg_prediction_text(&s->prediction, s->plan);
   zg_note("zoo\n  found         %s", described);
   if (s->zoo->models_found > s->zoo->model_count ||
       s->zoo->layers_found > s->zoo->layer_count)
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
-  zg_note("plan\n%s", text);
+  zg_note("plan\n%s\n%s", text, predicted);
+  if (s->prediction.trouble[0]) zg_warn("no prediction: %s", s->prediction.trouble);
   if (s->job->team_size > s->ranks)
     zg_warn("team_size %lld is more than the %d ranks: they are one team",
             (long long)s->job->team_size, s->ranks);
@@ -87,6 +92,7 @@ static void log_plan(const session *s) {
             s->plan->ranks, s->plan->team_size);
   free(described);
   free(text);
+  free(predicted);
 }
 
 static void log_phases(const session *s, const zg_report *report) {
@@ -127,13 +133,23 @@ static void log_entries(const zg_report *report) {
               code, zg_code_meaning((zg_code)code));
 }
 
+/* How good the prediction was, for a run that had all of the work before it. */
+static void log_prediction(const session *s, double seconds) {
+  char predicted[ZG_UNIT_BYTES];
+  if (!s->prediction.known || s->resumes) return;
+  double total = s->prediction.cost.total;
+  zg_note("  predicted     %s: measured/predicted %.2f",
+          zg_format_duration(predicted, total), seconds / total);
+}
+
 static void log_footer(const session *s, const zg_report *report) {
   char total[ZG_UNIT_BYTES];
+  double seconds = zg_clock() - s->start;
   log_phases(s, report);
   log_rates(s, report);
+  log_prediction(s, seconds);
   log_entries(report);
-  zg_note("done in %s: %s", zg_format_duration(total, zg_clock() - s->start),
-          s->job->output);
+  zg_note("done in %s: %s", zg_format_duration(total, seconds), s->job->output);
 }
 
 /* ---- preparation ---- */
@@ -169,6 +185,11 @@ static zg_status make_plan(session *s, int local_ranks) {
                          packed, &s->plan);
 }
 
+/* A prediction is for the reader of the log; that there is none is no error. */
+static void predict(session *s) {
+  if (s->rank == 0) zg_predict(NULL, s->plan, &s->prediction);
+}
+
 /* Job and inputs by which results are recognised as those of the same job. */
 static zg_status make_digest(session *s) {
   ZG_TRY(zg_zoo_digest(s->comm, s->zoo, s->job->full_digest));
@@ -202,11 +223,21 @@ static zg_status look_at_existing(session *s) {
                  output);
 }
 
+/* Whether an interrupted run has left something to go on with. */
+static bool has_state(const session *s) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s.state", s->job->output);
+  bool there = !flag(s, "--restart") && access(path.data, F_OK) == 0;
+  zg_text_clear(&path);
+  return there;
+}
+
 static zg_status take_output(session *s) {
   zg_status status = ZG_OK;
   if (s->rank == 0) {
     status = zg_owner_acquire(s->job->output, owner_patience, &s->owner);
     if (status == ZG_OK) status = look_at_existing(s);
+    s->resumes = has_state(s);
   }
   status = zg_agree(s->comm, status);
   s->complete = zg_any(s->comm, s->complete);
@@ -279,6 +310,7 @@ static zg_status run_job(session *s) {
   log_header(s, local_ranks);
   ZG_TRY(load_zoo(s));
   ZG_TRY(make_plan(s, local_ranks));
+  predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));
   ZG_TRY(take_output(s));

@@ -41,6 +41,8 @@ typedef struct zg_pass {
   int64_t group_count;
   int64_t tasks;       /**< tiles, slices, arrays or models */
   int64_t pieces_kept; /**< tangent: pieces of one model that stay in memory */
+  double flop;         /**< useful, of the plan's; 0 for gram, where passes differ */
+  double bytes;        /**< of what it reads, every number once, as stored */
 } zg_pass;
 
 /** Memory of one rank by what it is for, in bytes. */
@@ -86,6 +88,8 @@ typedef struct zg_plan {
   zg_pass *passes; /**< owned */
   int64_t pass_count;
   int64_t *pass_of_call; /**< [calls], owned */
+  int64_t call_count;
+  int64_t arrays; /**< of the zoo's catalogue */
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
