@@ -1,5 +1,6 @@
 # One line per CUnit program.
 zg_add_test(job/test_job NP 1 LIBS zg_job)
+zg_add_test(job/test_machine NP 1 LIBS zg_job)
 zg_add_test(base/test_text NP 1 LIBS zg_base)
 zg_add_test(base/test_memory NP 1 LIBS zg_base)
 zg_add_test(base/test_hash NP 1 LIBS zg_base)
@@ -49,6 +50,7 @@ zg_add_test(measures/test_calls NP 1 LIBS zg_measures zg_test_pairs)
 zg_add_test(measures/test_profiles NP 1 LIBS zg_measures zg_test_pairs zg_test_files)
 zg_add_test(plan/test_plan NP 1 LIBS zg_plan)
 zg_add_test(plan/test_forms NP 1 LIBS zg_plan zg_test_pairs)
+zg_add_test(plan/test_cost NP 1 LIBS zg_plan)
 
 # Whole runs of the engine, and its plain-loop twin.
 add_library(zg_test_runs STATIC engine/run.c engine/twin.c engine/factored.c engine/models.c)

@@ -37,17 +37,24 @@ static double panel_loads(const zg_plan *plan) {
   return fmax(needed, loads / plan->teams);
 }
 
-/* So much of the gram data is read, in so many runs per item. */
+/* The busiest rank reads this share of the gram data in so many runs per item, all
+ * ranks together read them so many times. */
 static void add_reading(const zg_plan *plan, const zg_pass *pass, double share,
-                        double runs, zg_amounts *a) {
+                        double times, double runs, zg_amounts *a) {
   a->of[ZG_RATE_READ_RANK] += share * pass->bytes;
-  a->of[ZG_RATE_READ_TOTAL] += share * pass->bytes * (plan->ranks - plan->idle);
+  a->of[ZG_RATE_READ_TOTAL] += times * pass->bytes;
   a->of[ZG_RATE_READ_PIECE] += runs * (double)plan->items;
+}
+
+/* One sweep over tiles, whose panels the ranks of a team share. */
+static void add_sweep(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
+  double loads = panel_loads(plan), times = loads / (double)plan->panel_count;
+  add_reading(plan, pass, times / plan->team_size, times * plan->teams, loads, a);
 }
 
 /* Means and traces of all items, once for all passes. */
 static void add_statistics(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
-  add_reading(plan, pass, 1.0 / plan->ranks, 1.0 / plan->ranks, a);
+  add_reading(plan, pass, 1.0 / plan->ranks, 1, 1.0 / plan->ranks, a);
 }
 
 /* ---- the gram form ---- */
@@ -60,15 +67,15 @@ static double sample_pairs(double n) {
   return rows * (rows - 1) / 2;
 }
 
-static void add_medians(const zg_plan *plan, double pairs, double sweep_share,
-                        const zg_pass *pass, zg_amounts *a) {
+static void add_medians(const zg_plan *plan, const zg_pass *pass, double pairs,
+                        zg_amounts *a) {
   double n = (double)plan->samples;
   a->of[ZG_RATE_MEDIAN_SAMPLE] +=
       (double)zg_ceil_div(plan->items, plan->ranks) * sample_pairs(n);
   if (sample_pairs(n) >= n * (n - 1) / 2) return;
   a->of[ZG_RATE_MEDIAN_FORM] += 2 * (double)plan->features * pairs;
   a->of[ZG_RATE_MEDIAN_ENTRIES] += (double)plan->items * pairs;
-  add_reading(plan, pass, sweep_share, panel_loads(plan), a);
+  add_sweep(plan, pass, a);
 }
 
 /* Words of ranks that share one tile: p?syrk and p?gemm spread both panels over rows
@@ -80,35 +87,43 @@ static double team_bytes(const zg_plan *plan, const zg_pass *pass) {
   return tiles * 2 * (double)plan->tile / side * (double)plan->features * real;
 }
 
+/* Flop of products, at the rate of a rank alone in either precision, or of one in a
+ * team, which is known in single precision and takes twice as long in double. */
+static void add_flop(const zg_plan *plan, bool single, const zg_rate rates[3],
+                     double flop, zg_amounts *a) {
+  if (plan->team_size == 1)
+    a->of[rates[single ? 0 : 1]] += flop;
+  else
+    a->of[rates[2]] += single ? flop : 2 * flop;
+}
+
 static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
-  double N = (double)plan->items, Q = plan->team_size;
+  static const zg_rate form[] = {ZG_RATE_FORM_SINGLE, ZG_RATE_FORM_DOUBLE,
+                                 ZG_RATE_FORM_TEAM};
+  static const zg_rate reduce[] = {ZG_RATE_REDUCE_SINGLE, ZG_RATE_REDUCE_DOUBLE,
+                                   ZG_RATE_REDUCE_TEAM};
+  double N = (double)plan->items, D = (double)plan->features, Q = plan->team_size;
   double pairs = busiest_pairs(plan, pass) / Q;
-  bool alone = plan->team_size == 1, single = pass->precision == ZG_SINGLE;
-  bool tiled = !pass->spec.gram.batch; /* batches are formed in double */
-  zg_rate form = alone ? (single && tiled ? ZG_RATE_FORM_SINGLE : ZG_RATE_FORM_DOUBLE)
-                       : ZG_RATE_FORM_TEAM;
-  zg_rate reduce = alone ? (single ? ZG_RATE_REDUCE_SINGLE : ZG_RATE_REDUCE_DOUBLE)
-                         : ZG_RATE_REDUCE_TEAM;
-  double form_weight = !alone && !(single && tiled) ? 2 : 1;
-  double reduce_weight = !alone && !single ? 2 : 1;
+  double share = busiest_share(pass->tasks, plan->teams), tasks = (double)pass->tasks;
+  bool single = pass->precision == ZG_SINGLE, batches = pass->spec.gram.batch > 0;
   bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
-  double loads = tiled ? panel_loads(plan) : (double)pass->tasks / plan->teams;
-  double share = tiled ? loads / (double)plan->panel_count / Q
-                       : busiest_share(pass->tasks, plan->teams);
-  a->of[form] += form_weight * 2 * (double)plan->features * pairs;
-  a->of[reduce] += reduce_weight * N * N * pairs;
+  add_flop(plan, single && !batches, form, 2 * D * pairs, a);
+  add_flop(plan, single, reduce, N * N * pairs, a);
   a->of[rbf ? ZG_RATE_KERNEL_RBF : ZG_RATE_KERNEL_LINEAR] += N * pairs;
   a->of[ZG_RATE_REDUCE_ENTRIES] += N * pairs;
   a->of[ZG_RATE_NETWORK] += team_bytes(plan, pass);
-  add_reading(plan, pass, share, loads, a);
-  if (has_medians(pass)) add_medians(plan, pairs, share, pass, a);
+  if (batches) /* formed in double; every rank of a team reads all of one */
+    add_reading(plan, pass, share, Q, share * tasks, a);
+  else
+    add_sweep(plan, pass, a);
+  if (has_medians(pass)) add_medians(plan, pass, pairs, a);
 }
 
 static void add_features(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   double D = (double)plan->features, share = busiest_share(pass->tasks, plan->ranks);
   a->of[ZG_RATE_FEATURES] += D * D * (double)plan->samples * share;
   a->of[ZG_RATE_NETWORK] += 2 * 8 * D * D * (1 - 1.0 / plan->ranks);
-  add_reading(plan, pass, share, share * (double)pass->tasks, a);
+  add_reading(plan, pass, share, 1, share * (double)pass->tasks, a);
 }
 
 /* ---- the other forms ---- */
