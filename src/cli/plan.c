@@ -35,11 +35,16 @@ static int guess_local_ranks(int ranks) {
   return (int)zg_min(ranks, cores);
 }
 
-static zg_status parse_memory(const char *text, int ranks, int64_t *memory) {
-  *memory = zg_memory_limit(guess_local_ranks(ranks));
-  if (text && !zg_parse_bytes(text, memory))
+/* What ranks would have on nodes like this one. */
+static zg_status suppose_resources(const char *ranks, const char *memory,
+                                   zg_resources *resources) {
+  *resources = (zg_resources){.ranks = 1, .packed = zg_micro_is_fast()};
+  ZG_TRY(parse_ranks(ranks, &resources->ranks));
+  resources->local_ranks = guess_local_ranks(resources->ranks);
+  resources->memory = zg_memory_limit(resources->local_ranks);
+  if (memory && !zg_parse_bytes(memory, &resources->memory))
     return zg_fail(ZG_ERR_USAGE, "--memory-per-rank %s: expected a size such as 4GiB",
-                   text);
+                   memory);
   return ZG_OK;
 }
 
@@ -66,15 +71,13 @@ static void print_json(const zg_plan *plan, const zg_prediction *prediction) {
   zg_json_print(root);
 }
 
-static zg_status plan_job(const zg_job *job, int ranks, int64_t memory,
+static zg_status plan_job(const zg_job *job, const zg_resources *resources,
                           const char *machine, bool json) {
   zg_zoo *zoo = NULL;
   zg_plan *plan = NULL;
   zg_prediction prediction;
   zg_status status = zg_prepare_zoo(job, &zoo);
-  if (status == ZG_OK)
-    status = zg_prepare_plan(job, zoo, ranks, guess_local_ranks(ranks), memory,
-                             zg_micro_is_fast(), &plan);
+  if (status == ZG_OK) status = zg_prepare_plan(job, zoo, resources, &plan);
   if (status == ZG_OK) status = zg_predict(machine, plan, &prediction);
   if (status == ZG_OK && json) print_json(plan, &prediction);
   if (status == ZG_OK && !json) print_plan(zoo, plan, &prediction);
@@ -85,20 +88,18 @@ static zg_status plan_job(const zg_job *job, int ranks, int64_t memory,
 
 static zg_status execute(const zg_args *args) {
   const char *memory_text = zg_args_get(&zg_command_plan, args, "--memory-per-rank");
-  int ranks = 1;
-  int64_t memory;
-  ZG_TRY(parse_ranks(zg_args_get(&zg_command_plan, args, "--ranks"), &ranks));
-  ZG_TRY(parse_memory(memory_text, ranks, &memory));
+  zg_resources resources;
+  ZG_TRY(suppose_resources(zg_args_get(&zg_command_plan, args, "--ranks"), memory_text,
+                           &resources));
   char *text = NULL;
   zg_job *job = NULL;
   ZG_TRY(zg_job_read(args->operands[0], &text));
   zg_status status = zg_job_parse(args->operands[0], text, &job);
   free(text);
   if (status != ZG_OK) return status;
-  if (memory_text) job->memory_per_rank = memory;
-  status =
-      plan_job(job, ranks, memory, zg_args_get(&zg_command_plan, args, "--machine"),
-               zg_args_get(&zg_command_plan, args, "--json") != NULL);
+  if (memory_text) job->memory_per_rank = resources.memory;
+  status = plan_job(job, &resources, zg_args_get(&zg_command_plan, args, "--machine"),
+                    zg_args_get(&zg_command_plan, args, "--json") != NULL);
   zg_job_destroy(&job);
   return status;
 }

@@ -11,7 +11,6 @@
 #include "engine/engine.h"
 #include "engine/state.h"
 #include "linalg/core.h"
-#include "linalg/micro.h"
 #include "results/owner.h"
 #include "results/read.h"
 #include "zoo/exchange.h"
@@ -174,15 +173,9 @@ static zg_status load_zoo(session *s) {
   return ZG_OK;
 }
 
-static zg_status make_plan(session *s, int local_ranks) {
-  int least_local_ranks = local_ranks;
-  MPI_Allreduce(MPI_IN_PLACE, &least_local_ranks, 1, MPI_INT, MPI_MIN, s->comm);
-  int64_t memory = zg_memory_limit(local_ranks);
-  MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
-  bool packed = !zg_any(s->comm, !zg_micro_is_fast());
-  if (!packed) zg_micro_use(ZG_ISA_C);
-  return zg_prepare_plan(s->job, s->zoo, s->ranks, least_local_ranks, memory / 10 * 9,
-                         packed, &s->plan);
+static zg_status make_plan(session *s) {
+  zg_resources resources = zg_prepare_resources(s->comm);
+  return zg_prepare_plan(s->job, s->zoo, &resources, &s->plan);
 }
 
 /* A prediction is for the reader of the log; that there is none is no error. */
@@ -304,12 +297,11 @@ static zg_status compute(session *s, zg_report *report) {
 
 static zg_status run_job(session *s) {
   ZG_TRY(load_job(s));
-  int local_ranks = zg_local_ranks(s->comm);
   ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
                                        flag(s, "--log"))));
-  log_header(s, local_ranks);
+  log_header(s, zg_local_ranks(s->comm));
   ZG_TRY(load_zoo(s));
-  ZG_TRY(make_plan(s, local_ranks));
+  ZG_TRY(make_plan(s));
   predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));

@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/environment.h"
+#include "cli/prepare.h"
 #include "cli/synthetic.h"
 #include "engine/engine.h"
-#include "linalg/micro.h"
 #include "plan/calibration.h"
 #include "zoo/exchange.h"
 
@@ -107,8 +107,7 @@ typedef struct outcome {
 typedef struct laboratory {
   MPI_Comm comm;
   int rank, ranks;
-  int64_t memory;
-  bool packed;
+  zg_resources resources;
   char *zoo, *output;
   outcome outcomes[TRIALS];
   double header; /* seconds per array */
@@ -227,8 +226,9 @@ static zg_status run_opened(const laboratory *l, const trial *t, const zg_zoo *z
                               .precision = t->precision,
                               .ranks = l->ranks,
                               .team_size = t->team ? -1 : 1,
-                              .memory = l->memory,
-                              .packed = l->packed};
+                              .memory = l->resources.memory,
+                              .packed = l->resources.packed,
+                              .local_ranks = l->resources.local_ranks};
   zg_plan *plan = NULL;
   zg_status status = zg_plan_create(&request, &plan);
   if (status == ZG_OK) status = compute(l, zoo, plan, call, o);
@@ -341,18 +341,12 @@ static void fit_all(laboratory *l, zg_machine *machine) {
   machine->rates[ZG_RATE_READ_TOTAL] = l->ranks * fastest;
 }
 
-static bool is_packed(MPI_Comm comm) {
-  return !zg_any(comm, !zg_micro_is_fast());
-}
-
 zg_status zg_trials_run(MPI_Comm comm, const char *directory, zg_machine *machine) {
   laboratory *l = ZG_NEW0(laboratory, 1);
   l->comm = comm;
   MPI_Comm_rank(comm, &l->rank);
   MPI_Comm_size(comm, &l->ranks);
-  l->memory = zg_memory_limit(zg_local_ranks(comm)) / 10 * 9;
-  MPI_Allreduce(MPI_IN_PLACE, &l->memory, 1, MPI_INT64_T, MPI_MIN, comm);
-  l->packed = is_packed(comm);
+  l->resources = zg_prepare_resources(comm);
   l->zoo = zg_path_join(directory, "zoo.h5");
   l->output = zg_path_join(directory, "results.h5");
   zg_status status = run_all(l);

@@ -22,9 +22,11 @@ static zg_status read_number(const zg_document *document, const zg_node *node,
 static zg_status read_text(const zg_document *document, const zg_node *node,
                            const char *key, char text[ZG_MACHINE_TEXT]) {
   char found[ZG_NODE_WORDS];
-  if (zg_node_type_of(node) != ZG_NODE_SCALAR)
-    return zg_document_fail(document, node, "'%s': expected a text, found %s", key,
-                            zg_node_describe(node, found));
+  if (zg_node_type_of(node) != ZG_NODE_SCALAR ||
+      strlen(zg_node_scalar(node)) >= ZG_MACHINE_TEXT)
+    return zg_document_fail(document, node,
+                            "'%s': expected a text of less than %d bytes, found %s",
+                            key, ZG_MACHINE_TEXT, zg_node_describe(node, found));
   snprintf(text, ZG_MACHINE_TEXT, "%s", zg_node_scalar(node));
   return ZG_OK;
 }

@@ -66,6 +66,10 @@ static void mistakes_are_named_with_their_line(void) {
       {GOOD "latency: 1e999\n", ":4:", "> 0"},
       {GOOD "latency: [1]\n", ":4:", "a list"},
       {GOOD "name: [a]\n", ":4:", "expected a text"},
+      {GOOD "name: "
+            "0123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789\n",
+       ":4:", "less than 128 bytes"},
       {GOOD "ranks_per_node: 0\n", ":4:", "ranks"},
       {"form_single: 1e11\nread_total: 4e9\n", ":1:", "'network' is missing"},
       {"- form_single\n", ":1:", "expected keys"},
