@@ -33,6 +33,7 @@ typedef enum trial_name {
   TWICE,
   TEAM_WIDE,
   TEAM_SLIM,
+  TEAM_RBF,
   FEATURES,
   FEW_VECTORS,
   MANY_VECTORS,
@@ -52,6 +53,7 @@ static const trial trials[TRIALS] = {
     [TWICE] = {.layers = "slim*", .measure = "cka", .precision = ZG_DOUBLE},
     [TEAM_WIDE] = {.layers = "wide00?", .measure = "cka", .team = true},
     [TEAM_SLIM] = {.layers = "slim*", .measure = "cka", .team = true},
+    [TEAM_RBF] = {.layers = "wide00?", .measure = "cka", .kernel = "rbf", .team = true},
     [FEATURES] = {.layers = "long*", .measure = "cka"},
     [FEW_VECTORS] = {.models = "w00[0-3]", .measure = "weight_frobenius"},
     [MANY_VECTORS] = {.models = "w*", .measure = "weight_frobenius"},
@@ -304,22 +306,29 @@ static void subtract_idle(laboratory *l) {
     }
 }
 
+/* Trials with medians, of which only some rates are looked at. */
+static void fit_search(const laboratory *l, const trial_name *names, int64_t name_count,
+                       bool sample, const zg_rate *rates, int64_t count,
+                       zg_machine *machine) {
+  zg_observation runs[TRIALS] = {0};
+  for (int64_t k = 0; k < name_count; k++) {
+    const outcome *o = &l->outcomes[names[k]];
+    runs[k].amounts = o->run.amounts;
+    if (!sample) runs[k].amounts.of[ZG_RATE_MEDIAN_SAMPLE] = 0;
+    runs[k].seconds[ZG_COST_MEDIAN] = sample ? o->sample : o->search;
+  }
+  zg_calibrate_rates(runs, name_count, BIT(ZG_COST_MEDIAN), rates, count, machine);
+}
+
+/* The sample comes first, while the rates of the search are not known. */
 static void fit_medians(const laboratory *l, zg_machine *machine) {
+  static const trial_name alone[] = {WIDE_RBF, SLIM_RBF}, team[] = {TEAM_RBF};
   static const zg_rate sample[] = {ZG_RATE_MEDIAN_SAMPLE};
   static const zg_rate search[] = {ZG_RATE_MEDIAN_FORM, ZG_RATE_MEDIAN_ENTRIES};
-  const unsigned part = BIT(ZG_COST_MEDIAN);
-  zg_observation samples[2], searches[2];
-  for (int k = 0; k < 2; k++) {
-    const outcome *o = &l->outcomes[WIDE_RBF + k];
-    samples[k] = searches[k] = (zg_observation){0};
-    samples[k].amounts.of[sample[0]] = o->run.amounts.of[sample[0]];
-    samples[k].seconds[ZG_COST_MEDIAN] = o->sample;
-    for (int r = 0; r < 2; r++)
-      searches[k].amounts.of[search[r]] = o->run.amounts.of[search[r]];
-    searches[k].seconds[ZG_COST_MEDIAN] = o->search;
-  }
-  zg_calibrate_rates(samples, 2, part, sample, 1, machine);
-  zg_calibrate_rates(searches, 2, part, search, 2, machine);
+  static const zg_rate together[] = {ZG_RATE_MEDIAN_TEAM};
+  fit_search(l, alone, 2, true, sample, 1, machine);
+  fit_search(l, alone, 2, false, search, 2, machine);
+  fit_search(l, team, 1, false, together, 1, machine);
 }
 
 static void fit_all(laboratory *l, zg_machine *machine) {

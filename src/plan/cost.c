@@ -73,7 +73,7 @@ static void add_medians(const zg_plan *plan, const zg_pass *pass, double pairs,
   a->of[ZG_RATE_MEDIAN_SAMPLE] +=
       (double)zg_ceil_div(plan->items, plan->ranks) * sample_pairs(n);
   if (sample_pairs(n) >= n * (n - 1) / 2) return;
-  zg_rate form = plan->team_size == 1 ? ZG_RATE_MEDIAN_FORM : ZG_RATE_FORM_TEAM;
+  zg_rate form = plan->team_size == 1 ? ZG_RATE_MEDIAN_FORM : ZG_RATE_MEDIAN_TEAM;
   a->of[form] += 2 * (double)plan->features * pairs;
   a->of[ZG_RATE_MEDIAN_ENTRIES] += (double)plan->items * pairs;
   add_sweep(plan, pass, a);

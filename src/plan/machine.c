@@ -67,6 +67,12 @@ const zg_rate_info zg_rate_infos[ZG_RATES] = {
                              .part = ZG_COST_MEDIAN,
                              OF_FORM,
                              .share = 0.5},
+    [ZG_RATE_MEDIAN_TEAM] = {.key = "median_team",
+                             .unit = "flop/s",
+                             .help = "the same, one rank of a team of several",
+                             .part = ZG_COST_MEDIAN,
+                             .of = ZG_RATE_FORM_TEAM,
+                             .share = 0.5},
     [ZG_RATE_MEDIAN_ENTRIES] = {.key = "median_entries",
                                 .unit = "entries/s",
                                 .help =

@@ -126,10 +126,10 @@ static void medians_take_a_sample_and_another_formation(void) {
   check(&a, ZG_RATE_MEDIAN_FORM, 2.0 * 20 * 1999000);
   check(&a, ZG_RATE_MEDIAN_ENTRIES, 4.0 * 1999000);
   check(&a, ZG_RATE_READ_RANK, 3 * 160000);
-  s.plan.ranks = s.plan.team_size = 2; /* a team forms at its own speed */
+  s.plan.ranks = s.plan.team_size = 2;
   a = zg_plan_amounts(&s.plan);
   check(&a, ZG_RATE_MEDIAN_FORM, 0);
-  check(&a, ZG_RATE_FORM_TEAM, 2 * 2.0 * 20 * 1999000 / 2);
+  check(&a, ZG_RATE_MEDIAN_TEAM, 2.0 * 20 * 1999000 / 2);
 }
 
 static void batches_are_formed_in_double(void) {
