@@ -66,6 +66,7 @@ typedef struct zg_run {
   double checkpoint;  /**< seconds between checkpoints at most */
   bool restart;       /**< discard the checkpoints of an interrupted run */
   bool float32;       /**< type of the tensors */
+  bool keep_shares;   /**< no team takes over what was dealt to another */
   const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
   bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
 } zg_run;

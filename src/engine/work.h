@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "grid/team.h"
+#include "plan/triangle.h"
 #include "zoo/reader.h"
 
 /** Statistics of an item (a layer). */
@@ -34,6 +35,7 @@ typedef struct zg_work {
   zg_reader *reader;
   zg_items items;
   zg_store *store;        /**< packed panels (engine/store.h), or NULL */
+  zg_triangle triangle;   /**< tiles of gram passes; see step.c */
   struct zg_state *state; /**< checkpoints (engine/state.h) */
   int64_t complaints;     /**< about data, in the log */
 } zg_work;

@@ -118,7 +118,7 @@ static void begin(rest *r, int64_t panels, const zg_cell *cells, int64_t count) 
     if (r->left[a]) r->panels[r->panel_count++] = a;
 }
 
-static void order_teams(zg_triangle *t, const zg_cell *cells, int64_t capacity) {
+static void order_teams(zg_triangle *t, const zg_cell *cells) {
   rest r = {.is_left = ZG_NEW0(bool, t->panels *(t->panels + 1) / 2),
             .left = ZG_NEW0(int64_t, t->panels),
             .panels = ZG_NEW(int64_t, t->panels),
@@ -127,7 +127,7 @@ static void order_teams(zg_triangle *t, const zg_cell *cells, int64_t capacity) 
             .common = ZG_NEW0(int64_t, t->panels)};
   for (int team = 0; team < t->teams; team++) {
     begin(&r, t->panels, cells + t->first[team], t->first[team + 1] - t->first[team]);
-    order(&r, capacity);
+    order(&r, t->capacity);
   }
   free(r.is_left);
   free(r.left);
@@ -142,12 +142,13 @@ void zg_triangle_create(int64_t panels, int teams, int64_t capacity,
   int32_t *team = ZG_NEW(int32_t, tiles);
   zg_cell *cells = ZG_NEW(zg_cell, tiles);
   *triangle = (zg_triangle){.panels = panels,
+                            .capacity = capacity,
                             .teams = teams,
                             .first = ZG_NEW(int64_t, teams + 1),
                             .tiles = ZG_NEW(int64_t, tiles)};
   zg_partition(panels, teams, team);
   zg_list_cells(panels, teams, team, triangle->first, cells);
-  order_teams(triangle, cells, capacity);
+  order_teams(triangle, cells);
   free(cells);
   free(team);
 }

@@ -14,7 +14,7 @@ int64_t zg_tile_number(int64_t row, int64_t column);
 
 /** The tiles of every team in the order in which they are done. */
 typedef struct zg_triangle {
-  int64_t panels;
+  int64_t panels, capacity;
   int teams;
   int64_t *first; /**< [teams + 1] of a team in `tiles`; owned */
   int64_t *tiles; /**< [panels (panels + 1) / 2] their numbers; owned */
