@@ -59,6 +59,7 @@ add_library(zg_test_runs STATIC engine/run.c engine/twin.c engine/factored.c eng
 target_link_libraries(zg_test_runs PUBLIC zg_engine zg_test_files PRIVATE zg_flags)
 
 zg_add_test(engine/test_engine NP 1 2 3 4 5 LIBS zg_engine zg_test_runs)
+zg_add_test(engine/test_words NP 1 16 LIBS zg_engine zg_test_runs)
 zg_add_test(engine/test_medians NP 1 2 3 4 5 LIBS zg_engine zg_test_runs)
 zg_add_test(engine/test_theta NP 1 LIBS zg_engine zg_test_runs)
 zg_add_test(engine/test_sweep NP 1 2 3 4 5 LIBS zg_engine zg_test_files)

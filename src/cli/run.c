@@ -106,6 +106,21 @@ static void log_phases(const session *s, const zg_report *report) {
   }
 }
 
+/* Numbers read from files and sent by a rank: the mean, and the rank with most. */
+static void log_words(const session *s, const zg_report *report) {
+  zg_rank_stat read = zg_rank_stat_of(s->comm, (double)report->numbers_read);
+  zg_rank_stat sent = zg_rank_stat_of(s->comm, (double)report->numbers_sent);
+  char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES], c[ZG_UNIT_BYTES], d[ZG_UNIT_BYTES],
+      e[ZG_UNIT_BYTES], model[ZG_UNIT_BYTES + 16] = "";
+  if (s->plan->words > 0)
+    snprintf(model, sizeof model, "; model %s",
+             zg_format_si(e, s->plan->words, "words"));
+  zg_note("  words         %s read, %s sent a rank; at most %s, %s%s",
+          zg_format_si(a, read.mean, "words"), zg_format_si(b, sent.mean, "words"),
+          zg_format_si(c, read.most, "words"), zg_format_si(d, sent.most, "words"),
+          model);
+}
+
 static void log_rates(const session *s, const zg_report *report) {
   static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_FORM, ZG_PHASE_KERNEL,
                                        ZG_PHASE_REDUCE};
@@ -121,6 +136,7 @@ static void log_rates(const session *s, const zg_report *report) {
   zg_note("  work          %s, %s per busy rank", zg_format_si(a, flop.sum, "flop"),
           zg_format_si(b, seconds.sum > 0 ? flop.sum / seconds.sum : 0, "flop/s"));
   zg_note("  read          %s in all", zg_format_bytes(a, bytes.sum));
+  log_words(s, report);
   zg_note("  peak memory   %s (rank %d), planned %s", zg_format_bytes(a, memory.most),
           memory.most_rank, zg_format_bytes(b, (double)s->plan->memory.total));
 }

@@ -66,12 +66,15 @@ static zg_status compute(zg_work *work, zg_results *results) {
 zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_work work = {.run = run, .report = report};
   zg_results *results = NULL;
+  int64_t sent = zg_numbers_sent();
   ZG_TRY(zg_output_create(run, &results));
   zg_team_create(run->comm, run->plan->team_size, &work.team);
   zg_team_create(run->comm, 1, &work.solo);
   work.reader = zg_reader_create(run->zoo);
   zg_status status = compute(&work, results);
   report->bytes_read = zg_reader_bytes(work.reader);
+  report->numbers_read = zg_reader_read(work.reader);
+  report->numbers_sent = zg_numbers_sent() - sent;
   zg_reader_destroy(&work.reader);
   zg_team_destroy(&work.team);
   zg_team_destroy(&work.solo);

@@ -49,6 +49,8 @@ typedef struct zg_report {
   zg_timer phases[ZG_PHASES];
   double flop; /**< useful: pairs counted once */
   int64_t bytes_read;
+  int64_t numbers_read, numbers_sent; /**< in all (zg_numbers_sent) */
+  int64_t numbers_measured;           /**< of those read: for statistics of items */
   int64_t tiles;
   int64_t shared; /**< bytes of memory shared on the node that are counted as other
                      ranks' */

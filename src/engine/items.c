@@ -134,9 +134,11 @@ zg_status zg_items_measure(zg_work *work) {
                .bad = ZG_NEW0(int32_t, N),
                .means = ZG_NEW0(double, D *groups)};
   work->items = (zg_items){.items = ZG_NEW0(zg_item, N), .means = ZG_NEW0(double, D)};
+  int64_t before = zg_reader_read(work->reader);
   zg_phase_start(work, ZG_PHASE_READ);
   work->store = zg_store_create(work);
   zg_status status = zg_agree(work->run->comm, measure_all(work, &p));
+  work->report->numbers_measured += zg_reader_read(work->reader) - before;
   if (status == ZG_OK) {
     share(work, &p);
     keep(work, &p);

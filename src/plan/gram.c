@@ -214,6 +214,22 @@ static void estimate_flop(zg_plan *plan) {
   }
 }
 
+static void estimate_words(zg_plan *plan) {
+  double N = (double)plan->items, P = (double)plan->ranks;
+  double numbers = (double)plan->features * (double)plan->samples;
+  double words = numbers / P;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    if (!is_gram(pass)) return;
+    bool shared = pass->by_features || pass->spec.gram.batch;
+    double sweeps = !shared && pass->spec.gram.kernel == ZG_KERNEL_RBF ? 2 : 1;
+    words +=
+        shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);
+    words += N * N / 2 * (pass->needs[ZG_UCENTRED] + pass->needs[ZG_CENTRED]);
+  }
+  plan->words = words;
+}
+
 /* ---- the route over features ---- */
 
 /* What the products of all features take: their sums, a slice of all of them and its
@@ -315,6 +331,7 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan->local_ranks = (int)zg_max(1, request->local_ranks);
   if (any_tiles(plan)) keep_panels(plan, request->memory);
   estimate_flop(plan);
+  estimate_words(plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (is_gram(&plan->passes[p])) {
       plan->passes[p].items = plan->items;

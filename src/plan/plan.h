@@ -95,6 +95,10 @@ typedef struct zg_plan {
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
                    formation, or n D^2 by features; per vector pass N^2 p; per tangent
                    pass its products */
+  double words; /**< numbers that a rank reads and sends: for statistics n D / P; per
+                   gram pass n D / sqrt(teams), once more for medians, shared in a team
+                   (by features or in batches n D / P), and N^2/2 of sums; 0 where there
+                   are other forms as well */
   double bytes; /**< read at least: every number once, as stored */
 } zg_plan;
 
