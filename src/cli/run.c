@@ -110,15 +110,13 @@ static void log_phases(const session *s, const zg_report *report) {
 static void log_words(const session *s, const zg_report *report) {
   zg_rank_stat read = zg_rank_stat_of(s->comm, (double)report->numbers_read);
   zg_rank_stat sent = zg_rank_stat_of(s->comm, (double)report->numbers_sent);
-  char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES], c[ZG_UNIT_BYTES], d[ZG_UNIT_BYTES],
-      e[ZG_UNIT_BYTES], model[ZG_UNIT_BYTES + 16] = "";
+  char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES], c[ZG_UNIT_BYTES], d[ZG_UNIT_BYTES];
+  char model[ZG_UNIT_BYTES + 16] = "";
   if (s->plan->words > 0)
-    snprintf(model, sizeof model, "; model %s",
-             zg_format_si(e, s->plan->words, "words"));
-  zg_note("  words         %s read, %s sent a rank; at most %s, %s%s",
-          zg_format_si(a, read.mean, "words"), zg_format_si(b, sent.mean, "words"),
-          zg_format_si(c, read.most, "words"), zg_format_si(d, sent.most, "words"),
-          model);
+    snprintf(model, sizeof model, "; model %s", zg_format_si(a, s->plan->words, ""));
+  zg_note("  words         %s read, %s sent per rank (at most %s, %s)%s",
+          zg_format_si(a, read.mean, ""), zg_format_si(b, sent.mean, ""),
+          zg_format_si(c, read.most, ""), zg_format_si(d, sent.most, ""), model);
 }
 
 static void log_rates(const session *s, const zg_report *report) {

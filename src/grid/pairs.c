@@ -138,7 +138,7 @@ void zg_pairs_symmetrise(const zg_team *team, zg_pairs *pairs) {
 /* ---- sums over teams ---- */
 
 /* Numbers that are packed and sent at once. */
-enum { PIECE = 1 << 20 };
+enum { PIECE = 1 << 17 };
 
 static int64_t rows_at_once(int64_t width) {
   return zg_max(1, PIECE / zg_max(1, width));

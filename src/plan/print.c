@@ -149,9 +149,7 @@ json_t *zg_plan_json(const zg_plan *plan) {
                 (json_int_t)m->reading, "program", (json_int_t)m->program);
   return json_pack(
       "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, "
-      "s:I, "
-      "s:f, "
-      "s:f}",
+      "s:I, s:f, s:f, s:f}",
       "route", route_name(plan), "precision",
       plan->precision == ZG_SINGLE ? "single" : "double", "ranks", plan->ranks, "teams",
       plan->teams, "team_size", plan->team_size, "idle", plan->idle, "items",
@@ -160,5 +158,5 @@ json_t *zg_plan_json(const zg_plan *plan) {
       (json_int_t)plan->panel_count, "panels_kept", (json_int_t)plan->panels_kept,
       "resident", plan->resident, "passes", passes, "memory_per_rank", memory,
       "memory_limit", (json_int_t)plan->memory_limit, "flop", plan->flop, "bytes",
-      plan->bytes);
+      plan->bytes, "words_per_rank", plan->words);
 }
