@@ -46,6 +46,14 @@ static inline int64_t zg_common_divisor(int64_t a, int64_t b) {
   }
   return a;
 }
+/** A stride that visits 0 .. count-1 in an order of which every part is spread evenly:
+ * the number nearest above the golden section that has no divisor in common with it. */
+static inline int64_t zg_scattering_stride(int64_t count) {
+  int64_t stride = count * 618 / 1000 + 1;
+  while (zg_common_divisor(stride, count) > 1)
+    stride++;
+  return stride;
+}
 /** Start of part `k` when `count` things are cut into `parts` nearly equal runs. */
 static inline int64_t zg_part(int64_t count, int64_t parts, int64_t k) {
   return count / parts * k + zg_min(k, count % parts);

@@ -1,5 +1,6 @@
 /** \file
- * The exact median of all n^2 squared distances of every item, diagonal included.
+ * The median of all n^2 squared distances of every item, diagonal included: exact, or
+ * that of a sample (`median: sampled`) of at most ZG_MEDIAN_ROWS samples.
  *
  * A sample of rows gives a bracket. One sweep over the tiles counts what is below it
  * and keeps what is inside, narrowing it on the way (linalg/bracket.h); what the ranks
@@ -17,7 +18,7 @@
 
 #include "engine/panels.h"
 
-enum { ZG_QUANTILES = 256 };
+enum { ZG_QUANTILES = 256, ZG_MEDIAN_ROWS = ZG_PLAN_MEDIAN_ROWS };
 
 typedef struct zg_medians {
   double *median; /**< [N], of features scaled to trace 1; 0: zero variance; owned */

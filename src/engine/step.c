@@ -27,10 +27,9 @@ typedef struct tiles {
  * closes on itself: each has all panels twice. Their order is scattered, so that what
  * neighbours have in common shows from the beginning. */
 static void scattered_place(int64_t k, int64_t panels, int64_t *row, int64_t *column) {
-  int64_t wholes = (panels + 1) / 2, diagonal = k / panels, stride = wholes / 2 + 1;
-  while (zg_common_divisor(stride, wholes) > 1)
-    stride++;
-  if (diagonal < wholes) diagonal = diagonal * stride % wholes; /* else half a one */
+  int64_t wholes = (panels + 1) / 2, diagonal = k / panels;
+  if (diagonal < wholes) /* else half a one */
+    diagonal = diagonal * zg_scattering_stride(wholes) % wholes;
   int64_t a = k % panels, b = (a + diagonal) % panels;
   *row = zg_max(a, b);
   *column = zg_min(a, b);

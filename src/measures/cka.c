@@ -38,6 +38,13 @@ static const zg_option options[] = {
      .needs = "kernel",
      .needs_choice = "rbf",
      .help = "t, the kernel's width"},
+    {.name = "median",
+     .type = ZG_OPTION_CHOICE,
+     .choices = {"exact", "sampled"},
+     .needs = "kernel",
+     .needs_choice = "rbf",
+     .help = "of all squared distances, or of those of at most 2,048 samples: runs of "
+             "16, evenly spread (fewer of layers wider than 4,096)"},
     {.name = "batch",
      .type = ZG_OPTION_COUNT,
      .initial = 256,
@@ -58,9 +65,18 @@ static int64_t kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {
   if (!zg_call_is(call, "kernel", "rbf") || zg_call_is(call, "estimator", "minibatch"))
     return 0;
   kept[0] = (zg_kept){.name = "median",
-                      .meaning = "median of all n^2 squared distances between samples",
+                      .meaning = "median squared distance between samples",
                       .axis = ZG_AXIS_ITEM};
   return 1;
+}
+
+static const char *conflict(const zg_call *call) {
+  if (zg_call_is(call, "median", "sampled") &&
+      zg_call_is(call, "estimator", "minibatch"))
+    return "median: sampled has no effect with estimator: minibatch, whose batches "
+           "have "
+           "medians of their own";
+  return NULL;
 }
 
 static zg_spec spec(const zg_call *call) {
@@ -69,6 +85,7 @@ static zg_spec spec(const zg_call *call) {
   zg_gram_spec gram = {
       .kernel = rbf ? ZG_KERNEL_RBF : ZG_KERNEL_LINEAR,
       .bandwidth = rbf ? zg_call_value(call, "bandwidth") : 0,
+      .sampled = rbf && zg_call_is(call, "median", "sampled"),
       .batch = batches ? (int64_t)zg_call_value(call, "batch") : 0,
       .centring = zg_call_is(call, "estimator", "biased") ? ZG_CENTRED : ZG_UCENTRED};
   return (zg_spec){.form = ZG_FORM_GRAM, .gram = gram};
@@ -111,6 +128,7 @@ const zg_measure zg_measure_cka = {
     .spec = spec,
     .finish = finish_cka,
     .reads = reads,
+    .conflict = conflict,
     .kept = kept};
 
 const zg_measure zg_measure_hsic = {
@@ -131,4 +149,5 @@ const zg_measure zg_measure_hsic = {
     .spec = spec,
     .finish = finish_hsic,
     .reads = reads,
+    .conflict = conflict,
     .kept = kept};

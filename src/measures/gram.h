@@ -31,6 +31,7 @@ typedef enum zg_centring {
 typedef struct zg_gram_spec {
   zg_kernel_kind kernel;
   double bandwidth; /**< t of the RBF kernel; 0 for others */
+  bool sampled;     /**< the RBF kernel's median is that of some samples */
   int64_t
       batch; /**< products are summed over runs of so many samples, each with kernels of
                 its own; a last run of fewer than 4 is dropped. 0: all samples as one */

@@ -70,7 +70,7 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
   switch (a->form) {
   case ZG_FORM_GRAM:
     return a->gram.kernel == b->gram.kernel && a->gram.bandwidth == b->gram.bandwidth &&
-           a->gram.batch == b->gram.batch;
+           a->gram.sampled == b->gram.sampled && a->gram.batch == b->gram.batch;
   case ZG_FORM_TANGENT:
     return a->tangent.full == b->tangent.full &&
            a->tangent.source == b->tangent.source &&

@@ -53,8 +53,8 @@ static void add_sweep(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   add_reading(plan, pass, times / plan->team_size, times * plan->teams, loads, a);
 }
 
-/* Means and traces of all items, once for all passes; with panels that are kept on every
- * node each reads everything. */
+/* Means and traces of all items, once for all passes; with panels that are kept on
+ * every node each reads everything. */
 static void add_statistics(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   int readers = plan->resident ? plan->local_ranks : plan->ranks;
   double nodes = (double)plan->ranks / readers;
@@ -77,6 +77,11 @@ static void add_medians(const zg_plan *plan, const zg_pass *pass, double pairs,
   a->of[ZG_RATE_MEDIAN_SAMPLE] +=
       (double)zg_ceil_div(plan->items, plan->ranks) * sample_pairs(n);
   if (sample_pairs(n) >= n * (n - 1) / 2) return;
+  if (pass->spec.gram.sampled) {
+    double rows = fmin(n, ZG_PLAN_MEDIAN_ROWS);
+    a->of[ZG_RATE_MEDIAN_FORM] += (double)plan->features * rows * rows / plan->ranks;
+    return;
+  }
   zg_rate form = plan->team_size == 1 ? ZG_RATE_MEDIAN_FORM : ZG_RATE_MEDIAN_TEAM;
   a->of[form] += 2 * (double)plan->features * pairs;
   a->of[ZG_RATE_MEDIAN_ENTRIES] += (double)plan->items * pairs;

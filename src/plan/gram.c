@@ -71,6 +71,16 @@ static bool any_full_rbf(const zg_plan *plan) {
   return false;
 }
 
+/* What the larger sample of one item takes (engine/median_sample.c). */
+static int64_t sample_bytes(const zg_plan *plan) {
+  const int64_t numbers = (int64_t)1 << 23, least = 512, columns = 256, kept = 1 << 18;
+  int64_t rows = zg_min(plan->samples, ZG_PLAN_MEDIAN_ROWS), numbers_read = 0;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].spec.gram.sampled)
+      numbers_read = zg_min(rows * plan->widest, zg_max(numbers, least * plan->widest));
+  return numbers_read ? 8 * (numbers_read + 2 * rows * columns + kept) : 0;
+}
+
 /* Batches are held in double (see engine/work.h). */
 static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
   int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
@@ -119,6 +129,7 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   if (any_full_rbf(plan))
     m.sides += 8 * (N * plan->samples + 2 * (edge * edge / Q) +
                     N * (ZG_MEDIAN_SLICES + zg_plan_median_values(N, plan->samples)));
+  m.sides += sample_bytes(plan);
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   return m;
 }
@@ -209,8 +220,7 @@ static void estimate_flop(zg_plan *plan) {
     double pairs = pass->spec.gram.batch
                        ? n * (double)zg_min(pass->spec.gram.batch, plan->samples)
                        : n * n;
-    bool median = pass->spec.gram.kernel == ZG_KERNEL_RBF && !pass->spec.gram.batch;
-    plan->flop += pairs * (D * (median ? 2 : 1) + N * N / 2);
+    plan->flop += pairs * (D * (zg_plan_searches(pass) ? 2 : 1) + N * N / 2);
   }
 }
 
@@ -222,7 +232,7 @@ static void estimate_words(zg_plan *plan) {
     const zg_pass *pass = &plan->passes[p];
     if (!is_gram(pass)) return;
     bool shared = pass->by_features || pass->spec.gram.batch;
-    double sweeps = pass->spec.gram.kernel == ZG_KERNEL_RBF ? 2 : 1;
+    double sweeps = zg_plan_searches(pass) ? 2 : 1;
     if (plan->resident) sweeps = 0;
     words +=
         shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);

@@ -160,6 +160,13 @@ void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };
+/** Whether a gram pass sweeps over the tiles for medians first. */
+static inline bool zg_plan_searches(const zg_pass *pass) {
+  const zg_gram_spec *gram = &pass->spec.gram;
+  return gram->kernel == ZG_KERNEL_RBF && !gram->batch && !gram->sampled;
+}
+/** Samples that a sampled median is made of at most. */
+enum { ZG_PLAN_MEDIAN_ROWS = 2048 };
 /** Distances that are kept of every item to select a median of n samples from. */
 int64_t zg_plan_median_values(int64_t items, int64_t samples);
 

@@ -191,6 +191,33 @@ class Layers(ValuesTestCase):
                 exact = [np.median(oracle.squared_distances(oracle.flattened(v))) for v in models["m"].values()]
                 np.testing.assert_allclose(np.nan_to_num(kept), np.array(exact, float), rtol=1e-6)
 
+    def test_sampled_medians(self):
+        """128 runs of 16 samples, evenly spread; of all samples where there are no more. The kernel is that of the
+        exact option with a bandwidth that makes up for the other median."""
+        random = np.random.default_rng(8)
+        for n in (2000, 3000):
+            with self.subTest(n=n):
+                layers = {f"l{k}": random.standard_normal((n, 6)).astype(np.float32) for k in range(2)}
+                layers["l1"][:, :3] += layers["l0"][:, :3]
+                self.zoo({"m": layers})
+                first = [(n - 16) * k // 127 for k in range(128)]
+                rows = np.arange(n) if n < 2048 else np.concatenate([np.arange(row, row + 16) for row in first])
+                expected = [np.median(oracle.squared_distances(oracle.flattened(x[rows]))) for x in layers.values()]
+                sampled = {"measure": "cka", "kernel": "rbf", "median": "sampled", "name": "sampled"}
+                exact = {"measure": "cka", "kernel": "rbf", "name": "exact"}
+                finished = zoogram("run", self.job([sampled, exact]), "--restart", ranks=3)
+                self.assertEqual(finished.code, 0, finished.report)
+                with h5py.File(self.path / "results.h5") as results:
+                    kept, all_pairs = (results[f"kept/{name}/median"][()] for name in ("sampled", "exact"))
+                    found = results["sampled"][()]
+                np.testing.assert_allclose(kept, np.array(expected, float), rtol=1e-6)
+                self.assertEqual(bool(np.all(kept == all_pairs)), n == 2000)
+                kernels = [np.expm1(-oracle.squared_distances(oracle.flattened(x)) / (2 * 0.16 * m))
+                           for x, m in zip(layers.values(), kept)]
+                hsic = oracle.debiased_hsic(np.array(kernels))
+                self.assertAlmostEqual(found[0, 1], float(hsic[0, 1] / np.sqrt(hsic[0, 0] * hsic[1, 1])), delta=2e-5)
+                (self.path / "results.h5").unlink()
+
     def test_ways_of_storing(self):
         """Contiguous, chunked, compressed, other byte order, external link, virtual dataset."""
         arrays = list(related(41, [5, 6, 7, 8, 9, 10, 11], seed=9).values())
