@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cli/cli.h"
 #include "cli/version.h"
 #include "linalg/core.h"
@@ -44,6 +45,7 @@ void zg_environment_prepare(char **argv) {
     /* Where that is not possible the slow kernel still gives right numbers. */
   }
   zg_blas_set_threads(zg_environment_threads());
+  zg_threads_set(zg_environment_threads());
 }
 
 static pid_t launcher;

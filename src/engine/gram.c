@@ -60,12 +60,13 @@ static void apply_rbf(void *context, int64_t i, zg_block *block, const zg_panel 
     make_zero(block);
     return;
   }
-  memset(s->left_side, 0, (size_t)rows->rows * sizeof *s->left_side);
-  memset(s->right_side, 0, (size_t)columns->rows * sizeof *s->right_side);
+  zg_desk *desk = zg_desk_of(s);
+  memset(desk->left_side, 0, (size_t)rows->rows * sizeof *desk->left_side);
+  memset(desk->right_side, 0, (size_t)columns->rows * sizeof *desk->right_side);
   zg_block_rbf(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i), &s->rbf[i],
-               s->left_side, s->right_side);
-  keep_row_sums(s, i, rows, s->left_side);
-  keep_row_sums(s, i, columns, s->right_side);
+               desk->left_side, desk->right_side);
+  keep_row_sums(s, i, rows, desk->left_side);
+  keep_row_sums(s, i, columns, desk->right_side);
 }
 
 /* The samples and the trace that the shift of linear kernels is made of. */
@@ -77,9 +78,10 @@ static void shift_of(const zg_pass_state *s, const zg_panel *panel, int64_t i,
 }
 
 static void keep_diagonal(zg_pass_state *s, const zg_step *step, int64_t i) {
+  const zg_desk *desk = zg_desk_of(s);
   double *alpha = s->alpha + i * step->left->rows, total = 0;
   for (int64_t a = 0; a < step->left->rows; a++) {
-    alpha[a] = zg_panel_norms(step->left, i)[a] - 2 * s->left_side[a];
+    alpha[a] = zg_panel_norms(step->left, i)[a] - 2 * desk->left_side[a];
     total += alpha[a];
   }
   s->total[i] += zg_fixed_round(total, 4); /* all of them together are about 1 */
@@ -91,9 +93,10 @@ static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *va
     zg_step_form(s->work, step, i, NULL, values, apply_rbf, s);
     return;
   }
-  zg_shift shift = {.left = s->left_side, .right = s->right_side};
-  shift_of(s, step->left, i, s->left_side);
-  shift_of(s, step->right, i, s->right_side);
+  zg_desk *desk = zg_desk_of(s);
+  zg_shift shift = {.left = desk->left_side, .right = desk->right_side};
+  shift_of(s, step->left, i, desk->left_side);
+  shift_of(s, step->right, i, desk->right_side);
   if (step->diagonal && s->pass->needs[ZG_CENTRED]) keep_diagonal(s, step, i);
   zg_step_form(s->work, step, i, &shift, values, NULL, NULL);
 }
@@ -101,27 +104,34 @@ static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *va
 /* Round a tile that was formed in double to the pass's precision. */
 static void narrow(const zg_pass_state *s, const zg_step *step, float *V) {
   if (step->left->packed) {
-    zg_step_pack(step, s->wide, V);
+    zg_step_pack(step, zg_desk_of(s)->wide, V);
     return;
   }
-  zg_block block = zg_tile_block(&step->tile, ZG_DOUBLE, s->wide, step->diagonal);
+  zg_block block =
+      zg_tile_block(&step->tile, ZG_DOUBLE, zg_desk_of(s)->wide, step->diagonal);
   zg_block_narrow(&block, V);
 }
 
-/* V of every item on this tile, with zeros up to the longest part of the team. */
-static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
+/* V of one item on this tile, with zeros up to the longest part of the team. */
+static void fill_item(zg_pass_state *s, const zg_step *step, int64_t stride,
+                      int64_t i) {
   zg_precision precision = zg_pass_precision(s);
   int64_t size = zg_step_numbers(step);
-  for (int64_t i = 0; i < s->work->run->plan->items; i++) {
-    void *V = zg_real_at(precision, s->V, i * stride);
-    bool same = s->work->items.items[i].precision == precision;
-    bool usable = s->gram->code[i] == ZG_CODE_OK;
-    int64_t zeros = usable ? size : 0;
-    memset(zg_real_at(precision, V, zeros), 0,
-           (size_t)(stride - zeros) * zg_real_size(precision));
-    if (usable) form_item(s, step, i, same ? V : s->wide);
-    if (usable && !same) narrow(s, step, V);
-  }
+  void *V = zg_real_at(precision, s->V, i * stride);
+  bool same = s->work->items.items[i].precision == precision;
+  bool usable = s->gram->code[i] == ZG_CODE_OK;
+  int64_t zeros = usable ? size : 0;
+  memset(zg_real_at(precision, V, zeros), 0,
+         (size_t)(stride - zeros) * zg_real_size(precision));
+  if (usable) form_item(s, step, i, same ? V : zg_desk_of(s)->wide);
+  if (usable && !same) narrow(s, step, V);
+}
+
+static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
+  int64_t N = s->work->run->plan->items;
+#pragma omp parallel for schedule(dynamic, 4) num_threads(s->threads)
+  for (int64_t i = 0; i < N; i++)
+    fill_item(s, step, stride, i);
 }
 
 static zg_status visit(void *context, const zg_step *step) {
@@ -158,7 +168,8 @@ static void create_rbf(zg_pass_state *s, int64_t edge) {
   s->row_sums = ZG_NEW0(double, N *kept);
   if (s->pass->spec.gram.batch) {
     int64_t pairs = edge * edge / 2;
-    s->distances = ZG_NEW(double, pairs);
+    for (int k = 0; k < s->threads; k++)
+      s->desks[k].distances = ZG_NEW(double, pairs);
     s->alive = ZG_NEW0(double, N);
     return;
   }
@@ -192,8 +203,12 @@ static void create(zg_work *work, int64_t index, const zg_pass *pass, zg_gram *g
   *s = (zg_pass_state){.work = work, .index = index, .pass = pass, .gram = gram};
   double partners = (double)(pass->spec.gram.batch ? edge : plan->samples);
   s->unit = rbf ? 1 / ((double)plan->samples * partners) : 1;
-  s->left_side = ZG_NEW(double, edge);
-  s->right_side = ZG_NEW(double, edge);
+  s->threads = team->size == 1 ? zg_threads() : 1;
+  s->desks = ZG_NEW0(zg_desk, s->threads);
+  for (int t = 0; t < s->threads; t++) {
+    s->desks[t].left_side = ZG_NEW(double, edge);
+    s->desks[t].right_side = ZG_NEW(double, edge);
+  }
   zg_pairs_create(team, N, &s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (pass->needs[c] && (rbf || c == ZG_CENTRED))
@@ -208,8 +223,14 @@ static void destroy(zg_pass_state *s) {
   zg_pairs_destroy(&s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     zg_pairs_destroy(&s->rest[c]);
-  double *owned[] = {s->parameters, s->row_sums,  s->total, s->left_side, s->right_side,
-                     s->alpha,      s->distances, s->wide,  s->alive};
+  for (int t = 0; t < s->threads; t++) {
+    free(s->desks[t].wide);
+    free(s->desks[t].left_side);
+    free(s->desks[t].right_side);
+    free(s->desks[t].distances);
+  }
+  free(s->desks);
+  double *owned[] = {s->parameters, s->row_sums, s->total, s->alpha, s->alive};
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
     free(owned[k]);
   free(s->V);
@@ -229,7 +250,8 @@ static void allocate_tiles(zg_pass_state *s) {
   if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
   s->V = zg_alloc_large(plan->items * (largest + PADDING),
                         zg_real_size(zg_pass_precision(s)));
-  if (zg_pass_precision(s) == ZG_SINGLE) s->wide = ZG_NEW(double, largest);
+  for (int t = 0; t < s->threads && zg_pass_precision(s) == ZG_SINGLE; t++)
+    s->desks[t].wide = ZG_NEW(double, largest);
 }
 
 /* Everything that tiles are added to, for checkpoints. */

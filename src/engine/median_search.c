@@ -3,6 +3,7 @@
 #include "engine/median_parts.h"
 
 #include "base/memory.h"
+#include "base/threads.h"
 #include "engine/step.h"
 #include "linalg/bracket.h"
 #include "linalg/numbers.h"
@@ -45,11 +46,18 @@ typedef struct finder {
   int64_t rank[2];         /* of the two middle values among the pairs */
   int64_t *counts;         /* [N, SLICES + 1]: below, then the slices; one sweep's */
   double *largest_below;   /* [N]: the largest distance below the bracket */
-  int64_t few;         /* so many distances per item are collected and selected from */
-  double *values;      /* [N, few]: collected */
-  int64_t *collected;  /* [N] */
-  void *K, *distances; /* of one tile */
+  int64_t few;        /* so many distances per item are collected and selected from */
+  double *values;     /* [N, few]: collected */
+  int64_t *collected; /* [N] */
+  int threads;
+  int64_t size;          /* numbers of one tile */
+  double *K, *distances; /* [threads, size] of either precision */
 } finder;
+
+/* The running thread's part of K or distances. */
+static void *own_part(const finder *f, double *parts) {
+  return parts + zg_thread() * f->size;
+}
 
 /* ---- narrowing ---- */
 
@@ -80,8 +88,9 @@ static void start_bracket(finder *f, int64_t i) {
 static int64_t bracketed(finder *f, int64_t i, int64_t entries, int64_t *below,
                          double *largest) {
   const search *s = &f->searches[i];
-  if (f->work->items.items[i].precision == ZG_SINGLE) zg_widen(f->distances, entries);
-  return zg_split(f->distances, entries, value_of(s->low), value_of(s->high), below,
+  double *distances = own_part(f, f->distances);
+  if (f->work->items.items[i].precision == ZG_SINGLE) zg_widen(distances, entries);
+  return zg_split(distances, entries, value_of(s->low), value_of(s->high), below,
                   largest);
 }
 
@@ -90,9 +99,10 @@ static void count_distances(finder *f, int64_t i, int64_t entries) {
   int64_t *counts = f->counts + i * (SLICES + 1), below;
   double largest;
   int64_t inside = bracketed(f, i, entries, &below, &largest);
+  const double *distances = own_part(f, f->distances);
   int shift = slice_shift(s);
   for (int64_t k = 0; k < inside; k++)
-    counts[1 + ((key_of(((double *)f->distances)[k]) - s->low) >> shift)]++;
+    counts[1 + ((key_of(distances[k]) - s->low) >> shift)]++;
   counts[0] += below;
 }
 
@@ -102,7 +112,7 @@ static void collect_distances(finder *f, int64_t i, int64_t entries) {
   int64_t inside = bracketed(f, i, entries, &below, &largest);
   f->largest_below[i] = fmax(f->largest_below[i], largest);
   if (f->searches[i].inside > f->few) return; /* all are equal */
-  memcpy(f->values + i * f->few + f->collected[i], f->distances,
+  memcpy(f->values + i * f->few + f->collected[i], own_part(f, f->distances),
          (size_t)inside * sizeof *f->values);
   f->collected[i] += inside;
 }
@@ -116,11 +126,12 @@ static bool is_narrow(const finder *f, int64_t i) {
 static void search_block(void *context, int64_t i, zg_block *block,
                          const zg_panel *rows, const zg_panel *columns) {
   finder *f = context;
+  void *distances = own_part(f, f->distances);
   zg_block_distances(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i),
-                     f->distances);
+                     distances);
   int64_t entries = zg_block_entries(block);
   if (f->brackets)
-    zg_bracket_add(&f->brackets[i], f->share, block->precision, entries, f->distances);
+    zg_bracket_add(&f->brackets[i], f->share, block->precision, entries, distances);
   else if (is_narrow(f, i))
     collect_distances(f, i, entries);
   else
@@ -129,9 +140,11 @@ static void search_block(void *context, int64_t i, zg_block *block,
 
 static zg_status visit(void *context, const zg_step *step) {
   finder *f = context;
-  for (int64_t i = 0; i < f->work->run->plan->items; i++)
+  int64_t N = f->work->run->plan->items;
+#pragma omp parallel for schedule(dynamic, 4) num_threads(f->threads)
+  for (int64_t i = 0; i < N; i++)
     if (!f->searches[i].done)
-      zg_step_form(f->work, step, i, NULL, f->K, search_block, f);
+      zg_step_form(f->work, step, i, NULL, own_part(f, f->K), search_block, f);
   return ZG_OK;
 }
 
@@ -343,6 +356,7 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
   int64_t N = plan->items;
   int64_t size =
       zg_team_works(&work->team) ? zg_tile_largest(&work->team, plan->tile) : 1;
+  int threads = work->team.size == 1 ? zg_threads() : 1;
   int64_t few = zg_plan_median_values(N, plan->samples);
   int64_t pairs = plan->samples * (plan->samples - 1) / 2;
   *f = (finder){.work = work,
@@ -354,8 +368,10 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
                 .few = few,
                 .values = ZG_NEW(double, N *few),
                 .collected = ZG_NEW0(int64_t, N),
-                .K = ZG_NEW(double, size), /* for either precision */
-                .distances = ZG_NEW(double, size)};
+                .threads = threads,
+                .size = size,
+                .K = ZG_NEW(double, threads *size),
+                .distances = ZG_NEW(double, threads *size)};
   zg_median_ranks(plan->samples, f->rank);
   f->share = (double)(f->rank[0] + f->rank[1] + 1) / 2 / (double)pairs;
   for (int64_t i = 0; i < N; i++) {

@@ -7,8 +7,16 @@
 #ifndef ZG_ENGINE_PASS_H
 #define ZG_ENGINE_PASS_H
 
+#include "base/threads.h"
 #include "engine/gram.h"
 #include "engine/step.h"
+
+/** What a thread needs for one item of the current tile. */
+typedef struct zg_desk {
+  double *wide; /**< its part of the matrix where it is formed in double instead */
+  double *left_side, *right_side; /**< [tile] shifts, or row sums */
+  double *distances;              /**< batches: squared distances */
+} zg_desk;
 
 /** A pass in progress: N items, n samples. Everything is owned. */
 typedef struct zg_pass_state {
@@ -18,11 +26,10 @@ typedef struct zg_pass_state {
   zg_gram *gram;
 
   /* The current tile. */
-  void *V;      /**< [N, stride] this rank's part of the matrix of every item */
-  double *wide; /**< the same of one item that is formed in double instead */
-  double *left_side, *right_side; /**< [tile] of one item: shifts, or row sums */
-  double *alpha;     /**< [N, tile] linear: what is left of the diagonals */
-  double *distances; /**< batches: squared distances of one item */
+  void *V;        /**< [N, stride] this rank's part of the matrix of every item */
+  zg_desk *desks; /**< [threads] */
+  int threads;    /**< that work on items; those of a team are BLAS's */
+  double *alpha;  /**< [N, tile] linear: what is left of the diagonals */
 
   /* What tiles add up to. */
   zg_pairs triangle;           /**< sum of <V_i,V_j>, one triangle */
@@ -38,6 +45,11 @@ typedef struct zg_pass_state {
   zg_rbf *rbf;        /**< [N] into `parameters` */
   double *parameters; /**< kernels, then what gram.c keeps beside them */
 } zg_pass_state;
+
+/** The running thread's. */
+static inline zg_desk *zg_desk_of(const zg_pass_state *s) {
+  return &s->desks[zg_thread()];
+}
 
 static inline bool zg_is_rbf(const zg_pass_state *s) {
   return s->pass->spec.gram.kernel == ZG_KERNEL_RBF;

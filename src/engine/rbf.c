@@ -71,7 +71,7 @@ zg_status zg_rbf_prepare(zg_pass_state *s) {
 static int64_t batch_distances(zg_pass_state *s, const zg_panel *panel,
                                const zg_block *block, int64_t i) {
   const double *norms = zg_panel_norms(panel, i);
-  zg_block_distances(block, norms, norms, s->distances);
+  zg_block_distances(block, norms, norms, zg_desk_of(s)->distances);
   int own = (int)zg_block_entries(block);
   const zg_team *team = &s->work->team;
   if (team->size == 1) return own;
@@ -82,9 +82,9 @@ static int64_t batch_distances(zg_pass_state *s, const zg_panel *panel,
     starts[r] = starts[r - 1] + counts[r - 1];
   int total = starts[team->size - 1] + counts[team->size - 1];
   double *mine = ZG_NEW(double, own);
-  memcpy(mine, s->distances, (size_t)own * sizeof *mine);
-  MPI_Allgatherv(mine, own, MPI_DOUBLE, s->distances, counts, starts, MPI_DOUBLE,
-                 team->comm);
+  memcpy(mine, zg_desk_of(s)->distances, (size_t)own * sizeof *mine);
+  MPI_Allgatherv(mine, own, MPI_DOUBLE, zg_desk_of(s)->distances, counts, starts,
+                 MPI_DOUBLE, team->comm);
   free(mine);
   free(counts);
   return total;
@@ -93,11 +93,11 @@ static int64_t batch_distances(zg_pass_state *s, const zg_panel *panel,
 bool zg_rbf_prepare_batch(zg_pass_state *s, const zg_panel *panel,
                           const zg_block *block, int64_t i) {
   int64_t count = batch_distances(s, panel, block, i);
-  double median = zg_distance_median(s->distances, panel->rows);
+  double median = zg_distance_median(zg_desk_of(s)->distances, panel->rows);
   if (!(median > 0)) return false;
   s->alive[i]++;
   double scale = s->rbf[i].scale;
-  s->rbf[i] = choose_kernel(gamma_of(s->pass, median), s->distances, count,
+  s->rbf[i] = choose_kernel(gamma_of(s->pass, median), zg_desk_of(s)->distances, count,
                             1 + count / ZG_QUANTILES);
   s->rbf[i].scale = scale;
   return true;

@@ -234,8 +234,10 @@ void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
     form_packed(work, step, item, shift, values, visit, context);
   else
     form_whole(work, step, item, shift, values, visit, context);
-  work->report->flop +=
+  double flop =
       2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
+#pragma omp atomic
+  work->report->flop += flop;
 }
 
 /* On the diagonal a whole tile has its entries below, packed ones above. */

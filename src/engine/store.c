@@ -152,6 +152,7 @@ zg_status zg_store_finish(zg_store *store, int64_t groups) {
   int64_t tasks = work->run->plan->items * panels;
   int64_t first = zg_part(tasks, store->memory.ranks, store->memory.rank);
   int64_t end = zg_part(tasks, store->memory.ranks, store->memory.rank + 1);
+#pragma omp parallel for num_threads(zg_threads())
   for (int64_t t = first; t < end; t++) {
     int64_t i = t / panels;
     if (store->offset[i] >= 0 && zg_item_usable(&work->items.items[i]))

@@ -3,6 +3,7 @@
 #ifndef ZG_ENGINE_WORK_H
 #define ZG_ENGINE_WORK_H
 
+#include "base/threads.h"
 #include "engine/engine.h"
 #include "grid/team.h"
 #include "plan/triangle.h"
@@ -40,11 +41,12 @@ typedef struct zg_work {
   int64_t complaints;     /**< about data, in the log */
 } zg_work;
 
+/* Of the first thread, beside which the others do the same. */
 static inline void zg_phase_start(zg_work *work, zg_phase phase) {
-  zg_timer_start(&work->report->phases[phase]);
+  if (zg_thread() == 0) zg_timer_start(&work->report->phases[phase]);
 }
 static inline void zg_phase_stop(zg_work *work, zg_phase phase) {
-  zg_timer_stop(&work->report->phases[phase]);
+  if (zg_thread() == 0) zg_timer_stop(&work->report->phases[phase]);
 }
 /** ZG_STOPPED when the run has been asked to stop. Not collective: ranks may differ. */
 static inline zg_status zg_work_go_on(const zg_work *work) {

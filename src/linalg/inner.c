@@ -1,6 +1,7 @@
 #include "linalg/inner.h"
 
 #include "base/memory.h"
+#include "base/threads.h"
 #include "linalg/fixed.h"
 #include "linalg/micro.h"
 
@@ -144,20 +145,24 @@ static void accumulate_few(int64_t n, int64_t k, double alpha, const float *V,
   int64_t count = list_blocks(n, NULL), chunks = zg_ceil_div(k, CHUNK);
   block *blocks = zg_alloc_large(count, sizeof *blocks);
   list_blocks(n, blocks);
-  for (int64_t c = 0; c < chunks; c++) {
-    int64_t length = zg_min(CHUNK, k - c * CHUNK), steps = zg_ceil_div(length, LANES);
-    const float *part = V + c * CHUNK;
-    float *rest =
-        length % LANES ? copy_rest(n, length, part, ldv, steps * LANES) : NULL;
-    for (int64_t b = 0; b < count; b++)
-      multiply_block(multiply, n, steps, rest ? rest : part, rest ? steps * LANES : ldv,
-                     &blocks[b]);
-    for (int64_t b = 0; b < count && ((c + 1) % RUN == 0 || c + 1 == chunks); b++)
-      flush_block(&blocks[b]);
-    free(rest);
-  }
+  int64_t last = (chunks - 1) * CHUNK, tail = zg_ceil_div(k - last, LANES) * LANES;
+  float *rest = tail == k - last ? NULL : copy_rest(n, k - last, V + last, ldv, tail);
+  int threads = zg_threads();
+#pragma omp parallel for num_threads(threads)
+  for (int t = 0; t < threads; t++)
+    for (int64_t c = 0; c < chunks; c++) {
+      bool is_rest = rest && c == chunks - 1, ends = (c + 1) % RUN == 0;
+      int64_t steps = zg_ceil_div(zg_min(CHUNK, k - c * CHUNK), LANES);
+      for (int64_t b = zg_part(count, threads, t); b < zg_part(count, threads, t + 1);
+           b++) {
+        multiply_block(multiply, n, steps, is_rest ? rest : V + c * CHUNK,
+                       is_rest ? tail : ldv, &blocks[b]);
+        if (ends || c + 1 == chunks) flush_block(&blocks[b]);
+      }
+    }
   for (int64_t b = 0; b < count; b++)
     add_totals(n, alpha, &blocks[b], coarse, fine);
+  free(rest);
   free(blocks);
 }
 
@@ -184,6 +189,11 @@ static int64_t strips_of(const square *s, int64_t panel) {
   return s->diagonal ? zg_min(strips, (panel + 1) * ZG_PANEL_STRIPS) : strips;
 }
 
+/* The blocks of a panel of rows: each has room for all columns. */
+static float *blocks_of(const square *s, int64_t panel) {
+  return s->blocks + panel * ZG_PANEL * zg_packed_rows(s->columns);
+}
+
 static void pack(int64_t count, int64_t terms, const float *V, int64_t ldv,
                  float *panels) {
   int64_t last = count / ZG_PANEL * ZG_PANEL;
@@ -197,21 +207,21 @@ static void multiply_square(square *s, int64_t terms, const float *rows,
                             const float *columns, int64_t ldv) {
   pack(s->rows, terms, rows, ldv, s->row_panels);
   if (!s->diagonal) pack(s->columns, terms, columns, ldv, s->column_panels);
-  float *blocks = s->blocks;
+#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
   for (int64_t p = 0; p < zg_packed_rows(s->rows) / ZG_PANEL; p++) {
-    int64_t strips = strips_of(s, p);
     const float *panel = s->row_panels + p * ZG_PANEL * terms;
-    zg_micro_product(terms, strips, s->column_panels, panel, blocks, panel);
-    blocks += strips * ZG_MICRO_BLOCK;
+    zg_micro_product(terms, strips_of(s, p), s->column_panels, panel, blocks_of(s, p),
+                     panel);
   }
 }
 
 /* Add the finished square to H, whose part at its corner is coarse, fine. */
 static void add_square(const square *s, double alpha, int64_t n, double *coarse,
                        double *fine) {
-  const float *column = s->blocks;
+#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
   for (int64_t p = 0; p < zg_packed_rows(s->rows) / ZG_PANEL; p++) {
     int64_t strips = strips_of(s, p), first = p * ZG_PANEL;
+    const float *column = blocks_of(s, p);
     for (int64_t j = 0; j < strips * ZG_STRIP; j++, column += ZG_PANEL) {
       int64_t skip = s->diagonal ? zg_max(0, j - first) : 0;
       int64_t count = zg_min(ZG_PANEL, s->rows - first);
@@ -263,7 +273,7 @@ void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
                          int64_t ldv, double *coarse, double *fine) {
   if (n >= MANY)
     accumulate_many(n, k, alpha, V, ldv, coarse, fine);
-  else if (n > 0)
+  else if (n > 0 && k > 0)
     accumulate_few(n, k, alpha, V, ldv, coarse, fine);
 }
 

@@ -28,19 +28,24 @@ static void check_spec(const char *kernel, const char *estimator,
     zg_gram_spec spec = call.measure->spec(&call).gram;
     CU_ASSERT_EQUAL(spec.kernel, expected.kernel);
     CU_ASSERT_EQUAL(spec.bandwidth, expected.bandwidth);
+    CU_ASSERT_EQUAL(spec.sampled, expected.sampled);
     CU_ASSERT_EQUAL(spec.batch, expected.batch);
     CU_ASSERT_EQUAL(spec.centring, expected.centring);
   }
 }
 
 static void options_become_a_pass(void) {
-  check_spec("linear", "debiased", (zg_gram_spec){ZG_KERNEL_LINEAR, 0, 0, ZG_UCENTRED});
-  check_spec("linear", "biased", (zg_gram_spec){ZG_KERNEL_LINEAR, 0, 0, ZG_CENTRED});
+  check_spec("linear", "debiased",
+             (zg_gram_spec){ZG_KERNEL_LINEAR, 0, false, 0, ZG_UCENTRED});
+  check_spec("linear", "biased",
+             (zg_gram_spec){ZG_KERNEL_LINEAR, 0, false, 0, ZG_CENTRED});
   check_spec("linear", "minibatch",
-             (zg_gram_spec){ZG_KERNEL_LINEAR, 0, 256, ZG_UCENTRED});
-  check_spec("rbf", "debiased", (zg_gram_spec){ZG_KERNEL_RBF, 0.4, 0, ZG_UCENTRED});
-  check_spec("rbf", "biased", (zg_gram_spec){ZG_KERNEL_RBF, 0.4, 0, ZG_CENTRED});
-  check_spec("rbf", "minibatch", (zg_gram_spec){ZG_KERNEL_RBF, 0.4, 256, ZG_UCENTRED});
+             (zg_gram_spec){ZG_KERNEL_LINEAR, 0, false, 256, ZG_UCENTRED});
+  check_spec("rbf", "debiased",
+             (zg_gram_spec){ZG_KERNEL_RBF, 0.4, false, 0, ZG_UCENTRED});
+  check_spec("rbf", "biased", (zg_gram_spec){ZG_KERNEL_RBF, 0.4, false, 0, ZG_CENTRED});
+  check_spec("rbf", "minibatch",
+             (zg_gram_spec){ZG_KERNEL_RBF, 0.4, false, 256, ZG_UCENTRED});
 }
 
 /* ---- values ---- */

@@ -108,7 +108,8 @@ class Texts(CommandTestCase):
             self.assertTrue(measure["formula"] and measure["reference"])
             options = {o["name"]: o for o in measure["options"]}
             self.assertEqual({k: o["default"] for k, o in options.items()},
-                             {"kernel": "linear", "estimator": "debiased", "bandwidth": 0.4, "batch": 256})
+                             {"kernel": "linear", "estimator": "debiased", "bandwidth": 0.4, "median": "exact",
+                              "batch": 256})
             self.assertEqual(options["estimator"]["choices"], ["debiased", "biased", "minibatch"])
         self.assertEqual([m["name"] for m in self.json("list", "measures", "hsic")["measures"]], ["hsic"])
 

@@ -2,7 +2,9 @@
 kernels take when there are many more samples than features."""
 
 import json
+import os
 import unittest
+import unittest.mock
 
 import numpy as np
 
@@ -39,6 +41,17 @@ class Packed(ValuesTestCase):
             for other in found[1:]:
                 self.assertEqual(other[name].values.tobytes(), first.values.tobytes(), name)
 
+
+    def test_same_bits_with_threads(self):
+        """Threads share the items of a tile; those that are formed in double, batches and medians among them."""
+        self.zoo({"m": self.layers()})
+        measures = [*self.MEASURES, Measure("cka", "rbf", "minibatch", batch=100)]
+        found = []
+        for threads in ("1", "3"):
+            with unittest.mock.patch.dict(os.environ, {"OPENBLAS_NUM_THREADS": threads}):
+                found.append(self.compute(measures, ranks=2, code=3))
+        for name, first in found[0].items():
+            self.assertEqual(found[1][name].values.tobytes(), first.values.tobytes(), name)
 
     def test_same_bits_whether_all_panels_have_room_or_not(self):
         """With room they are shared by the ranks and read once, else every rank reads what it needs when it does."""

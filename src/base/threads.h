@@ -1,0 +1,13 @@
+/** \file
+ * Threads of a rank. Loops over items run on all of them; each has a desk of its own
+ * for what it needs on the way. Not collective. */
+#ifndef ZG_BASE_THREADS_H
+#define ZG_BASE_THREADS_H
+
+/** Threads that loops use from now on; 1 until this is called. */
+void zg_threads_set(int threads);
+int zg_threads(void);
+/** Which of them is running, 0 outside of such loops. */
+int zg_thread(void);
+
+#endif
