@@ -61,8 +61,11 @@ typedef double zg_value;
 typedef enum zg_axis {
   ZG_AXIS_ITEM, /**< a layer's activations */
   ZG_AXIS_MODEL,
-  ZG_AXIS_GRADIENT, /**< the gradient of one task */
-  ZG_AXIS_WEIGHT,   /**< one parameter */
+  ZG_AXIS_GRADIENT,        /**< the gradient of one task */
+  ZG_AXIS_WEIGHT,          /**< one parameter */
+  ZG_AXIS_ATTENTION,       /**< a layer's attention, all heads */
+  ZG_AXIS_HEAD,            /**< one head of it */
+  ZG_AXIS_CROSS_ATTENTION, /**< a layer's maps of cross attention */
   ZG_AXES
 } zg_axis;
 /** "item", ...: the name used in the results file. */

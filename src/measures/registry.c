@@ -28,7 +28,11 @@ const char *zg_axis_name(zg_axis axis) {
   static const char *const names[ZG_AXES] = {[ZG_AXIS_ITEM] = "item",
                                              [ZG_AXIS_MODEL] = "model",
                                              [ZG_AXIS_GRADIENT] = "gradient",
-                                             [ZG_AXIS_WEIGHT] = "weight"};
+                                             [ZG_AXIS_WEIGHT] = "weight",
+                                             [ZG_AXIS_ATTENTION] = "attention",
+                                             [ZG_AXIS_HEAD] = "head",
+                                             [ZG_AXIS_CROSS_ATTENTION] =
+                                                 "cross_attention"};
   return names[axis];
 }
 

@@ -237,6 +237,17 @@ zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
   return ZG_OK;
 }
 
+zg_status zg_reader_texts(zg_reader *reader, int64_t index, zg_list *texts) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  hid_t dataset;
+  ZG_TRY(zg_reader_open(reader, index, &dataset));
+  if (zg_h5_texts(dataset, 0, texts) != ZG_OK)
+    return zg_array_fail(reader->zoo, index,
+                         "its strings cannot be read: damaged file?");
+  reader->bytes_read += array->n * zg_dtype_bytes(array->dtype);
+  return ZG_OK;
+}
+
 /* ---- attributes ---- */
 
 zg_status zg_reader_numbers(zg_reader *reader, int64_t array, const char *attribute,

@@ -38,6 +38,9 @@ zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_
 zg_status zg_reader_integers(zg_reader *reader, int64_t array, int64_t row,
                              int64_t rows, int64_t *values);
 
+/** The strings of an array of one axis, added to `texts`. */
+zg_status zg_reader_texts(zg_reader *reader, int64_t array, zg_list *texts);
+
 /** A numeric attribute of an array, a scalar or a list.
  * \param [out] values  the caller frees; NULL without any.
  * \param [out] count   0 when there is no such attribute.

@@ -2,6 +2,7 @@
  * What has to hold when a measure pairs rows: one number of samples, the same samples.
  */
 #include "base/memory.h"
+#include "zoo/data.h"
 #include "zoo/h5.h"
 #include "zoo/zoo.h"
 
@@ -74,6 +75,7 @@ static zg_status check_ids(const zg_zoo *zoo, zg_data data) {
 zg_status zg_zoo_check_paired(const zg_zoo *zoo) {
   if (zoo->layer_count) ZG_TRY(check_counts(zoo));
   if (zoo->file_count == 1) return ZG_OK;
-  ZG_TRY(check_ids(zoo, ZG_ACTIVATIONS));
-  return check_ids(zoo, ZG_LOGITS);
+  for (zg_data data = 0; data < ZG_DATA; data++)
+    if (zg_data_form_of(data)->sampled) ZG_TRY(check_ids(zoo, data));
+  return ZG_OK;
 }
