@@ -15,7 +15,7 @@ typedef void zg_pair_fn(const void *context, int64_t i, int64_t k, zg_pair *pair
 zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
                           int64_t owned, zg_pair_fn *pair_of, const void *context);
 /** The same with nearly equal runs of `items` rows on every rank, for what is known on
- * all of them. */
+ * all of them; the tensor need not be symmetric. */
 zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t call,
                                  int64_t items, zg_pair_fn *pair_of,
                                  const void *context);
