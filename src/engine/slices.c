@@ -50,40 +50,45 @@ zg_status zg_read_flat(zg_work *work, const int64_t *arrays, int64_t array_count
   return ZG_OK;
 }
 
+static zg_code code_of(zg_precision precision, const void *numbers, int64_t count) {
+  return zg_all_finite(precision, numbers, count) ? ZG_CODE_OK : ZG_CODE_NONFINITE;
+}
+
 static zg_status read_columns(zg_vectors *v, int64_t array, int64_t first,
-                              int64_t count, double *to, bool *finite) {
+                              int64_t count, double *to, zg_code *code) {
   int64_t rows = v->work->run->zoo->arrays[array].n;
   zg_slab slab;
   ZG_TRY(zg_reader_part(v->work->reader, array, 0, rows, first, count, &slab));
   zg_slab_doubles(&slab, v->rows);
-  *finite = zg_all_finite(ZG_DOUBLE, v->rows, rows * count);
+  *code = code_of(ZG_DOUBLE, v->rows, rows * count);
   v->pass->spec.vector->collapse(rows, count, v->rows, to);
   return ZG_OK;
 }
 
 static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t count,
-                           double *to, bool *finite) {
+                           double *to, zg_code *code) {
   int64_t width = v->work->run->zoo->arrays[array].d;
   zg_slab slab;
   ZG_TRY(zg_reader_rows(v->work->reader, array, first, count, &slab));
   zg_slab_doubles(&slab, to);
-  *finite = true;
+  *code = ZG_CODE_OK;
   for (int64_t r = 0; r < count; r++)
-    *finite &= v->pass->spec.vector->map(width, to + r * width);
+    *code = zg_code_worse(*code, v->pass->spec.vector->map(width, to + r * width));
   return ZG_OK;
 }
 
 zg_status zg_vectors_read(zg_vectors *v, int64_t item, int64_t first, int64_t count,
-                          void *to, bool *finite) {
+                          void *to, zg_code *code) {
   const int64_t *arrays = v->arrays[item];
   switch (v->pass->spec.vector->kind) {
   case ZG_VECTOR_COLLAPSED:
-    return read_columns(v, arrays[0], first, count, to, finite);
+    return read_columns(v, arrays[0], first, count, to, code);
   case ZG_VECTOR_ROWS:
-    return read_rows(v, arrays[0], first, count, to, finite);
+  case ZG_VECTOR_MAPPED:
+    return read_rows(v, arrays[0], first, count, to, code);
   default:
     ZG_TRY(zg_read_flat(v->work, arrays, v->counts[item], first, count, v->stored, to));
-    *finite = zg_all_finite(v->stored, to, count);
+    *code = code_of(v->stored, to, count);
     return ZG_OK;
   }
 }
@@ -122,10 +127,10 @@ static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t ite
   int64_t places = zg_min(PLACES, group->length), each = SAMPLE / PLACES, taken = 0;
   each = zg_max(1, zg_min(each, zg_min(group->length / places, group->piece)));
   for (int64_t k = 0; k < places; k++) {
-    bool finite;
+    zg_code code;
     void *to = zg_real_at(v->stored, sample, taken);
     int64_t first = zg_part(group->length, places, k);
-    ZG_TRY(zg_vectors_read(v, item, first, each, to, &finite));
+    ZG_TRY(zg_vectors_read(v, item, first, each, to, &code));
     taken += each;
   }
   if (v->stored == ZG_SINGLE) widen(sample, taken);
@@ -138,9 +143,9 @@ static zg_status search(zg_vectors *v, const zg_group *group, int64_t item,
                         double *sample) {
   int64_t each = zg_min(SAMPLE, group->piece);
   for (int64_t first = 0; v->scale[item] == 0 && first < group->length; first += each) {
-    bool finite;
+    zg_code code;
     int64_t count = zg_min(each, group->length - first);
-    ZG_TRY(zg_vectors_read(v, item, first, count, sample, &finite));
+    ZG_TRY(zg_vectors_read(v, item, first, count, sample, &code));
     if (v->stored == ZG_SINGLE) widen(sample, count);
     v->scale[item] = zg_scale_of_sample(sample, count, (double)count);
   }
@@ -176,6 +181,16 @@ static void set_shares(zg_vectors *v, const zg_group *group) {
   for (int64_t k = 0; k < group->count; k++)
     share[group->members[k]] /= typical;
   free(scales);
+}
+
+/* Rows of length 1 need no sample. */
+static void scale_mapped(zg_vectors *v) {
+  for (int64_t g = 0; g < v->pass->group_count; g++) {
+    const zg_group *group = &v->pass->groups[g];
+    for (int64_t k = 0; k < group->count; k++)
+      v->scale[group->members[k]] = zg_scale_for(sqrt((double)group->length));
+    set_shares(v, group);
+  }
 }
 
 /* The scales of all items; each is sampled by one rank. */
@@ -231,8 +246,9 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
                     .rows = ZG_NEW(double, buffer_size(work, pass))};
   for (int64_t i = 0; i < pass->items; i++)
     find_arrays(v, i);
-  if (pass->spec.vector->kind == ZG_VECTOR_ROWS) return ZG_OK;
-  return sample_all(v);
+  if (!zg_vector_by_rows(pass->spec.vector)) return sample_all(v);
+  if (pass->spec.vector->kind == ZG_VECTOR_MAPPED) scale_mapped(v);
+  return ZG_OK;
 }
 
 void zg_vectors_close(zg_vectors *v) {

@@ -4,7 +4,7 @@
 #ifndef ZG_MEASURES_VECTOR_H
 #define ZG_MEASURES_VECTOR_H
 
-#include "zoo/zoo.h"
+#include "measures/measure.h"
 
 /** What vectors are made of, and what of two of them is wanted. */
 typedef enum zg_vector_kind {
@@ -14,6 +14,9 @@ typedef enum zg_vector_kind {
   ZG_VECTOR_FLAT,
   /** The same of a vector that `collapse` makes from the columns of an array [m, p]. */
   ZG_VECTOR_COLLAPSED,
+  /** The same of the rows of an array [n, width] end to end, each after `map`, which
+   * brings it to length 1. */
+  ZG_VECTOR_MAPPED,
   /** apart = mean over rows of `row_term` of two rows of arrays [n, width], after
      `map`. */
   ZG_VECTOR_ROWS,
@@ -29,16 +32,24 @@ typedef struct zg_vector_form {
   bool by_model; /**< an item is a model; else one array of the kind */
   bool named;    /**< an item may have several arrays: their names have to agree as well
                     as their shapes */
+  bool flat;     /**< arrays fit when they have equal numbers of rows and of numbers
+                    per row, however these are shaped */
   bool unit;     /**< distances are those of vectors scaled to length 1 */
   /** Numbers out[columns] from in[rows, columns], row-major. */
   void (*collapse)(int64_t rows, int64_t columns, const double *in, double *out);
-  /** Change a row [width] in place. \return false when it is not finite. */
-  bool (*map)(int64_t width, double *row);
+  /** Change a row [width] in place. \return what is wrong with it: not finite, or
+   * zero where that has no image. */
+  zg_code (*map)(int64_t width, double *row);
   double (*row_term)(int64_t width, const double *a, const double *b);
   /** A number for all items of a model together, kept beside the tensor: from their
    * norms [count], their cosines and their `apart`, [count, stride] each. */
   double (*total)(int64_t count, const double *norms, const double *cosine,
                   const double *apart, int64_t stride);
 } zg_vector_form;
+
+/** Whether vectors are cut into rows, so that a slice is some of these. */
+static inline bool zg_vector_by_rows(const zg_vector_form *form) {
+  return form->kind == ZG_VECTOR_ROWS || form->kind == ZG_VECTOR_MAPPED;
+}
 
 #endif

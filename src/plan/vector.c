@@ -46,23 +46,27 @@ static bool same_shape(const zg_array *a, const zg_array *b) {
 }
 
 /* Whether two arrays give vectors of as many numbers, in the same places. */
-static bool same_extent(const zg_zoo *zoo, zg_vector_kind kind, const zg_array *a,
-                        const zg_array *b) {
-  switch (kind) {
+static bool same_extent(const zg_zoo *zoo, const zg_vector_form *form,
+                        const zg_array *a, const zg_array *b) {
+  switch (form->kind) {
   case ZG_VECTOR_COLLAPSED:
     return a->d == b->d;
+  case ZG_VECTOR_FLAT:
+  case ZG_VECTOR_QUADRATIC:
+    if (!form->flat) return same_shape(a, b);
+    break;
   case ZG_VECTOR_ROWS:
-    return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
-  default:
-    return same_shape(a, b);
+  case ZG_VECTOR_MAPPED:
+    break;
   }
+  return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
 }
 
 static bool same_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t count,
                         const int64_t *a, const int64_t *b) {
   for (int64_t k = 0; k < count; k++) {
     const zg_array *x = &zoo->arrays[a[k]], *y = &zoo->arrays[b[k]];
-    if (!same_extent(zoo, form->kind, x, y)) return false;
+    if (!same_extent(zoo, form, x, y)) return false;
     if (form->named && strcmp(x->name, y->name)) return false;
   }
   return true;
@@ -90,10 +94,11 @@ static int64_t length_of(const zg_zoo *zoo, const zg_vector_form *form, int64_t 
   zg_plan_arrays(zoo, form, item, &first, &count);
   for (int64_t k = first; k < first + count; k++) {
     const zg_array *array = &zoo->arrays[k];
-    if (form->kind == ZG_VECTOR_ROWS)
-      length += zg_zoo_rows(zoo, array);
+    int64_t rows = zg_zoo_rows(zoo, array);
+    if (zg_vector_by_rows(form))
+      length += rows;
     else
-      length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : array->n * array->d;
+      length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : rows * array->d;
   }
   return length;
 }
@@ -107,7 +112,7 @@ static zg_group *group_for(const zg_zoo *zoo, zg_pass *pass, int64_t item) {
   int64_t first, count;
   zg_plan_arrays(zoo, form, item, &first, &count);
   group->length = length_of(zoo, form, item);
-  group->width = form->kind == ZG_VECTOR_ROWS ? zoo->arrays[first].d : 1;
+  group->width = zg_vector_by_rows(form) ? zoo->arrays[first].d : 1;
   return group;
 }
 
@@ -178,10 +183,11 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
     terms = fmin(terms, p);
   }
   zg_pass_number_tasks(pass);
-  bool products = form->kind == ZG_VECTOR_FLAT || form->kind == ZG_VECTOR_COLLAPSED;
+  bool products = form->kind != ZG_VECTOR_ROWS && form->kind != ZG_VECTOR_QUADRATIC;
   pass->precision = products ? zg_plan_precision(plan, terms) : ZG_DOUBLE;
   for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
-    plan->bytes += (double)zoo->arrays[k].n * (double)zoo->arrays[k].d *
+    plan->bytes += (double)zg_zoo_rows(zoo, &zoo->arrays[k]) *
+                   (double)zoo->arrays[k].d *
                    (double)zg_dtype_bytes(zoo->arrays[k].dtype);
   return zg_plan_add_memory(plan, pass, memory_for(zoo, pass));
 }

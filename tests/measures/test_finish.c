@@ -26,8 +26,9 @@ static zg_pair with(zg_pair pair, bool same, bool refined) {
 /* ---- codes ---- */
 
 static const char *const pairwise[] = {
-    "weight_frobenius", "fisher",          "path_norm",         "ntk_distance",
-    "ntk_alignment",    "gradient_cosine", "gradient_conflict", "sharpness"};
+    "weight_frobenius",  "fisher",        "path_norm",
+    "ntk_distance",      "ntk_alignment", "gradient_cosine",
+    "gradient_conflict", "sharpness",     "cosine"};
 enum { PAIRWISE = sizeof pairwise / sizeof *pairwise };
 
 /* Non-finite numbers outrank all, and no measure makes a number of what is spoilt. */
@@ -75,6 +76,23 @@ static void relative_distances_are_divided_by_the_mean_norm(void) {
   zg_pair zeros = {.scaled = true};
   zg_test_undefined(&call, zeros, ZG_CODE_ZERO_VARIANCE);
   zg_test_undefined(&call, with(zeros, true, false), ZG_CODE_ZERO_VARIANCE);
+}
+
+/* ---- cosine ---- */
+
+static void cosine_distances_of_close_pairs_are_made_of_differences(void) {
+  static const char *const pairings[] = {"pairing=flattened", "pairing=samples"};
+  for (int k = 0; k < 2; k++) {
+    zg_call call = zg_test_call_of("cosine", pairings[k]);
+    zg_test_entry(&call, right_angle, 1, ZG_CODE_OK);
+    zg_pair opposite = {.norm_a = 3, .norm_b = 4, .cosine = -1, .apart = 2};
+    zg_test_entry(&call, opposite, 2, ZG_CODE_OK);
+    zg_pair close = {.norm_a = 3, .norm_b = 4, .cosine = 1, .apart = 1e-9};
+    zg_test_entry(&call, with(close, false, true), 5e-19, ZG_CODE_REFINED);
+    zg_test_entry(&call, with(close, true, false), 0, ZG_CODE_OK);
+    zg_pair zero = {.norm_a = 3, .norm_b = 0};
+    zg_test_undefined(&call, zero, ZG_CODE_ZERO_VARIANCE);
+  }
 }
 
 /* ---- fisher ---- */
@@ -305,6 +323,8 @@ const zg_test zg_tests[] = {
     {"what_is_spoilt_is_undefined_whoever_it_is",
      what_is_spoilt_is_undefined_whoever_it_is},
     {"weights_are_apart_by_their_distance", weights_are_apart_by_their_distance},
+    {"cosine_distances_of_close_pairs_are_made_of_differences",
+     cosine_distances_of_close_pairs_are_made_of_differences},
     {"relative_distances_are_divided_by_the_mean_norm",
      relative_distances_are_divided_by_the_mean_norm},
     {"fisher_distances_are_what_their_forms_give",

@@ -7,6 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 import oracle
+import oracle_activations
 import oracle_fisher
 import oracle_gradients
 import oracle_parameters
@@ -15,6 +16,7 @@ from oracle_pairs import OK, REFINED
 from zoogram import SystemTestCase, text
 
 ORACLES = {
+    "cosine": oracle_activations.cosine,
     "weight_frobenius": oracle_parameters.weight_frobenius,
     "path_norm": oracle_parameters.path_norm,
     "fisher": oracle_fisher.fisher,
