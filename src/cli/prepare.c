@@ -24,7 +24,8 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
   zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
   if (status == ZG_OK) status = zg_zoo_open(&paths, &select, zoo);
   zg_list_clear(&paths);
-  if (status == ZG_OK && pairs_rows(job)) status = zg_zoo_check_paired(*zoo);
+  if (status == ZG_OK)
+    status = pairs_rows(job) ? zg_zoo_check_paired(*zoo) : zg_zoo_check_samples(*zoo);
   if (status == ZG_OK && (select.data & tangent)) status = zg_zoo_check_tangent(*zoo);
   return status;
 }

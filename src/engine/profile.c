@@ -28,7 +28,7 @@ typedef struct profiles {
 static int64_t arrays_of(const profiles *s, int64_t task, int64_t *count) {
   const zg_zoo *zoo = s->work->run->zoo;
   *count = 1;
-  if (s->form->per_array) return zoo->first[s->form->data] + task;
+  if (zg_profile_by_array(s->form)) return zoo->first[s->form->data] + task;
   return zg_zoo_find(zoo, s->form->data, task, count);
 }
 
@@ -137,15 +137,23 @@ static zg_status do_together(profiles *s) {
   return ZG_OK;
 }
 
-static void summarise(profiles *s) {
+/* The tasks that an item's profile is made of: none where its data are absent. */
+static int64_t tasks_of(const profiles *s, int64_t item, int64_t *count) {
   const zg_zoo *zoo = s->work->run->zoo;
+  *count = 1;
+  if (s->form->per_item) return item;
+  int64_t first = zg_zoo_find(zoo, s->form->data, item, count);
+  if (s->form->per_array) return first - zoo->first[s->form->data];
+  *count = zg_min(*count, 1);
+  return item;
+}
+
+static void summarise(profiles *s) {
   for (int64_t i = 0; i < s->pass->items; i++) {
-    int64_t count, first = zg_zoo_find(zoo, s->form->data, i, &count);
-    int64_t task = s->form->per_array ? first - zoo->first[s->form->data] : i;
-    int64_t tasks = s->form->per_array ? count : 1;
+    int64_t tasks, task = tasks_of(s, i, &tasks);
+    s->code[i] = tasks ? ZG_CODE_OK : ZG_CODE_ABSENT;
     for (int64_t t = task; t < task + tasks; t++)
       s->code[i] = zg_code_worse(s->code[i], (zg_code)s->codes[t]);
-    if (!count) s->code[i] = ZG_CODE_ABSENT;
     s->form->summarise(s->pass->call, tasks, s->width, s->values + task * s->width,
                        s->profile + i * s->profile_width, &s->code[i]);
   }
@@ -155,13 +163,14 @@ static void summarise(profiles *s) {
 
 /* Notes of tasks, which every rank has of its own, said by rank 0. */
 static void complain(profiles *s) {
-  static const char *const fallback[ZG_CODES] = {[ZG_CODE_NONFINITE] =
-                                                     "holds NaN or infinite numbers",
-                                                 [ZG_CODE_ZERO_VARIANCE] = "is zero"};
+  static const char *const fallback[ZG_CODES] = {
+      [ZG_CODE_NONFINITE] = "holds NaN or infinite numbers",
+      [ZG_CODE_ZERO_VARIANCE] = "is zero or constant",
+      [ZG_CODE_FEW_SAMPLES] = "has too few samples"};
   for (int64_t t = 0; t < s->pass->tasks; t++) {
     zg_code code = (zg_code)s->codes[t];
     char *note = s->notes + t * ZG_NOTE_BYTES;
-    if (code == ZG_CODE_OK) continue;
+    if (zg_code_has_value(code)) continue;
     MPI_Allreduce(MPI_IN_PLACE, note, ZG_NOTE_BYTES, MPI_BYTE, MPI_BOR,
                   s->work->run->comm);
     int64_t count, first = arrays_of(s, t, &count);
@@ -188,8 +197,8 @@ static zg_status keep(const profiles *s, int64_t call, zg_results *results) {
   zg_status status = ZG_OK;
   for (int64_t q = 0; status == ZG_OK && q < count; q++) {
     for (int64_t i = 0; i < n; i++)
-      column[i] =
-          s->code[i] == ZG_CODE_OK ? s->profile[i * s->profile_width + q] : (double)NAN;
+      column[i] = zg_code_has_value(s->code[i]) ? s->profile[i * s->profile_width + q]
+                                                : (double)NAN;
     status = zg_tensor_keep(s->work, results, call, q, n, column);
   }
   free(column);

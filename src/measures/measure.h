@@ -98,7 +98,11 @@ typedef struct zg_pair {
   bool same;              /**< the pair is on the diagonal */
 } zg_pair;
 
-/** The worse of two states: non-finite numbers outrank the rest. */
+/** Whether an entry of this code has a value: ok, infinite, over the rank, refined, a
+ * bound. */
+bool zg_code_has_value(zg_code code);
+/** The worse of two states: those without a value outrank those with one, and
+ * non-finite numbers all of them. */
 zg_code zg_code_worse(zg_code a, zg_code b);
 /** What stands in the way of an entry: the state of either item, or of both together.
  */

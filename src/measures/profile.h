@@ -1,6 +1,6 @@
 /** \file
- * The item form: every model is summarised by a few numbers, its profile, and profiles
- * are compared. */
+ * The item form: every item, a model or one array of a kind of data, is summarised by a
+ * few numbers, its profile, and profiles are compared. */
 #ifndef ZG_MEASURES_PROFILE_H
 #define ZG_MEASURES_PROFILE_H
 
@@ -21,6 +21,7 @@ typedef struct zg_finding {
 typedef struct zg_profile_form {
   zg_data data;
   bool per_array; /**< a task is one array of the kind; else all of a model's */
+  bool per_item;  /**< so is an item; else it is a model */
   /** Numbers that a task yields. */
   int64_t (*width)(const zg_call *call, const zg_zoo *zoo);
   /** Work of a task, in any unit: expensive ones are begun first. */
@@ -37,10 +38,15 @@ typedef struct zg_profile_form {
                                 int64_t first, zg_finding *finding);
   /** Numbers of a profile; the first ones are what the call keeps, in that order. */
   int64_t (*profile_width)(const zg_call *call, const zg_zoo *zoo);
-  /** A model's profile from what its tasks yielded, in order; codes already worst of
+  /** An item's profile from what its tasks yielded, in order; codes already worst of
    * all. May change the code. */
   void (*summarise)(const zg_call *call, int64_t tasks, int64_t width,
                     const double *values, double *profile, zg_code *code);
 } zg_profile_form;
+
+/** Whether a task is one array. */
+static inline bool zg_profile_by_array(const zg_profile_form *form) {
+  return form->per_array || form->per_item;
+}
 
 #endif

@@ -52,7 +52,18 @@ const char *zg_code_meaning(zg_code code) {
   return meanings[code];
 }
 
+bool zg_code_has_value(zg_code code) {
+  static const bool has[ZG_CODES] = {[ZG_CODE_OK] = true,
+                                     [ZG_CODE_SUPPORT] = true,
+                                     [ZG_CODE_RANK] = true,
+                                     [ZG_CODE_REFINED] = true,
+                                     [ZG_CODE_BOUND] = true};
+  return has[code];
+}
+
 zg_code zg_code_worse(zg_code a, zg_code b) {
+  bool value_a = zg_code_has_value(a), value_b = zg_code_has_value(b);
+  if (value_a != value_b) return value_a ? b : a;
   if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
   return a < b ? a : b;
 }

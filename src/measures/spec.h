@@ -11,7 +11,7 @@ typedef enum zg_form {
   ZG_FORM_GRAM,    /**< inner products of the items' sample-pair matrices */
   ZG_FORM_TANGENT, /**< the same of models' tangent kernels */
   ZG_FORM_VECTOR,  /**< inner products or distances of long vectors */
-  ZG_FORM_PROFILE  /**< a few numbers per model, compared */
+  ZG_FORM_PROFILE  /**< a few numbers per item, compared */
 } zg_form;
 /** "gram", ... */
 const char *zg_form_name(zg_form form);

@@ -88,8 +88,8 @@ zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pas
   const zg_zoo *zoo = request->zoo;
   const zg_profile_form *form = pass->spec.profile;
   int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1], largest = 0;
-  pass->items = zoo->model_count;
-  pass->tasks = form->per_array ? end - first : zoo->model_count;
+  pass->tasks = zg_profile_by_array(form) ? end - first : zoo->model_count;
+  pass->items = form->per_item ? pass->tasks : zoo->model_count;
   pass->precision = ZG_DOUBLE;
   for (int64_t k = first; k < end; k++) {
     const zg_array *array = &zoo->arrays[k];

@@ -42,7 +42,8 @@ static const char *print_subject(zg_text *text, const zg_pass *pass) {
                 zg_axis_name(zg_call_axis(pass->call)));
     return "slice";
   case ZG_FORM_PROFILE:
-    zg_text_add(text, "profiles of %lld models", (long long)pass->items);
+    zg_text_add(text, "profiles of %lld %ss", (long long)pass->items,
+                zg_axis_name(zg_call_axis(pass->call)));
     return "task";
   }
   return "";

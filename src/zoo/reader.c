@@ -214,6 +214,24 @@ static int64_t next_box(const zg_array *array, int64_t first, int64_t end, box *
   return steps * stride;
 }
 
+zg_status zg_reader_columns(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
+                            int64_t column, int64_t most, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box part = rows_of(array, row, rows), inner;
+  int64_t columns = 1;
+  if (array->rank > 1) { /* a row is an array of its own */
+    zg_array one = {.rank = array->rank - 1};
+    memcpy(one.dims, array->dims + 1, (size_t)one.rank * sizeof *one.dims);
+    one.d = array->d / one.dims[0];
+    columns = next_box(&one, column, zg_min(column + most, array->d), &inner);
+    for (int k = 1; k < array->rank; k++) {
+      part.start[k] = inner.start[k - 1];
+      part.count[k] = inner.count[k - 1];
+    }
+  }
+  return read_slab(reader, index, &part, 1, rows, columns, slab);
+}
+
 zg_status zg_reader_flat(zg_reader *reader, int64_t index, int64_t first, int64_t count,
                          zg_slab *slab) {
   const zg_array *array = &reader->zoo->arrays[index];

@@ -29,6 +29,12 @@ zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t 
 zg_status zg_reader_part(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                          int64_t column, int64_t columns, zg_slab *slab);
 
+/** Rows [row, row + rows) of the first axis, and of the flattened trailing axes columns
+ * from `column` on: as many as one box of the array holds, at least 1 and at most
+ * `most`. slab [rows, that many]. */
+zg_status zg_reader_columns(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
+                            int64_t column, int64_t most, zg_slab *slab);
+
 /** Numbers [first, first + count) of an array in C order, and no others: slab [1,
  * count]. */
 zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_t count,

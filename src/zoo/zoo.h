@@ -161,6 +161,11 @@ int64_t zg_zoo_find(const zg_zoo *zoo, zg_data data, int64_t model, int64_t *cou
 /** Heads of all attention together. */
 int64_t zg_zoo_heads(const zg_zoo *zoo);
 
+/** Check that a layer of activations has 4 samples, which measures need that do not
+ * pair rows. Not collective. \return ZG_ERR_DATA when there are layers, and none has.
+ */
+zg_status zg_zoo_check_samples(const zg_zoo *zoo);
+
 /** Check what measures that pair rows need: one number of samples in all layers of
  * activations, at least 4, and sample ids that agree between files where there are as
  * many as the first array of its data has rows. Reads the ids. Not collective.

@@ -26,9 +26,9 @@ static zg_pair with(zg_pair pair, bool same, bool refined) {
 /* ---- codes ---- */
 
 static const char *const pairwise[] = {
-    "weight_frobenius",  "fisher",        "path_norm",
-    "ntk_distance",      "ntk_alignment", "gradient_cosine",
-    "gradient_conflict", "sharpness",     "cosine"};
+    "weight_frobenius", "fisher",          "path_norm",         "ntk_distance",
+    "ntk_alignment",    "gradient_cosine", "gradient_conflict", "sharpness",
+    "cosine",           "isotropy"};
 enum { PAIRWISE = sizeof pairwise / sizeof *pairwise };
 
 /* Non-finite numbers outrank all, and no measure makes a number of what is spoilt. */
@@ -93,6 +93,20 @@ static void cosine_distances_of_close_pairs_are_made_of_differences(void) {
     zg_pair zero = {.norm_a = 3, .norm_b = 0};
     zg_test_undefined(&call, zero, ZG_CODE_ZERO_VARIANCE);
   }
+}
+
+/* ---- isotropy ---- */
+
+/* Over the rank there is a value; whoever has none outranks that. */
+static void isotropy_has_a_value_over_the_rank(void) {
+  static const double narrow[3] = {8, 3, 2}, wide[3] = {2, 5, 4};
+  zg_call call = zg_test_call_of("isotropy", "");
+  zg_pair pair = {.profile_a = narrow, .profile_b = wide, .width = 3};
+  zg_test_entry(&call, pair, 2 * log(2), ZG_CODE_OK);
+  pair.code_b = ZG_CODE_RANK;
+  zg_test_entry(&call, pair, 2 * log(2), ZG_CODE_RANK);
+  pair.code_a = ZG_CODE_CONVERGENCE;
+  zg_test_undefined(&call, pair, ZG_CODE_CONVERGENCE);
 }
 
 /* ---- fisher ---- */
@@ -325,6 +339,7 @@ const zg_test zg_tests[] = {
     {"weights_are_apart_by_their_distance", weights_are_apart_by_their_distance},
     {"cosine_distances_of_close_pairs_are_made_of_differences",
      cosine_distances_of_close_pairs_are_made_of_differences},
+    {"isotropy_has_a_value_over_the_rank", isotropy_has_a_value_over_the_rank},
     {"relative_distances_are_divided_by_the_mean_norm",
      relative_distances_are_divided_by_the_mean_norm},
     {"fisher_distances_are_what_their_forms_give",

@@ -17,6 +17,7 @@ from zoogram import SystemTestCase, text
 
 ORACLES = {
     "cosine": oracle_activations.cosine,
+    "isotropy": oracle_activations.isotropy,
     "weight_frobenius": oracle_parameters.weight_frobenius,
     "path_norm": oracle_parameters.path_norm,
     "fisher": oracle_fisher.fisher,

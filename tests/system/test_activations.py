@@ -1,4 +1,4 @@
-"""cosine against the oracle, closed forms and invariances."""
+"""cosine and isotropy against the oracle, closed forms and invariances."""
 
 import unittest
 
@@ -119,6 +119,124 @@ class Cosine(TablesTestCase):
         finished = zoogram("run", self.job([self.FLATTENED]), ranks=2)
         self.assertEqual(finished.code, 65, finished.report)
         self.assertEqual(len(finished.errors), 1)
+
+
+def with_spectrum(n, singular_values, seed=0, offset=0.0):
+    """[n, d] whose centred singular values are these."""
+    random = np.random.default_rng(seed)
+    d = len(singular_values)
+    left = random.standard_normal((n, d))
+    U = np.linalg.qr(left - left.mean(axis=0))[0]
+    V = np.linalg.qr(random.standard_normal((d, d)))[0]
+    return (U * singular_values) @ V.T + offset
+
+
+class Isotropy(TablesTestCase):
+    ENTRY = entry("isotropy")
+
+    def check(self, networks, tolerance=1e-9, **keys):
+        """As above, once: precision is always double; what is kept as well."""
+        tensors = super().check(networks, [self.ENTRY], precisions=["single"], tolerance=tolerance, **keys)
+        kept = expected(networks, self.ENTRY).kept
+        found = tensors["isotropy"].kept
+        self.assertEqual(set(found), set(kept))
+        np.testing.assert_array_equal(found["rank"], kept["rank"])
+        np.testing.assert_allclose(found["I"], kept["I"], rtol=1e3 * tolerance)
+        np.testing.assert_allclose(found["effective_rank"], kept["effective_rank"], rtol=1e-9)
+        return tensors["isotropy"]
+
+    def test_layers_that_break_careless_arithmetic(self):
+        alpha, beta = hard()
+        for ranks in (1, 2, 3, 4):
+            self.check({"alpha": Network(activations=alpha), "beta": Network(activations=beta)}, 1e-8, ranks=ranks)
+
+    def test_counts_may_differ(self):
+        """n and d of any size beside one another; 6 wherever n <= d."""
+        random = np.random.default_rng(1)
+        shapes = [(4, 1), (4, 3), (4, 4), (5, 40), (30, 29), (30, 30), (700, 3), (70, 3, 5, 7), (20, 3, 5, 7), (9, 2, 1, 1)]
+        networks = {f"m{k}": layers(a=random.standard_normal(shape)) for k, shape in enumerate(shapes)}
+        found = self.check(networks, ranks=3)
+        deficient = np.array([shape[0] <= np.prod(shape[1:]) for shape in shapes])
+        np.testing.assert_array_equal(found.codes == 6, deficient[:, None] | deficient)
+
+    def test_given_spectra(self):
+        """(s_1/s_d)^2, down to s_d = 1e-9 s_1: a covariance has no such digits."""
+        ratios = [1, 10, 1e3, 1e6, 1e9]
+        networks = {f"m{k}": layers(a=with_spectrum(60 + k, np.logspace(0, -np.log10(r), 12), k, offset=5.0)) for k, r in enumerate(ratios)}
+        self.zoo(networks)
+        found = self.compute([self.ENTRY])["isotropy"]
+        logs = 2 * np.log(ratios)
+        np.testing.assert_allclose(found.values, abs(logs[:, None] - logs), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(found.kept["I"], np.square(ratios), rtol=1e-4)
+        self.assertTrue((found.kept["rank"] == 12).all())
+        self.assertTrue((found.codes == 0).all())
+
+    def test_rank(self):
+        """Directions without variance do not count, but are told."""
+        networks = {"full": layers(a=with_spectrum(50, [4.0, 2, 1])),
+                    "deficient": layers(a=np.hstack([with_spectrum(50, [4.0, 2, 1]), np.zeros((50, 2))])),
+                    "wide": layers(a=with_spectrum(50, [8.0, 2]) @ np.linalg.qr(np.ones((300, 2)) + np.eye(300, 2))[0].T)}
+        self.zoo(networks)
+        found = self.compute([self.ENTRY])["isotropy"]
+        np.testing.assert_allclose(found.values, np.log(4) * np.array([[0, 0, .0], [0, 0, 0], [0, 0, 0]]), atol=1e-12)
+        np.testing.assert_array_equal(found.codes, [[0, 6, 6], [6, 6, 6], [6, 6, 6]])
+        np.testing.assert_array_equal(found.kept["rank"], [3, 3, 2])
+        np.testing.assert_allclose(found.kept["effective_rank"], [21**2 / 273, 21**2 / 273, 68**2 / (64**2 + 16)])
+
+    def test_white_noise_has_the_edges_of_marchenko_and_pastur(self):
+        """((1 + sqrt g) / (1 - sqrt g))^2 with g = d/n, up to the width of the edges."""
+        random = np.random.default_rng(5)
+        n = 4000
+        widths = [40, 400, 1000]
+        self.zoo({"m": {f"d{d}": random.standard_normal((n, d)).astype(np.float32) for d in widths}})
+        found = self.compute([self.ENTRY])["isotropy"]
+        g = np.sqrt(np.array(widths) / n)
+        np.testing.assert_allclose(found.kept["I"], ((1 + g) / (1 - g)) ** 2, rtol=0.03)
+
+    def test_rotation_scale_and_translation(self):
+        random = np.random.default_rng(6)
+        base = with_spectrum(80, np.linspace(1, 9, 15), 6)
+        rotation = np.linalg.qr(random.standard_normal((15, 15)))[0]
+        self.zoo({"m": {"base": base, "rotated": base @ rotation, "scaled": -1e-6 * base, "moved": base + 1e3 * random.standard_normal(15),
+                        "all": 1e5 * (base @ rotation) + 1e7, "stretched": base * np.linspace(1, 3, 15)}})
+        found = self.compute([self.ENTRY])["isotropy"]
+        np.testing.assert_allclose(found.values[:5, :5], 0, atol=1e-9)
+        self.assertGreater(found.values[0, 5], 0.1)
+
+    def test_statuses(self):
+        random = np.random.default_rng(7)
+        sound = random.standard_normal((20, 6))
+        spoilt = sound.copy()
+        spoilt[11, 3] = np.nan
+        networks = {"m": layers(sound=sound, spoilt=spoilt, constant=np.full((20, 3), 0.1), few=sound[:3], wide=sound[:5]),
+                    "none": Network(logits=np.ones((4, 2)))}
+        found = self.check(networks, code=3, ranks=2)
+        self.assertEqual(list(found.codes[0]), [0, 1, 2, 4, 6])
+        del networks["m"].activations["spoilt"], networks["m"].activations["constant"]
+        self.check(networks, code=0, ranks=4)
+
+    def test_too_few_samples_everywhere(self):
+        self.zoo({"m": layers(a=np.eye(3), b=np.eye(2))})
+        finished = zoogram("run", self.job([self.ENTRY]), ranks=2)
+        self.assertEqual(finished.code, 65, finished.report)
+
+    def test_the_sample_limit(self):
+        random = np.random.default_rng(8)
+        networks = {"m": layers(a=random.standard_normal((40, 5)), b=random.standard_normal((10, 5)), c=random.standard_normal((60, 30)))}
+        self.zoo(networks)
+        found = self.compute([self.ENTRY], select={"samples": 25})["isotropy"]
+        self.assertTable(found, expected(networks, {**self.ENTRY, "samples": 25}), "isotropy")
+
+    def test_blocks(self):
+        """Layers of many blocks, compressed, tall and wide; the same bits on 1, 2, 3 and 4 ranks."""
+        random = np.random.default_rng(9)
+        tall, wide = random.standard_normal((70_000, 24)), random.standard_normal((33, 40_000))
+        networks = {"m": layers(tall=tall * np.linspace(1, 50, 24), packed=Stored(tall.astype(np.float32), {"compression": "gzip", "chunks": (999, 24)}),
+                                wide=wide, maps=Stored(wide.reshape(33, 40, 100, 10).astype(np.float16), {"compression": "gzip"}))}
+        first = self.check(networks, ranks=1)
+        for ranks in (2, 3, 4):
+            again = self.compute([self.ENTRY], ranks=ranks)["isotropy"]
+            np.testing.assert_array_equal(again.values, first.values)
 
 
 if __name__ == "__main__":
