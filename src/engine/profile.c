@@ -154,8 +154,12 @@ static void summarise(profiles *s) {
     s->code[i] = tasks ? ZG_CODE_OK : ZG_CODE_ABSENT;
     for (int64_t t = task; t < task + tasks; t++)
       s->code[i] = zg_code_worse(s->code[i], (zg_code)s->codes[t]);
-    s->form->summarise(s->pass->call, tasks, s->width, s->values + task * s->width,
-                       s->profile + i * s->profile_width, &s->code[i]);
+    const double *values = s->values + task * s->width;
+    double *profile = s->profile + i * s->profile_width;
+    if (s->form->summarise)
+      s->form->summarise(s->pass->call, tasks, s->width, values, profile, &s->code[i]);
+    else if (tasks)
+      memcpy(profile, values, (size_t)s->width * sizeof *profile);
   }
 }
 

@@ -19,7 +19,7 @@ typedef struct zg_finding {
 } zg_finding;
 
 typedef struct zg_profile_form {
-  zg_data data;
+  zg_data data;   /**< a task may read other data of its model besides */
   bool per_array; /**< a task is one array of the kind; else all of a model's */
   bool per_item;  /**< so is an item; else it is a model */
   /** Numbers that a task yields. */
@@ -39,7 +39,7 @@ typedef struct zg_profile_form {
   /** Numbers of a profile; the first ones are what the call keeps, in that order. */
   int64_t (*profile_width)(const zg_call *call, const zg_zoo *zoo);
   /** An item's profile from what its tasks yielded, in order; codes already worst of
-   * all. May change the code. */
+   * all. May change the code. NULL: it is what its only task yielded. */
   void (*summarise)(const zg_call *call, int64_t tasks, int64_t width,
                     const double *values, double *profile, zg_code *code);
 } zg_profile_form;
