@@ -24,7 +24,7 @@ void zg_products_create(const zg_pass *pass, zg_products *p) {
   }
   for (int64_t g = 0; g < pass->group_count; g++)
     for (int64_t k = 0; k < pass->groups[g].count; k++) {
-      p->group[pass->groups[g].members[k]] = g;
+      p->group[pass->groups[g].members[k]] = pass->groups[g].family;
       p->code[pass->groups[g].members[k]] = ZG_CODE_OK;
     }
 }

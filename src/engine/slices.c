@@ -77,10 +77,32 @@ static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t 
   return ZG_OK;
 }
 
-zg_status zg_vectors_read(zg_vectors *v, int64_t item, int64_t first, int64_t count,
-                          void *to, zg_code *code) {
+/* Samples of maps on the group's grid. */
+static zg_status read_maps(zg_vectors *v, const zg_group *group, int64_t index,
+                           int64_t first, int64_t count, double *to, zg_code *code) {
+  const zg_array *array = &v->work->run->zoo->arrays[index];
+  int64_t step = zg_reader_slab_rows(array->d);
+  *code = ZG_CODE_OK;
+  for (int64_t row = 0; row < count; row += step) {
+    int64_t rows = zg_min(step, count - row);
+    zg_slab slab;
+    ZG_TRY(zg_reader_rows(v->work->reader, index, first + row, rows, &slab));
+    zg_slab_doubles(&slab, v->rows);
+    for (int64_t r = 0; r < rows; r++) {
+      zg_code found = v->pass->spec.vector->resample(
+          array, group->grid, v->rows + r * array->d, to + (row + r) * group->width);
+      *code = zg_code_worse(*code, found);
+    }
+  }
+  return ZG_OK;
+}
+
+zg_status zg_vectors_read(zg_vectors *v, const zg_group *group, int64_t item,
+                          int64_t first, int64_t count, void *to, zg_code *code) {
   const int64_t *arrays = v->arrays[item];
   switch (v->pass->spec.vector->kind) {
+  case ZG_VECTOR_GRIDDED:
+    return read_maps(v, group, arrays[0], first, count, to, code);
   case ZG_VECTOR_COLLAPSED:
     return read_columns(v, arrays[0], first, count, to, code);
   case ZG_VECTOR_ROWS:
@@ -130,7 +152,7 @@ static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t ite
     zg_code code;
     void *to = zg_real_at(v->stored, sample, taken);
     int64_t first = zg_part(group->length, places, k);
-    ZG_TRY(zg_vectors_read(v, item, first, each, to, &code));
+    ZG_TRY(zg_vectors_read(v, group, item, first, each, to, &code));
     taken += each;
   }
   if (v->stored == ZG_SINGLE) widen(sample, taken);
@@ -145,7 +167,7 @@ static zg_status search(zg_vectors *v, const zg_group *group, int64_t item,
   for (int64_t first = 0; v->scale[item] == 0 && first < group->length; first += each) {
     zg_code code;
     int64_t count = zg_min(each, group->length - first);
-    ZG_TRY(zg_vectors_read(v, item, first, count, sample, &code));
+    ZG_TRY(zg_vectors_read(v, group, item, first, count, sample, &code));
     if (v->stored == ZG_SINGLE) widen(sample, count);
     v->scale[item] = zg_scale_of_sample(sample, count, (double)count);
   }
@@ -183,12 +205,18 @@ static void set_shares(zg_vectors *v, const zg_group *group) {
   free(scales);
 }
 
+double zg_vectors_unit(const zg_vectors *v, const zg_group *group) {
+  bool gridded = v->pass->spec.vector->kind == ZG_VECTOR_GRIDDED;
+  int64_t maps = gridded ? group->width / (group->grid[0] * group->grid[1]) : 1;
+  return (double)(group->length * maps);
+}
+
 /* Rows of length 1 need no sample. */
 static void scale_mapped(zg_vectors *v) {
   for (int64_t g = 0; g < v->pass->group_count; g++) {
     const zg_group *group = &v->pass->groups[g];
     for (int64_t k = 0; k < group->count; k++)
-      v->scale[group->members[k]] = zg_scale_for(sqrt((double)group->length));
+      v->scale[group->members[k]] = zg_scale_for(sqrt(zg_vectors_unit(v, group)));
     set_shares(v, group);
   }
 }
@@ -211,17 +239,27 @@ static zg_status sample_all(zg_vectors *v) {
   return ZG_OK;
 }
 
-/* Numbers that are held before they are collapsed. */
+/* Numbers of an array that are held before they are collapsed or resampled. */
+static int64_t held(const zg_pass *pass, const zg_group *group, const zg_array *array) {
+  switch (pass->spec.vector->kind) {
+  case ZG_VECTOR_COLLAPSED:
+    return array->n * group->piece;
+  case ZG_VECTOR_GRIDDED:
+    return zg_min(group->piece, zg_reader_slab_rows(array->d)) * array->d;
+  default:
+    return 1;
+  }
+}
+
 static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
   const zg_zoo *zoo = work->run->zoo;
   int64_t most = 1;
-  if (pass->spec.vector->kind != ZG_VECTOR_COLLAPSED) return most;
   for (int64_t g = 0; g < pass->group_count; g++)
     for (int64_t k = 0; k < pass->groups[g].count; k++) {
       int64_t first, count;
       zg_plan_arrays(zoo, pass->spec.vector, pass->groups[g].members[k], &first,
                      &count);
-      most = zg_max(most, zoo->arrays[first].n * pass->groups[g].piece);
+      most = zg_max(most, held(pass, &pass->groups[g], &zoo->arrays[first]));
     }
   return most;
 }
@@ -247,7 +285,7 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
   for (int64_t i = 0; i < pass->items; i++)
     find_arrays(v, i);
   if (!zg_vector_by_rows(pass->spec.vector)) return sample_all(v);
-  if (pass->spec.vector->kind == ZG_VECTOR_MAPPED) scale_mapped(v);
+  if (pass->spec.vector->kind != ZG_VECTOR_ROWS) scale_mapped(v);
   return ZG_OK;
 }
 

@@ -146,21 +146,30 @@ static bool narrow(int64_t members, int64_t count, const double *V, float *narro
 }
 
 /* Read the slice of one member; one that something is wrong with becomes zero. */
-static zg_status load(sums *s, int64_t item, int64_t first, int64_t count,
-                      int64_t width, void *row) {
+static zg_status load(sums *s, const zg_group *group, int64_t item, int64_t first,
+                      int64_t count, void *row) {
   zg_code code;
-  ZG_TRY(zg_vectors_read(&s->vectors, item, first, count, row, &code));
+  ZG_TRY(zg_vectors_read(&s->vectors, group, item, first, count, row, &code));
   s->bad[item] += code == ZG_CODE_NONFINITE;
   s->zero[item] += code == ZG_CODE_ZERO_VARIANCE;
   if (code != ZG_CODE_OK)
-    memset(row, 0, (size_t)(count * width) * zg_real_size(s->vectors.stored));
+    memset(row, 0, (size_t)(count * group->width) * zg_real_size(s->vectors.stored));
   return ZG_OK;
+}
+
+/* Whether a pair meets on the group's grid, where there are grids. */
+static bool meets(const sums *s, const zg_group *group, int64_t i, int64_t k) {
+  int64_t grid[2];
+  if (s->pass->spec.vector->kind != ZG_VECTOR_GRIDDED) return true;
+  zg_plan_common_grid(s->work->run->zoo, &s->pass->spec, i, k, grid);
+  return grid[0] == group->grid[0] && grid[1] == group->grid[1];
 }
 
 /* Add a triangle of products of a group to the matrix of all items. */
 static void scatter(sums *s, const zg_group *group) {
   for (int64_t a = 0; a < group->count; a++)
     for (int64_t b = a; b < group->count; b++) {
+      if (!meets(s, group, group->members[a], group->members[b])) continue;
       int64_t at = group->members[a] * s->pairs.count + group->members[b];
       s->pairs.coarse[at] += s->product_coarse[a * group->count + b];
       s->pairs.fine[at] += s->product_fine[a * group->count + b];
@@ -220,7 +229,7 @@ static zg_status visit(void *context, int64_t task) {
   zg_phase_start(work, ZG_PHASE_READ);
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < group->count; k++)
-    status = load(s, group->members[k], first, count, group->width,
+    status = load(s, group, group->members[k], first, count,
                   zg_real_at(s->vectors.stored, s->V, k * count * group->width));
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
@@ -258,7 +267,7 @@ static zg_status visit_close(void *context, int64_t task) {
     if (r->close->place[item] < 0) continue;
     r->close->place[item] = place++;
     void *to = zg_real_at(stored, s->V, r->close->place[item] * numbers);
-    status = zg_vectors_read(&s->vectors, item, first, count, to, &code);
+    status = zg_vectors_read(&s->vectors, group, item, first, count, to, &code);
   }
   zg_phase_stop(s->work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
@@ -357,6 +366,21 @@ static void correct_cosines(zg_products *p) {
     if (p->refined[k]) p->cosine[k] = 1 - p->apart[k] / 2;
 }
 
+/* Maps have length 1 whatever the grid, and a sum of their products is one of cosines.
+ */
+static void set_cosines(const sums *s, zg_products *p) {
+  for (int64_t g = 0; g < s->pass->group_count; g++) {
+    const zg_group *group = &s->pass->groups[g];
+    for (int64_t a = 0; a < group->count; a++)
+      for (int64_t b = 0; b < group->count; b++) {
+        int64_t i = group->members[a], k = group->members[b];
+        double unit = s->vectors.scale[i] * s->vectors.scale[k] *
+                      zg_vectors_unit(&s->vectors, group);
+        p->cosine[i * p->n + k] = fmax(-1, fmin(1, pair_sum(s, i, k) / unit));
+      }
+  }
+}
+
 /* Means of terms of rows are what is wanted already. */
 static void set_row_terms(const sums *s, zg_products *p) {
   for (int64_t k = 0; k < p->n * p->n; k++)
@@ -369,6 +393,8 @@ static zg_status set_products(sums *s, zg_products *p) {
   set_codes(s, p);
   if (form->kind == ZG_VECTOR_ROWS) {
     set_row_terms(s, p);
+  } else if (form->kind == ZG_VECTOR_GRIDDED) {
+    set_cosines(s, p);
   } else {
     double *from = ZG_NEW(double, p->n);
     set_items(s, p);
@@ -407,7 +433,7 @@ static zg_status compute(zg_work *work, const zg_pass *pass, zg_products *p) {
 static void complain(zg_work *work, const zg_pass *pass, const zg_products *p) {
   static const char *const faults[ZG_CODES] = {
       [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
-      [ZG_CODE_ZERO_VARIANCE] = "a row of zeros"};
+      [ZG_CODE_ZERO_VARIANCE] = "a row or map of zeros"};
   for (int64_t i = 0; i < p->n; i++) {
     int64_t first, count;
     if (!faults[p->code[i]]) continue;

@@ -19,4 +19,8 @@ double zg_squared_difference(zg_precision precision, int64_t count, double alpha
 double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled);
 
+/** Divide by the Euclidean norm; in units of the largest number, so that no square
+ * overflows. \return false when all are zero, which then stay. */
+bool zg_make_unit(int64_t count, double *x);
+
 #endif

@@ -12,6 +12,7 @@
  * A profile: the number of layers, that of heads, the heads of each layer, and then for
  * every head a number: scaled, its rank, or sorted, as the form needs it. */
 #include "base/memory.h"
+#include "linalg/numbers.h"
 #include "measures/profile.h"
 #include "measures/spec.h"
 
@@ -56,26 +57,10 @@ static int64_t memory(const zg_array *array) {
 
 /* ---- what each form needs ---- */
 
-/* In units of the largest number, so that no square overflows. \return false when all
- * are zero. */
-static bool scale(int64_t count, double *x) {
-  double largest = 0, squares = 0;
-  for (int64_t k = 0; k < count; k++)
-    largest = fmax(largest, fabs(x[k]));
-  if (largest == 0) return false;
-  for (int64_t k = 0; k < count; k++) {
-    x[k] /= largest;
-    squares += x[k] * x[k];
-  }
-  for (int64_t k = 0; k < count; k++)
-    x[k] /= sqrt(squares);
-  return true;
-}
-
 static void scale_layers(const zg_zoo *zoo, int64_t first, int64_t layers, double *x,
                          zg_finding *finding) {
   for (int64_t k = first; k < first + layers; k++) {
-    if (!scale(zoo->arrays[k].n, x)) {
+    if (!zg_make_unit(zoo->arrays[k].n, x)) {
       finding->code = ZG_CODE_ZERO_VARIANCE;
       snprintf(finding->note, sizeof finding->note, "layer '%.100s' is zero",
                zoo->arrays[k].name);

@@ -48,6 +48,7 @@ typedef struct zg_option {
   double initial;               /**< default of a number, a count, a list of one */
   double least, most;           /**< bounds of a number or count; both allowed */
   bool open;                    /**< `least` itself is not allowed */
+  bool any_order;               /**< of a list: its numbers need not ascend */
   const char *unit;             /**< of a number, "" when none */
   const char *needs;        /**< option without which this one has no effect, or NULL */
   const char *needs_choice; /**< and the choice it has to have */

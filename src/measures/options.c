@@ -116,7 +116,7 @@ static const char *expected_number(const zg_option *option) {
                                       [ZG_OPTION_NUMBER] = "a number",
                                       [ZG_OPTION_LIST] =
                                           "a list of at most 32 ascending numbers"};
-  const char *kind = kinds[option->type];
+  const char *kind = option->any_order ? "a list of numbers" : kinds[option->type];
   const char *relation = option->open ? ">" : ">=";
   if (isinf(option->most))
     snprintf(text, sizeof text, "%s %s %g", kind, relation, option->least);
@@ -156,7 +156,7 @@ static const char *parse_entry(const zg_option *option, const char *text, zg_cal
                                zg_value *count) {
   double number;
   if (parse_number(option, text, &number) || *count == ZG_MAX_LIST ||
-      (*count > 0 && number <= call->list[(int)*count - 1]))
+      (*count > 0 && !option->any_order && number <= call->list[(int)*count - 1]))
     return expected_number(option);
   call->list[(int)*count] = number;
   *count += 1;

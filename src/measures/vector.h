@@ -17,6 +17,11 @@ typedef enum zg_vector_kind {
   /** The same of the rows of an array [n, width] end to end, each after `map`, which
    * brings it to length 1. */
   ZG_VECTOR_MAPPED,
+  /** cosine = mean of the cosines of the maps in arrays [n, maps, h, w], on a grid that
+   * the pair has in common: after `resample`, which brings each to length 1. Which grid
+   * it is depends on the pair: items that have it in common make a group, and an item
+   * may be in several. */
+  ZG_VECTOR_GRIDDED,
   /** apart = mean over rows of `row_term` of two rows of arrays [n, width], after
      `map`. */
   ZG_VECTOR_ROWS,
@@ -40,6 +45,10 @@ typedef struct zg_vector_form {
   /** Change a row [width] in place. \return what is wrong with it: not finite, or
    * zero where that has no image. */
   zg_code (*map)(int64_t width, double *row);
+  /** A row of an array, [maps, h, w], to out [maps, grid[0], grid[1]]. \return as
+   * `map`. */
+  zg_code (*resample)(const zg_array *array, const int64_t grid[2], const double *row,
+                      double *out);
   double (*row_term)(int64_t width, const double *a, const double *b);
   /** A number for all items of a model together, kept beside the tensor: from their
    * norms [count], their cosines and their `apart`, [count, stride] each. */
@@ -49,7 +58,8 @@ typedef struct zg_vector_form {
 
 /** Whether vectors are cut into rows, so that a slice is some of these. */
 static inline bool zg_vector_by_rows(const zg_vector_form *form) {
-  return form->kind == ZG_VECTOR_ROWS || form->kind == ZG_VECTOR_MAPPED;
+  return form->kind == ZG_VECTOR_ROWS || form->kind == ZG_VECTOR_MAPPED ||
+         form->kind == ZG_VECTOR_GRIDDED;
 }
 
 #endif

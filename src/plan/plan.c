@@ -39,7 +39,7 @@ zg_precision zg_plan_precision(const zg_plan *plan, double terms) {
 zg_group *zg_pass_add_group(zg_pass *pass) {
   pass->groups = zg_realloc(pass->groups, pass->group_count + 1, sizeof *pass->groups);
   zg_group *group = &pass->groups[pass->group_count++];
-  *group = (zg_group){0};
+  *group = (zg_group){.family = pass->group_count - 1};
   return group;
 }
 

@@ -19,9 +19,13 @@
 typedef struct zg_group {
   int64_t *members; /**< [count] positions on the pass's axis, ascending; owned */
   int64_t count;
-  int64_t length; /**< numbers of a vector; samples */
-  int64_t width;  /**< vector, by rows: numbers of a row; tangent: rows per sample */
-  int64_t piece;  /**< numbers or samples of the largest piece */
+  int64_t family;     /**< items of groups of one family fit together; the number of a
+                         group of it, mostly the only one */
+  int64_t grid[2];    /**< gridded: the cells that pairs have in common */
+  int64_t first_item; /**< gridded: one that has them */
+  int64_t length;     /**< numbers of a vector; samples */
+  int64_t width; /**< vector, by rows: numbers of a row; tangent: rows per sample */
+  int64_t piece; /**< numbers or samples of the largest piece */
   int64_t pieces;
   int64_t first_task, tasks; /**< of the pass: slices, or tiles */
 } zg_group;
@@ -112,6 +116,9 @@ void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
 /** The same arrays sorted by name, so that models agree on an order; the caller frees.
  */
 int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
+/** The grid on which two items of a gridded pass meet. */
+void zg_plan_common_grid(const zg_zoo *zoo, const zg_spec *spec, int64_t i, int64_t k,
+                         int64_t grid[2]);
 /** Members of the largest group of a pass. */
 int64_t zg_plan_most_members(const zg_pass *pass);
 /** The group that a task belongs to. */

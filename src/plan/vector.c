@@ -57,6 +57,7 @@ static bool same_extent(const zg_zoo *zoo, const zg_vector_form *form,
     break;
   case ZG_VECTOR_ROWS:
   case ZG_VECTOR_MAPPED:
+  case ZG_VECTOR_GRIDDED:
     break;
   }
   return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
@@ -162,6 +163,14 @@ static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
   return memory;
 }
 
+static void group_items(const zg_zoo *zoo, zg_pass *pass) {
+  for (int64_t i = 0; i < pass->items; i++) {
+    int64_t first, count;
+    zg_plan_arrays(zoo, pass->spec.vector, i, &first, &count);
+    if (count) zg_group_add(group_for(zoo, pass, i), i);
+  }
+}
+
 zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass) {
   const zg_zoo *zoo = request->zoo;
   const zg_vector_form *form = pass->spec.vector;
@@ -169,11 +178,10 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
   if (!pass->items)
     return zg_fail(ZG_ERR_DATA, "measure %s: the selected models have no %s",
                    pass->call->measure->name, zg_data_name(form->data));
-  for (int64_t i = 0; i < pass->items; i++) {
-    int64_t first, count;
-    zg_plan_arrays(zoo, form, i, &first, &count);
-    if (count) zg_group_add(group_for(zoo, pass, i), i);
-  }
+  if (form->kind == ZG_VECTOR_GRIDDED)
+    zg_plan_grids(zoo, pass);
+  else
+    group_items(zoo, pass);
   double terms = INFINITY;
   for (int64_t g = 0; g < pass->group_count; g++) {
     zg_group *group = &pass->groups[g];
