@@ -20,6 +20,7 @@ zg_add_test(grid/test_team NP 1 2 3 4 5 LIBS zg_grid)
 zg_add_test(grid/test_tile NP 1 2 3 4 5 LIBS zg_grid)
 zg_add_test(grid/test_pairs NP 1 2 3 4 5 LIBS zg_grid)
 zg_add_test(grid/test_spectrum NP 1 2 3 4 5 LIBS zg_grid)
+zg_add_test(grid/test_singular_values NP 1 2 3 4 5 LIBS zg_grid)
 
 # Files that tests make.
 add_library(zg_test_files STATIC files.c)

@@ -28,12 +28,14 @@ typedef struct zg_profile_form {
   double (*cost)(const zg_array *array);
   /** Bytes that a task on this array holds at most. */
   int64_t (*memory)(const zg_array *array);
+  /** Bytes more that `measure_together` takes on one of so many ranks; NULL: none. */
+  int64_t (*memory_together)(const zg_array *array, int ranks);
   /** Do a task: arrays [first, first + count) of the zoo, all of one model.
    * \return an error of reading; what is wrong with the numbers is a finding. */
   zg_status (*measure)(const zg_call *call, zg_reader *reader, const zg_zoo *zoo,
                        int64_t first, int64_t count, zg_finding *finding);
-  /** Do a task that has not converged (status 7) again, all ranks together; NULL: it
-   * stays. Collective. */
+  /** Do a task that one rank has not done (status 7) again, all ranks together; NULL:
+   * it stays. Collective. */
   zg_status (*measure_together)(MPI_Comm comm, zg_reader *reader, const zg_zoo *zoo,
                                 int64_t first, zg_finding *finding);
   /** Numbers of a profile; the first ones are what the call keeps, in that order. */

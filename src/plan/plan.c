@@ -87,20 +87,23 @@ zg_status zg_plan_add_memory(zg_plan *plan, const zg_pass *pass, zg_memory m) {
 zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pass) {
   const zg_zoo *zoo = request->zoo;
   const zg_profile_form *form = pass->spec.profile;
-  int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1], largest = 0;
+  int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1];
+  int64_t largest = 0, together = 0;
   pass->tasks = zg_profile_by_array(form) ? end - first : zoo->model_count;
   pass->items = form->per_item ? pass->tasks : zoo->model_count;
   pass->precision = ZG_DOUBLE;
   for (int64_t k = first; k < end; k++) {
     const zg_array *array = &zoo->arrays[k];
     largest = zg_max(largest, form->memory(array));
+    if (form->memory_together)
+      together = zg_max(together, form->memory_together(array, request->ranks));
     plan->bytes +=
         (double)array->n * (double)array->d * (double)zg_dtype_bytes(array->dtype);
   }
   int64_t numbers = pass->tasks * form->width(pass->call, zoo) +
                     pass->items * form->profile_width(pass->call, zoo);
   zg_memory memory = {.reading = (int64_t)16 << 20,
-                      .tiles = largest,
+                      .tiles = zg_max(largest, together),
                       .sums = 8 * numbers + pass->items * pass->items * 17};
   return zg_plan_add_memory(plan, pass, memory);
 }
