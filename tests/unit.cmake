@@ -47,6 +47,7 @@ zg_add_test(measures/test_cka NP 1 LIBS zg_measures)
 zg_add_test(measures/test_finish NP 1 LIBS zg_measures zg_test_pairs)
 zg_add_test(measures/test_calls NP 1 LIBS zg_measures zg_test_pairs)
 zg_add_test(measures/test_profiles NP 1 LIBS zg_measures zg_test_pairs zg_test_files)
+zg_add_test(measures/test_isotropy NP 1 2 3 4 LIBS zg_measures zg_test_pairs zg_test_files)
 zg_add_test(plan/test_plan NP 1 LIBS zg_plan)
 zg_add_test(plan/test_forms NP 1 LIBS zg_plan zg_test_pairs)
 
