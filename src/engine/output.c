@@ -135,7 +135,8 @@ static zg_kept_layout *make_kept(const zg_run *run, int64_t call,
     layout[k] = (zg_kept_layout){.name = kept[k].name,
                                  .meaning = kept[k].meaning,
                                  .axis = axes->place[kept[k].axis],
-                                 .extra = (int)kept[k].shape};
+                                 .pairs = kept[k].shape == ZG_KEPT_PAIRS};
+    if (!layout[k].pairs) layout[k].extra = (int)kept[k].shape;
     if (layout[k].extra) layout[k].length = kept_length(run, call);
   }
   return layout;

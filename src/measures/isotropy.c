@@ -272,13 +272,6 @@ static int64_t width(const zg_call *call, const zg_zoo *zoo) {
   return WIDTH;
 }
 
-static void copy(const zg_call *call, int64_t tasks, int64_t count,
-                 const double *values, double *profile, zg_code *code) {
-  (void)call, (void)tasks, (void)code;
-  for (int64_t k = 0; k < count; k++)
-    profile[k] = values[k];
-}
-
 static const zg_profile_form form = {.data = ZG_ACTIVATIONS,
                                      .per_item = true,
                                      .width = width,
@@ -287,8 +280,7 @@ static const zg_profile_form form = {.data = ZG_ACTIVATIONS,
                                      .memory_together = memory_together,
                                      .measure = measure_layer,
                                      .measure_together = measure_together,
-                                     .profile_width = width,
-                                     .summarise = copy};
+                                     .profile_width = width};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;

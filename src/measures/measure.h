@@ -93,6 +93,9 @@ typedef struct zg_pair {
   /* profile */
   const double *profile_a, *profile_b; /**< numbers of each item */
   int64_t width;                       /**< how many */
+  const void *shared;                  /**< what the form knows of the whole zoo */
+  const double *numbers;               /**< of the pair; NULL on the diagonal */
+  int64_t item_a, item_b;              /**< positions on the axis */
   /* all */
   zg_code code_a, code_b; /**< state of each item's own data */
   zg_code code;           /**< of the two together: ok or shapes do not fit */
@@ -118,9 +121,10 @@ typedef struct zg_kept {
   const char *meaning; /**< one line */
   zg_axis axis;        /**< its first axis */
   enum zg_kept_shape {
-    ZG_KEPT_VECTOR,      /**< [axis] */
-    ZG_KEPT_SAMPLES,     /**< [axis, samples] */
-    ZG_KEPT_SAMPLE_PAIRS /**< [axis, samples, samples] */
+    ZG_KEPT_VECTOR,       /**< [axis] */
+    ZG_KEPT_SAMPLES,      /**< [axis, samples] */
+    ZG_KEPT_SAMPLE_PAIRS, /**< [axis, samples, samples] */
+    ZG_KEPT_PAIRS /**< [axis, axis], the first of a profile form's pair numbers */
   } shape;
 } zg_kept;
 

@@ -83,7 +83,13 @@ zg_status zg_plan_add_memory(zg_plan *plan, const zg_pass *pass, zg_memory m) {
                  zg_format_bytes(have, (double)plan->memory_limit));
 }
 
-/* A task per array or per model; what it holds at most is the largest array. */
+int64_t zg_plan_profile_pairs(const zg_pass *pass) {
+  bool any = pass->spec.profile->pair_numbers > 0;
+  return any ? pass->items * (pass->items - 1) / 2 : 0;
+}
+
+/* A task per array or per model, and perhaps per pair of items; what it holds at most
+ * is the largest array. */
 zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pass) {
   const zg_zoo *zoo = request->zoo;
   const zg_profile_form *form = pass->spec.profile;
@@ -100,11 +106,15 @@ zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pas
     plan->bytes +=
         (double)array->n * (double)array->d * (double)zg_dtype_bytes(array->dtype);
   }
+  int64_t pairs = zg_plan_profile_pairs(pass);
   int64_t numbers = pass->tasks * form->width(pass->call, zoo) +
-                    pass->items * form->profile_width(pass->call, zoo);
+                    pass->items * form->profile_width(pass->call, zoo) +
+                    pairs * form->pair_numbers;
+  pass->tasks += pairs;
   zg_memory memory = {.reading = (int64_t)16 << 20,
                       .tiles = zg_max(largest, together),
                       .sums = 8 * numbers + pass->items * pass->items * 17};
+  if (form->shared_memory) memory.sides = form->shared_memory(pass->call, zoo);
   return zg_plan_add_memory(plan, pass, memory);
 }
 

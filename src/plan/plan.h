@@ -119,6 +119,8 @@ int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
 /** The grid on which two items of a gridded pass meet. */
 void zg_plan_common_grid(const zg_zoo *zoo, const zg_spec *spec, int64_t i, int64_t k,
                          int64_t grid[2]);
+/** Tasks of a profile pass that are pairs of items: the last so many. */
+int64_t zg_plan_profile_pairs(const zg_pass *pass);
 /** Members of the largest group of a pass. */
 int64_t zg_plan_most_members(const zg_pass *pass);
 /** The group that a task belongs to. */
