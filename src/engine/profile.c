@@ -233,7 +233,7 @@ static void pair_of(const void *context, int64_t i, int64_t k, zg_pair *pair) {
   pair->profile_a = s->profile + i * s->profile_width;
   pair->profile_b = s->profile + k * s->profile_width;
   pair->width = s->profile_width;
-  pair->shared = s->shared;
+  pair->known = s->shared;
   pair->item_a = i;
   pair->item_b = k;
   if (i != k && s->form->pair_numbers)

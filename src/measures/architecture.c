@@ -232,7 +232,7 @@ static int64_t kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {
 
 /* Counts are whole numbers and the root of a square is right: equal ones give 1. */
 static double wl_similarity(const zg_pair *pair) {
-  const zg_labels *labels = &((const shared *)pair->shared)->labels;
+  const zg_labels *labels = &((const shared *)pair->known)->labels;
   double ab = (double)zg_labels_product(labels, pair->item_a, pair->item_b);
   double aa = (double)labels->squares[pair->item_a];
   double bb = (double)labels->squares[pair->item_b];
@@ -251,7 +251,7 @@ static double spectral_similarity(const zg_pair *pair) {
 }
 
 static double edit_similarity(const zg_pair *pair, zg_code *code) {
-  const zg_graphs *graphs = &((const shared *)pair->shared)->graphs;
+  const zg_graphs *graphs = &((const shared *)pair->known)->graphs;
   const zg_graph *a = &graphs->graph[pair->item_a], *b = &graphs->graph[pair->item_b];
   if (zg_max(a->nodes, b->nodes) > ZG_EDIT_EXACT) *code = ZG_CODE_BOUND;
   double all = (double)(a->nodes + a->edges + b->nodes + b->edges);

@@ -93,7 +93,7 @@ typedef struct zg_pair {
   /* profile */
   const double *profile_a, *profile_b; /**< numbers of each item */
   int64_t width;                       /**< how many */
-  const void *shared;                  /**< what the form knows of the whole zoo */
+  const void *known;                   /**< what the form knows of the whole zoo */
   const double *numbers;               /**< of the pair; NULL on the diagonal */
   int64_t item_a, item_b;              /**< positions on the axis */
   /* all */
