@@ -18,6 +18,7 @@ static zg_attribute option_attribute(const zg_call *call, int64_t k) {
   }
   if (option->type == ZG_OPTION_CHOICE)
     attribute.text = option->choices[(int)call->values[k]];
+  if (option->word && call->values[k] == option->initial) attribute.text = option->word;
   return attribute;
 }
 
@@ -135,7 +136,8 @@ static zg_kept_layout *make_kept(const zg_run *run, int64_t call,
     layout[k] = (zg_kept_layout){.name = kept[k].name,
                                  .meaning = kept[k].meaning,
                                  .axis = axes->place[kept[k].axis],
-                                 .extra = (int)kept[k].shape};
+                                 .pairs = kept[k].shape == ZG_KEPT_PAIRS};
+    if (!layout[k].pairs) layout[k].extra = (int)kept[k].shape;
     if (layout[k].extra) layout[k].length = kept_length(run, call);
   }
   return layout;

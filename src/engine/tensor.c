@@ -75,6 +75,24 @@ zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
   return status;
 }
 
+zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
+                               int64_t quantity, int64_t items,
+                               zg_pair_value_fn *value_of, const void *context) {
+  int64_t own = zg_part(items, work->solo.teams, work->solo.team);
+  int64_t end = zg_part(items, work->solo.teams, work->solo.team + 1);
+  int64_t start[ZG_KEPT_RANK] = {own, 0}, count[ZG_KEPT_RANK] = {end - own, items};
+  double *values = ZG_NEW(double, (end - own) * items);
+  for (int64_t i = own; i < end; i++)
+    for (int64_t k = 0; k < items; k++)
+      values[(i - own) * items + k] = value_of(context, i, k);
+  zg_phase_start(work, ZG_PHASE_WRITE);
+  zg_status status =
+      zg_results_write_kept(results, call, quantity, start, count, values);
+  zg_phase_stop(work, ZG_PHASE_WRITE);
+  free(values);
+  return status;
+}
+
 void zg_tensor_complain(zg_work *work, int64_t array, int64_t count, zg_code code,
                         const char *what) {
   const int64_t most = 20;

@@ -26,6 +26,14 @@ zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t cal
 zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
                          int64_t quantity, int64_t items, const double *values);
 
+/** A number of two items. */
+typedef double zg_pair_value_fn(const void *context, int64_t i, int64_t k);
+/** Write a kept quantity that has one number per pair, known on all ranks.
+ * Collective over the run's communicator; the same status on all ranks. */
+zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
+                               int64_t quantity, int64_t items,
+                               zg_pair_value_fn *value_of, const void *context);
+
 /** Say in the log, up to a limit, what is wrong with an array, or with one of the
  * `count` arrays of a model that begin with it.
  * \param [in] what  "NaN or infinite numbers", "no attribute 'input_size'", ... */

@@ -9,6 +9,7 @@
  * orthogonal triangularisation of Xc or its transpose, whichever is tall, and never
  * from the covariance, which has the squares of s and hence half of their digits. */
 #include "base/memory.h"
+#include "grid/singular.h"
 #include "linalg/singular.h"
 #include "linalg/spectral.h"
 #include "measures/profile.h"
@@ -26,6 +27,9 @@ enum { RATIO, RANK, EFFECTIVE_RANK, WIDTH };
 
 /* Numbers that are centred at a time, and vectors that a block has at least. */
 enum { BLOCK_NUMBERS = 1 << 20, LEAST_VECTORS = 64, LEAST_SAMPLES = 4 };
+
+/* Longest vectors whose triangle is left to one rank. */
+enum { MOST_ALONE = 8192 };
 
 /* A layer on its way to its singular values. */
 typedef struct layer {
@@ -49,8 +53,14 @@ static int64_t block_vectors(int64_t n, int64_t d) {
 static int64_t memory(const zg_array *array) {
   int64_t sides = zg_min(array->n, array->d);
   int64_t block = block_vectors(array->n, array->d) * sides;
-  int64_t triangle = sides <= ZG_TRIANGLE_MOST ? zg_triangle_memory(sides) : 0;
+  int64_t triangle = sides <= MOST_ALONE ? zg_triangle_memory(sides) : 0;
   return triangle + 8 * (4 * block + 4 * array->d + array->n);
+}
+
+static int64_t memory_together(const zg_array *array, int ranks) {
+  int64_t sides = zg_min(array->n, array->d);
+  if (sides <= MOST_ALONE) return 0;
+  return memory(array) + zg_distributed_singular_memory(sides, ranks);
 }
 
 static double cost(const zg_array *array) {
@@ -61,18 +71,48 @@ static double cost(const zg_array *array) {
 
 /* ---- reading ---- */
 
-/* Column means; and what stands in the way of a spectrum. */
-static zg_status measure_moments(layer *x, const zg_array *array, zg_code *code) {
+static void create(zg_reader *reader, const zg_zoo *zoo, int64_t index, layer *x) {
+  const zg_array *array = &zoo->arrays[index];
+  int64_t n = zg_zoo_rows(zoo, array), d = array->d, sides = zg_min(n, d);
+  int64_t block = block_vectors(n, d) * sides;
+  *x = (layer){.reader = reader,
+               .index = index,
+               .n = n,
+               .d = d,
+               .sides = sides,
+               .mean = ZG_NEW0(double, d),
+               .block = ZG_NEW(double, block),
+               .turned = ZG_NEW(double, n < d ? block : 0),
+               .norms = ZG_NEW(double, n)};
+}
+
+static void destroy(layer *x) {
+  free(x->mean);
+  free(x->block);
+  free(x->turned);
+  free(x->norms);
+}
+
+/* Moments of rows [row, end). */
+static zg_status read_moments(const layer *x, int64_t row, int64_t end,
+                              zg_moments *moments) {
   double *scratch = ZG_NEW(double, 2 * x->d);
-  zg_moments moments = {.mean = x->mean, .finite = true};
   zg_status status = ZG_OK;
   int64_t step = zg_reader_slab_rows(x->d);
-  for (int64_t row = 0; status == ZG_OK && row < x->n; row += step) {
+  *moments = (zg_moments){.mean = x->mean, .finite = true};
+  for (; status == ZG_OK && row < end; row += step) {
     zg_slab slab;
-    status = zg_reader_rows(x->reader, x->index, row, zg_min(step, x->n - row), &slab);
-    if (status == ZG_OK) zg_moments_add(&moments, &slab, scratch);
+    status = zg_reader_rows(x->reader, x->index, row, zg_min(step, end - row), &slab);
+    if (status == ZG_OK) zg_moments_add(moments, &slab, scratch);
   }
   free(scratch);
+  return status;
+}
+
+/* Column means; and what stands in the way of a spectrum. */
+static zg_status measure_moments(layer *x, const zg_array *array, zg_code *code) {
+  zg_moments moments;
+  zg_status status = read_moments(x, 0, x->n, &moments);
   x->scale = zg_unit_scale(1, &moments.largest);
   if (!moments.finite)
     *code = ZG_CODE_NONFINITE;
@@ -142,33 +182,86 @@ static zg_status measure_spectrum(layer *x, zg_finding *finding) {
   return status;
 }
 
+static void leave_to_all_ranks(zg_finding *finding) {
+  finding->code = ZG_CODE_CONVERGENCE;
+  snprintf(finding->note, sizeof finding->note, "is too large for one rank");
+}
+
 static zg_status measure_layer(const zg_call *call, zg_reader *reader,
                                const zg_zoo *zoo, int64_t index, int64_t count,
                                zg_finding *finding) {
   (void)call, (void)count;
-  const zg_array *array = &zoo->arrays[index];
-  int64_t n = zg_zoo_rows(zoo, array), d = array->d, sides = zg_min(n, d);
-  int64_t block = block_vectors(n, d) * sides;
-  if (n < LEAST_SAMPLES) {
-    finding->code = ZG_CODE_FEW_SAMPLES;
+  layer x;
+  create(reader, zoo, index, &x);
+  zg_status status = measure_moments(&x, &zoo->arrays[index], &finding->code);
+  if (x.n < LEAST_SAMPLES) finding->code = ZG_CODE_FEW_SAMPLES;
+  if (status == ZG_OK && finding->code == ZG_CODE_OK) {
+    if (x.sides <= MOST_ALONE)
+      status = measure_spectrum(&x, finding);
+    else
+      leave_to_all_ranks(finding);
+  }
+  destroy(&x);
+  return status;
+}
+
+/* ---- on all ranks together ---- */
+
+/* Means of all rows from those of every rank's share; the scale. Collective. */
+static zg_status share_moments(MPI_Comm comm, layer *x) {
+  int rank, ranks;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  int64_t first = zg_part(x->n, ranks, rank), end = zg_part(x->n, ranks, rank + 1);
+  zg_moments moments;
+  ZG_TRY(zg_agree(comm, read_moments(x, first, end, &moments)));
+  for (int64_t k = 0; k < x->d; k++)
+    x->mean[k] *= (double)(end - first) / (double)x->n;
+  zg_sum_doubles(comm, x->mean, x->d);
+  zg_max_doubles(comm, &moments.largest, 1);
+  x->scale = zg_unit_scale(1, &moments.largest);
+  return ZG_OK;
+}
+
+/* Samples of a tall layer, features of a wide one: a zg_fill_fn. */
+static zg_status fill(void *context, int64_t first, int64_t count, double *vectors) {
+  layer *x = context;
+  zg_slab slab = {.d = 0};
+  if (x->n >= x->d) {
+    ZG_TRY(zg_reader_rows(x->reader, x->index, first, count, &slab));
+    zg_centre_rows(&slab, x->mean, x->scale, ZG_DOUBLE, vectors, x->norms);
     return ZG_OK;
   }
-  layer x = {.reader = reader,
-             .index = index,
-             .n = n,
-             .d = d,
-             .sides = sides,
-             .mean = ZG_NEW0(double, d),
-             .block = ZG_NEW(double, block),
-             .turned = ZG_NEW(double, n < d ? block : 0),
-             .norms = ZG_NEW(double, n)};
-  zg_status status = measure_moments(&x, array, &finding->code);
-  if (status == ZG_OK && finding->code == ZG_CODE_OK)
-    status = measure_spectrum(&x, finding);
-  free(x.mean);
-  free(x.block);
-  free(x.turned);
-  free(x.norms);
+  for (int64_t k = first; k < first + count; k += slab.d) {
+    ZG_TRY(
+        zg_reader_columns(x->reader, x->index, 0, x->n, k, first + count - k, &slab));
+    zg_centre_rows(&slab, x->mean + k, x->scale, ZG_DOUBLE, x->block, x->norms);
+    transpose(x->n, slab.d, x->block, vectors + (k - first) * x->n);
+  }
+  return ZG_OK;
+}
+
+static zg_status measure_together(MPI_Comm comm, zg_reader *reader, const zg_zoo *zoo,
+                                  int64_t index, zg_finding *finding) {
+  layer x;
+  int ranks;
+  MPI_Comm_size(comm, &ranks);
+  create(reader, zoo, index, &x);
+  if (ranks == 1 && x.sides > ZG_TRIANGLE_MOST) {
+    destroy(&x);
+    return ZG_OK; /* there is nobody to share it with */
+  }
+  double *values = ZG_NEW(double, x.sides);
+  zg_status status = share_moments(comm, &x);
+  if (status == ZG_OK)
+    status = zg_distributed_singular_values(comm, zg_max(x.n, x.d), x.sides, fill, &x,
+                                            values);
+  if (status == ZG_OK) {
+    finding->code = ZG_CODE_OK;
+    summarise_spectrum(x.n, x.d, values, finding);
+  }
+  free(values);
+  destroy(&x);
   return status;
 }
 
@@ -179,21 +272,15 @@ static int64_t width(const zg_call *call, const zg_zoo *zoo) {
   return WIDTH;
 }
 
-static void copy(const zg_call *call, int64_t tasks, int64_t count,
-                 const double *values, double *profile, zg_code *code) {
-  (void)call, (void)tasks, (void)code;
-  for (int64_t k = 0; k < count; k++)
-    profile[k] = values[k];
-}
-
 static const zg_profile_form form = {.data = ZG_ACTIVATIONS,
                                      .per_item = true,
                                      .width = width,
                                      .cost = cost,
                                      .memory = memory,
+                                     .memory_together = memory_together,
                                      .measure = measure_layer,
-                                     .profile_width = width,
-                                     .summarise = copy};
+                                     .measure_together = measure_together,
+                                     .profile_width = width};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;

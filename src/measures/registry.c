@@ -76,7 +76,8 @@ const char *zg_form_name(zg_form form) {
   static const char *const names[] = {[ZG_FORM_GRAM] = "gram",
                                       [ZG_FORM_TANGENT] = "tangent",
                                       [ZG_FORM_VECTOR] = "vector",
-                                      [ZG_FORM_PROFILE] = "profile"};
+                                      [ZG_FORM_PROFILE] = "profile",
+                                      [ZG_FORM_PAIR] = "pair"};
   return names[form];
 }
 
@@ -95,6 +96,9 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
            a->grid[1] == b->grid[1];
   case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
     return false;
+  case ZG_FORM_PAIR:
+    return a->pair == b->pair &&
+           !memcmp(a->pair_numbers, b->pair_numbers, sizeof a->pair_numbers);
   }
   return false;
 }

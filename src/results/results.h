@@ -36,8 +36,9 @@ typedef struct zg_kept_layout {
   const char *name;
   const char *meaning; /**< its attribute long_name */
   int64_t axis;        /**< position in zg_results_layout.axes */
-  int extra;           /**< further axes, 0 to 2, each of `length` */
+  int extra;           /**< further axes, 0 to 2, each of `length`; 0 for pairs */
   int64_t length;
+  bool pairs; /**< its second axis is its first one again */
 } zg_kept_layout;
 
 enum { ZG_KEPT_RANK = 3 };

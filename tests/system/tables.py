@@ -8,6 +8,7 @@ import numpy as np
 
 import oracle
 import oracle_activations
+import oracle_architecture
 import oracle_attention
 import oracle_fisher
 import oracle_gradients
@@ -17,6 +18,7 @@ from oracle_pairs import OK, REFINED
 from zoogram import SystemTestCase, text
 
 ORACLES = {
+    "architecture": oracle_architecture.architecture,
     "cosine": oracle_activations.cosine,
     "isotropy": oracle_activations.isotropy,
     "weight_frobenius": oracle_parameters.weight_frobenius,
@@ -104,7 +106,7 @@ class TablesTestCase(SystemTestCase):
                       f"{found.columns[worst[1]]}: {found.values[worst]!r}, oracle {table.values[worst]!r}")
         diagonal = np.diag(found.values)[~np.isnan(np.diag(table.values))]
         measure = text(found.attributes["measure"])
-        exact = 1.0 if measure in ("gradient_cosine", "ntk_alignment", "cross_attention") else 0.0
+        exact = 1.0 if measure in ("architecture", "gradient_cosine", "ntk_alignment", "cross_attention") else 0.0
         self.assertTrue((diagonal == exact).all(), f"{name}: diagonal {diagonal}")
 
     def assertTables(self, tensors, tables, precision="double", tolerance=None):
