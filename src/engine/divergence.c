@@ -6,7 +6,6 @@
 #include "engine/sweep.h"
 #include "linalg/fixed.h"
 #include "linalg/logs.h"
-#include "linalg/numbers.h"
 #include "linalg/vector.h"
 
 #include <float.h>
@@ -104,25 +103,51 @@ static double distributions(const sums *s, const zg_group *group) {
 
 /* ---- one run ---- */
 
+ZG_VECTOR
+static void widen(int64_t count, double factor, double summand, const float *x,
+                  double *out) {
+  for (int64_t k = 0; k < count; k++)
+    out[k] = factor * (double)x[k] + summand;
+}
+
+ZG_VECTOR
+static void mix(int64_t count, double factor, double summand, const double *x,
+                double *out) {
+  for (int64_t k = 0; k < count; k++)
+    out[k] = factor * x[k] + summand;
+}
+
 /* Numbers as stored to a and log a, with the floor. */
 static void prepare(const sums *s, const zg_group *group, int64_t count, const void *x,
                     double *a, double *log_a) {
-  double floor = s->pass->spec.floor, keys = (double)keys_of(s, group);
-  zg_scale_numbers(s->vectors.stored, count, 1 - floor, x, a);
-  for (int64_t k = 0; floor > 0 && k < count; k++)
-    a[k] += floor / keys;
+  double floor = s->pass->spec.floor, summand = floor / (double)keys_of(s, group);
+  if (s->vectors.stored == ZG_SINGLE)
+    widen(count, 1 - floor, summand, x, a);
+  else
+    mix(count, 1 - floor, summand, x, a);
   zg_logs(count, a, log_a);
 }
 
-static void set_positive(int64_t count, const double *a, uint64_t *positive) {
-  memset(positive, 0, WORDS * sizeof *positive);
+ZG_VECTOR
+static bool all_positive(int64_t count, const double *a) {
+  int64_t zeros = 0;
   for (int64_t k = 0; k < count; k++)
-    positive[k / 64] |= (uint64_t)(a[k] > 0) << k % 64;
+    zeros += a[k] > 0 ? 0 : 1;
+  return zeros == 0;
 }
 
-/* Numbers of the references: of a, of log a where a > 0, and how often that is. */
+static void set_positive(int64_t count, const double *a, uint64_t *positive) {
+  bool all = all_positive(count, a);
+  memset(positive, all ? 0xff : 0, WORDS * sizeof *positive);
+  for (int64_t k = 0; !all && k < count; k++)
+    positive[k / 64] |= (uint64_t)(a[k] > 0) << k % 64;
+  for (int64_t k = count; !all && k < RUN; k++) /* beyond the end all are alike */
+    positive[k / 64] |= (uint64_t)1 << k % 64;
+}
+
+/* Numbers of the references: of a, of log a where a > 0, how often that is; and 1/a. */
 typedef struct references {
-  double a[RUN], log_a[RUN], positive[RUN];
+  double a[RUN], log_a[RUN], positive[RUN], inverse[RUN];
 } references;
 
 ZG_VECTOR
@@ -139,6 +164,7 @@ static void finish_references(int64_t members, int64_t count, references *r) {
   for (int64_t k = 0; k < count; k++) {
     r->a[k] /= (double)members;
     r->log_a[k] /= fmax(1, r->positive[k]);
+    r->inverse[k] = r->a[k] > DBL_MIN ? 1 / r->a[k] : 0;
   }
 }
 
@@ -152,7 +178,7 @@ static void centre(int64_t count, const references *r, double *a, double *log_a,
     for (int64_t k = start; k < zg_min(count, start + LANES); k++) {
       double m = r->a[k], w = a[k] > 0 ? log_a[k] - r->log_a[k] : 0, v = a[k] - m;
       reference[k - start] += m * w;
-      spread[k - start] += m > 0 ? v * v / m : 0;
+      spread[k - start] += v * v * r->inverse[k];
       log_spread[k - start] += m * w * w;
       a[k] = v;
       log_a[k] = w;
