@@ -15,6 +15,7 @@ static void find_arrays(zg_vectors *v, int64_t item) {
   const zg_zoo *zoo = v->work->run->zoo;
   const zg_vector_form *form = v->pass->spec.vector;
   int64_t first;
+  if (form->by_head) v->head[item] = zg_plan_head(zoo, form, item, &first);
   zg_plan_arrays(zoo, form, item, &first, &v->counts[item]);
   v->arrays[item] = zg_plan_sorted_arrays(zoo, first, v->counts[item]);
 }
@@ -77,6 +78,38 @@ static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t 
   return ZG_OK;
 }
 
+static bool none_negative(zg_precision precision, const void *numbers, int64_t count) {
+  for (int64_t k = 0; k < count; k++)
+    if (precision == ZG_SINGLE ? ((const float *)numbers)[k] < 0
+                               : ((const double *)numbers)[k] < 0)
+      return false;
+  return true;
+}
+
+/* Numbers of one head. */
+static zg_status read_head(zg_vectors *v, int64_t array, int64_t head, int64_t first,
+                           int64_t count, void *to) {
+  int64_t most = zg_reader_slab_rows(1);
+  for (int64_t done = 0; done < count; done += most) {
+    zg_slab slab;
+    ZG_TRY(zg_reader_layer(v->work->reader, array, head, first + done,
+                           zg_min(most, count - done), &slab));
+    convert(&slab, v->stored, zg_real_at(v->stored, to, done));
+  }
+  return ZG_OK;
+}
+
+static zg_status read_distributions(zg_vectors *v, int64_t item, int64_t first,
+                                    int64_t count, void *to, zg_code *code) {
+  if (v->pass->spec.vector->by_head)
+    ZG_TRY(read_head(v, v->arrays[item][0], v->head[item], first, count, to));
+  else
+    ZG_TRY(zg_read_flat(v->work, v->arrays[item], 1, first, count, v->stored, to));
+  *code = code_of(v->stored, to, count);
+  if (!none_negative(v->stored, to, count)) *code = ZG_CODE_NONFINITE;
+  return ZG_OK;
+}
+
 /* Samples of maps on the group's grid. */
 static zg_status read_maps(zg_vectors *v, const zg_group *group, int64_t index,
                            int64_t first, int64_t count, double *to, zg_code *code) {
@@ -103,6 +136,8 @@ zg_status zg_vectors_read(zg_vectors *v, const zg_group *group, int64_t item,
   switch (v->pass->spec.vector->kind) {
   case ZG_VECTOR_GRIDDED:
     return read_maps(v, group, arrays[0], first, count, to, code);
+  case ZG_VECTOR_DIVERGENCE:
+    return read_distributions(v, item, first, count, to, code);
   case ZG_VECTOR_COLLAPSED:
     return read_columns(v, arrays[0], first, count, to, code);
   case ZG_VECTOR_ROWS:
@@ -267,7 +302,8 @@ static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
 /* Whether all numbers that are read are of single precision at most. */
 static bool all_single(const zg_zoo *zoo, const zg_pass *pass) {
   zg_data data = pass->spec.vector->data;
-  if (pass->spec.vector->kind != ZG_VECTOR_FLAT) return false;
+  zg_vector_kind kind = pass->spec.vector->kind;
+  if (kind != ZG_VECTOR_FLAT && kind != ZG_VECTOR_DIVERGENCE) return false;
   for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++)
     if (zg_dtype_bytes(zoo->arrays[k].dtype) > (int64_t)sizeof(float)) return false;
   return true;
@@ -278,12 +314,14 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
                     .pass = pass,
                     .arrays = ZG_NEW0(int64_t *, pass->items),
                     .counts = ZG_NEW0(int64_t, pass->items),
+                    .head = ZG_NEW0(int64_t, pass->items),
                     .scale = ZG_NEW0(double, pass->items),
                     .share = ZG_NEW0(double, pass->items),
                     .stored = all_single(work->run->zoo, pass) ? ZG_SINGLE : ZG_DOUBLE,
                     .rows = ZG_NEW(double, buffer_size(work, pass))};
   for (int64_t i = 0; i < pass->items; i++)
     find_arrays(v, i);
+  if (pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE) return ZG_OK;
   if (!zg_vector_by_rows(pass->spec.vector)) return sample_all(v);
   if (pass->spec.vector->kind != ZG_VECTOR_ROWS) scale_mapped(v);
   return ZG_OK;
@@ -294,6 +332,7 @@ void zg_vectors_close(zg_vectors *v) {
     free(v->arrays[i]);
   free(v->arrays);
   free(v->counts);
+  free(v->head);
   free(v->scale);
   free(v->share);
   free(v->rows);

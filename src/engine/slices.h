@@ -12,7 +12,9 @@ typedef struct zg_vectors {
   int64_t **arrays;    /**< [items] of each item, in an order that those of a group
                           share; owned */
   int64_t *counts;     /**< [items], owned */
-  double *scale;       /**< [items] powers of two that bring norms near 1; owned */
+  int64_t *head;       /**< [items] where items are heads; owned */
+  double *scale;       /**< [items] powers of two that bring norms near 1 (not of
+                          divergences); owned */
   double *share; /**< [items] part of an item in the reference that is subtracted: an
                     equal one for all of a group but those of another order of
                     magnitude, which have none; owned */
@@ -34,7 +36,8 @@ double zg_vectors_unit(const zg_vectors *vectors, const zg_group *group);
 
 /** Numbers [first, first + count) of an item's vector, unscaled, in the precision in
  * which they are stored; for vectors by rows these are rows, mapped. Not collective.
- * \param [out] code  what is wrong with them, if anything. */
+ * \param [out] code  what is wrong with them, if anything: distributions must not be
+ * negative either. */
 zg_status zg_vectors_read(zg_vectors *vectors, const zg_group *group, int64_t item,
                           int64_t first, int64_t count, void *to, zg_code *code);
 

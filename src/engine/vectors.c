@@ -6,6 +6,7 @@
  * their digits. What is still close once the sums are known is computed again from
  * differences (refine). */
 #include "base/memory.h"
+#include "engine/divergence.h"
 #include "engine/forms.h"
 #include "engine/products.h"
 #include "engine/quadratic.h"
@@ -438,7 +439,10 @@ static void complain(zg_work *work, const zg_pass *pass, const zg_products *p) {
     int64_t first, count;
     if (!faults[p->code[i]]) continue;
     zg_plan_arrays(work->run->zoo, pass->spec.vector, i, &first, &count);
-    zg_tensor_complain(work, first, count, p->code[i], faults[p->code[i]]);
+    bool shares = pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE;
+    zg_tensor_complain(work, first, count, p->code[i],
+                       shares ? "NaN, infinite or negative numbers"
+                              : faults[p->code[i]]);
   }
 }
 
@@ -481,9 +485,17 @@ zg_status zg_vector_run(zg_work *work, int64_t p, zg_results *results) {
   const zg_pass *pass = &work->run->plan->passes[p];
   zg_products products;
   zg_products_create(pass, &products);
-  zg_status status = pass->spec.vector->kind == ZG_VECTOR_QUADRATIC
-                         ? zg_quadratic_compute(work, pass, &products)
-                         : compute(work, pass, &products);
+  zg_status status;
+  switch (pass->spec.vector->kind) {
+  case ZG_VECTOR_QUADRATIC:
+    status = zg_quadratic_compute(work, pass, &products);
+    break;
+  case ZG_VECTOR_DIVERGENCE:
+    status = zg_divergence_compute(work, pass, &products);
+    break;
+  default:
+    status = compute(work, pass, &products);
+  }
   if (status == ZG_OK) complain(work, pass, &products);
   for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++) {
     if (!zg_serves(work, p, k)) continue;

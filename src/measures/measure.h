@@ -91,6 +91,7 @@ typedef struct zg_pair {
   double cosine;         /**< inner product divided by the norms, within [-1, 1] */
   double apart;          /**< distance of the two */
   bool refined;          /**< apart is made of differences */
+  bool unsupported;      /**< apart is infinite */
   bool scaled;           /**< both could be scaled as the specification asks */
   /* profile */
   const double *profile_a, *profile_b; /**< numbers of each item */

@@ -92,7 +92,7 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
            a->tangent.source == b->tangent.source &&
            a->tangent.sketch == b->tangent.sketch;
   case ZG_FORM_VECTOR:
-    return a->vector == b->vector && a->grid[0] == b->grid[0] &&
+    return a->vector == b->vector && a->floor == b->floor && a->grid[0] == b->grid[0] &&
            a->grid[1] == b->grid[1];
   case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
     return false;

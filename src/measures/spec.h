@@ -27,6 +27,7 @@ typedef struct zg_spec {
   zg_gram_spec gram;
   zg_tangent_spec tangent;
   const zg_vector_form *vector;
+  double floor; /**< divergence: distributions a become (1 - floor) a + floor / keys */
   int64_t grid[2]; /**< vector, gridded: of all pairs; 0: the smaller of each pair */
   const struct zg_profile_form *profile;
   const struct zg_pair_form *pair;

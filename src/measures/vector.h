@@ -22,6 +22,11 @@ typedef enum zg_vector_kind {
    * it is depends on the pair: items that have it in common make a group, and an item
    * may be in several. */
   ZG_VECTOR_GRIDDED,
+  /** apart = mean over distributions of sum a log(a/b), of arrays whose last axis holds
+   * distributions, end to end. Like every vector product this is sum_k V_k V'_k, with V
+   * = a and V' = log a; but V' is another vector than V, the product is not symmetric,
+   * and where a > 0 = b it is infinite. */
+  ZG_VECTOR_DIVERGENCE,
   /** apart = mean over rows of `row_term` of two rows of arrays [n, width], after
      `map`. */
   ZG_VECTOR_ROWS,
@@ -39,6 +44,7 @@ typedef struct zg_vector_form {
                     as their shapes */
   bool flat;     /**< arrays fit when they have equal numbers of rows and of numbers
                     per row, however these are shaped */
+  bool by_head;  /**< divergence: an item is one position of the second axis */
   bool unit;     /**< distances are those of vectors scaled to length 1 */
   /** Numbers out[columns] from in[rows, columns], row-major. */
   void (*collapse)(int64_t rows, int64_t columns, const double *in, double *out);

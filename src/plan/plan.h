@@ -116,6 +116,9 @@ int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
  * made of, in the zoo's order. Not collective. */
 void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
                     int64_t *first, int64_t *count);
+/** The array that an item is made of where items are heads. \return its head. */
+int64_t zg_plan_head(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                     int64_t *array);
 /** The same arrays sorted by name, so that models agree on an order; the caller frees.
  */
 int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);

@@ -3,15 +3,27 @@
  * are cut into slices. */
 #include "base/memory.h"
 #include "plan/parts.h"
+#include "zoo/reader.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+int64_t zg_plan_head(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                     int64_t *array) {
+  *array = zoo->first[form->data];
+  while (item >= zoo->arrays[*array].dims[1])
+    item -= zoo->arrays[(*array)++].dims[1];
+  return item;
+}
+
 void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
                     int64_t *first, int64_t *count) {
   if (form->by_model) {
     *first = zg_zoo_find(zoo, form->data, item, count);
+  } else if (form->by_head) {
+    zg_plan_head(zoo, form, item, first);
+    *count = 1;
   } else {
     *first = zoo->first[form->data] + item;
     *count = 1;
@@ -40,6 +52,13 @@ int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count) 
   return sorted;
 }
 
+/* Whether the distributions of two arrays or heads can be compared one by one. */
+static bool same_distributions(const zg_array *a, const zg_array *b, bool heads) {
+  int from = heads ? 1 : 2; /* the axes behind samples, or behind heads */
+  return a->rank == b->rank && !memcmp(a->dims + from, b->dims + from,
+                                       (size_t)(a->rank - from) * sizeof *a->dims);
+}
+
 static bool same_shape(const zg_array *a, const zg_array *b) {
   return a->rank == b->rank &&
          !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
@@ -55,6 +74,9 @@ static bool same_extent(const zg_zoo *zoo, const zg_vector_form *form,
   case ZG_VECTOR_QUADRATIC:
     if (!form->flat) return same_shape(a, b);
     break;
+  case ZG_VECTOR_DIVERGENCE:
+    if (!same_distributions(a, b, !form->by_head)) return false;
+    return zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
   case ZG_VECTOR_ROWS:
   case ZG_VECTOR_MAPPED:
   case ZG_VECTOR_GRIDDED:
@@ -98,6 +120,8 @@ static int64_t length_of(const zg_zoo *zoo, const zg_vector_form *form, int64_t 
     int64_t rows = zg_zoo_rows(zoo, array);
     if (zg_vector_by_rows(form))
       length += rows;
+    else if (form->by_head)
+      length += rows * (array->d / array->dims[1]);
     else
       length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : rows * array->d;
   }
@@ -141,20 +165,37 @@ static void cut(const zg_zoo *zoo, const zg_vector_form *form, zg_group *group) 
 }
 
 static int64_t axis_length(const zg_zoo *zoo, const zg_vector_form *form) {
+  if (form->by_head) return zg_zoo_heads(zoo);
   return form->by_model ? zoo->model_count
                         : zoo->first[form->data + 1] - zoo->first[form->data];
 }
 
+/* Slabs of maps before they are resampled. */
+static int64_t maps_held(const zg_zoo *zoo, const zg_pass *pass) {
+  const zg_vector_form *form = pass->spec.vector;
+  int64_t most = 0;
+  if (form->kind != ZG_VECTOR_GRIDDED) return 0;
+  for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
+    most = zg_max(most, zg_reader_slab_rows(zoo->arrays[k].d) * zoo->arrays[k].d);
+  return 20 * most;
+}
+
 /* Matrices of all pairs of items: sums, distances, products. */
 static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
-  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 17)};
+  const int64_t run = 512; /* divergence: numbers of every member in hand */
+  bool divergence = pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE;
+  int64_t members = zg_plan_most_members(pass);
+  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 18) +
+                              members * members * 16};
+  if (divergence) memory.sides = pass->items * pass->items * 8 + members * run * 32;
   for (int64_t g = 0; g < pass->group_count; g++) {
     const zg_group *group = &pass->groups[g];
     int64_t beside = rows_beside(zoo, pass->spec.vector);
     int64_t numbers = group->piece * group->width;
     memory.tiles = zg_max(memory.tiles, 8 * numbers * (group->count + 1));
     memory.reading =
-        zg_max(memory.reading, numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
+        zg_max(memory.reading, maps_held(zoo, pass) +
+                                   numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
   }
   if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC)
     for (int64_t k = zoo->first[pass->spec.vector->rows];

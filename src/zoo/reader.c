@@ -243,6 +243,35 @@ zg_status zg_reader_flat(zg_reader *reader, int64_t index, int64_t first, int64_
   return read_slab(reader, index, parts, part_count, 1, count, slab);
 }
 
+/* The same box with an axis more, at one position of the second. */
+static box with_position(const box *part, int rank, int64_t position) {
+  box b = *part;
+  for (int k = rank - 1; k > 1; k--) {
+    b.start[k] = part->start[k - 1];
+    b.count[k] = part->count[k - 1];
+  }
+  b.start[1] = (hsize_t)position;
+  b.count[1] = 1;
+  return b;
+}
+
+zg_status zg_reader_layer(zg_reader *reader, int64_t index, int64_t position,
+                          int64_t first, int64_t count, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  zg_array without = *array; /* the second axis */
+  box parts[2 * ZG_MAX_DIMS];
+  int part_count = 0;
+  without.rank--;
+  without.d /= array->dims[1];
+  for (int k = 1; k < without.rank; k++)
+    without.dims[k] = array->dims[k + 1];
+  for (int64_t at = first; at < first + count; part_count++) {
+    at += next_box(&without, at, first + count, &parts[part_count]);
+    parts[part_count] = with_position(&parts[part_count], array->rank, position);
+  }
+  return read_slab(reader, index, parts, part_count, 1, count, slab);
+}
+
 zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
                              int64_t rows, int64_t *values) {
   const zg_array *array = &reader->zoo->arrays[index];

@@ -40,6 +40,12 @@ zg_status zg_reader_columns(zg_reader *reader, int64_t array, int64_t row, int64
 zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_t count,
                          zg_slab *slab);
 
+/** Numbers [first, first + count), in C order, of what an array has at one position of
+ * its second axis, which drops out: slab [1, count]. A head of attention, [n, queries,
+ * keys]. */
+zg_status zg_reader_layer(zg_reader *reader, int64_t array, int64_t position,
+                          int64_t first, int64_t count, zg_slab *slab);
+
 /** Rows as integers. \param [out] values  [rows, d], the caller's. */
 zg_status zg_reader_integers(zg_reader *reader, int64_t array, int64_t row,
                              int64_t rows, int64_t *values);

@@ -53,6 +53,15 @@ static const expectation expectations[] = {
      "standard_error:0 "},
     {"ntk_distance", "sketch=64 keep_kernel=1 source=factors", ZG_FORM_TANGENT, FACTORS,
      ZG_AXIS_MODEL, "kernel:2 eigenvalues:1 standard_error:0 "},
+    {"attention_kl", "", ZG_FORM_VECTOR, 1 << ZG_ATTENTION, ZG_AXIS_ATTENTION, ""},
+    {"attention_kl", "per=head floor=0.1", ZG_FORM_VECTOR, 1 << ZG_ATTENTION,
+     ZG_AXIS_HEAD, ""},
+    {"head_importance", "form=quantile", ZG_FORM_PROFILE, 1 << ZG_HEAD_IMPORTANCE,
+     ZG_AXIS_MODEL, ""},
+    {"cross_attention", "", ZG_FORM_VECTOR, 1 << ZG_CROSS_ATTENTION,
+     ZG_AXIS_CROSS_ATTENTION, ""},
+    {"boundary", "", ZG_FORM_PROFILE, LOGITS | 1 << ZG_MARGIN_GRADIENTS, ZG_AXIS_MODEL,
+     ""},
     {"cka", "", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""},
     {"cka", "kernel=rbf", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "median:0 "},
     {"hsic", "kernel=rbf estimator=minibatch", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS,
@@ -90,6 +99,9 @@ static void names_of_axes_and_forms_are_words(void) {
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_MODEL), "model");
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_GRADIENT), "gradient");
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_WEIGHT), "weight");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_ATTENTION), "attention");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_HEAD), "head");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_CROSS_ATTENTION), "cross_attention");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_GRAM), "gram");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_TANGENT), "tangent");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_VECTOR), "vector");
@@ -133,6 +145,10 @@ static void calls_share_what_they_have_in_common(void) {
   check_sharing("weight_frobenius", "", "weight_frobenius", "per=matrix", false);
   check_sharing("gradient_cosine", "", "gradient_conflict", "", true);
   check_sharing("gradient_cosine", "", "weight_frobenius", "per=matrix", false);
+  check_sharing("attention_kl", "", "attention_kl", "", true);
+  check_sharing("attention_kl", "", "attention_kl", "floor=0.1", false);
+  check_sharing("attention_kl", "", "attention_kl", "per=head", false);
+  check_sharing("cross_attention", "", "cross_attention", "grid=4 grid=3", false);
   check_sharing("fisher", "", "fisher", "form=task", false);
   check_sharing("fisher", "form=task", "fisher", "form=task", true);
   check_sharing("ntk_distance", "", "ntk_alignment", "", true);

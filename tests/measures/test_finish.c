@@ -28,7 +28,8 @@ static zg_pair with(zg_pair pair, bool same, bool refined) {
 static const char *const pairwise[] = {
     "weight_frobenius", "fisher",          "path_norm",         "ntk_distance",
     "ntk_alignment",    "gradient_cosine", "gradient_conflict", "sharpness",
-    "cosine",           "isotropy"};
+    "cosine",           "isotropy",        "attention_kl",      "head_importance",
+    "cross_attention",  "boundary"};
 enum { PAIRWISE = sizeof pairwise / sizeof *pairwise };
 
 /* Non-finite numbers outrank all, and no measure makes a number of what is spoilt. */
@@ -294,6 +295,38 @@ static void alignments_are_cosines(void) {
   }
 }
 
+/* ---- attention ---- */
+
+static void divergences_without_support_are_infinite(void) {
+  zg_call call = zg_test_call_of("attention_kl", "");
+  zg_pair pair = {.apart = 0.25};
+  zg_code code;
+  zg_test_entry(&call, pair, 0.25, ZG_CODE_OK);
+  zg_test_entry(&call, with(pair, false, true), 0.25, ZG_CODE_REFINED);
+  zg_test_entry(&call, with(pair, true, false), 0, ZG_CODE_OK);
+  pair.unsupported = true;
+  CU_ASSERT(zg_test_finish(&call, pair, &code) == INFINITY && code == ZG_CODE_SUPPORT);
+  pair.code_a = ZG_CODE_NONFINITE;
+  zg_test_undefined(&call, pair, ZG_CODE_NONFINITE);
+}
+
+static void what_rounding_leaves_below_zero_is_zero(void) {
+  zg_call call = zg_test_call_of("attention_kl", "");
+  zg_pair pair = {.apart = -1e-16};
+  zg_test_entry(&call, pair, 0, ZG_CODE_OK);
+  pair.apart = -1e-3; /* rows that do not sum to 1 */
+  zg_test_entry(&call, pair, -1e-3, ZG_CODE_OK);
+}
+
+static void maps_are_compared_by_their_cosine(void) {
+  zg_call call = zg_test_call_of("cross_attention", "grid=3 grid=7");
+  zg_spec spec = call.measure->spec(&call);
+  CU_ASSERT(spec.grid[0] == 3 && spec.grid[1] == 7);
+  zg_pair pair = {.cosine = 0.75};
+  zg_test_entry(&call, pair, 0.75, ZG_CODE_OK);
+  zg_test_entry(&call, with(pair, true, false), 1, ZG_CODE_OK);
+}
+
 /* ---- profiles ---- */
 
 static void path_norms_are_compared_by_their_logarithms(void) {
@@ -356,6 +389,11 @@ const zg_test zg_tests[] = {
     {"the_total_of_nothing_is_nothing", the_total_of_nothing_is_nothing},
     {"kernels_are_apart_by_their_distance", kernels_are_apart_by_their_distance},
     {"alignments_are_cosines", alignments_are_cosines},
+    {"divergences_without_support_are_infinite",
+     divergences_without_support_are_infinite},
+    {"what_rounding_leaves_below_zero_is_zero",
+     what_rounding_leaves_below_zero_is_zero},
+    {"maps_are_compared_by_their_cosine", maps_are_compared_by_their_cosine},
     {"path_norms_are_compared_by_their_logarithms",
      path_norms_are_compared_by_their_logarithms},
     {"recorded_profiles_need_equal_radii", recorded_profiles_need_equal_radii},

@@ -170,6 +170,36 @@ static void fisher_pairs_what_its_form_needs(void) {
   clear(&zoo);
 }
 
+static void heads_and_layers_of_equal_rows_go_together(void) {
+  zg_zoo zoo = {0};
+  add(&zoo, ZG_ATTENTION, 0, "a", DIMS(9, 2, 5, 7)); /* layer 0, heads 0 and 1 */
+  add(&zoo, ZG_ATTENTION, 1, "b", DIMS(9, 3, 5, 7)); /* other heads: 2 to 4 */
+  add(&zoo, ZG_ATTENTION, 1, "c", DIMS(9, 1, 7, 5)); /* other queries and keys: 5 */
+  add(&zoo, ZG_ATTENTION, 2, "d", DIMS(8, 2, 5, 7)); /* other samples: 6 and 7 */
+  add(&zoo, ZG_ATTENTION, 3, "e", DIMS(9, 2, 5, 7)); /* 8 and 9 */
+  check_groups(&zoo, "attention_kl", "", 5, "0 4 | 1 | 2 | 3");
+  check_groups(&zoo, "attention_kl", "per=head", 10, "0 1 2 3 4 8 9 | 5 | 6 7");
+  zoo.samples = 8; /* the first so many */
+  check_groups(&zoo, "attention_kl", "", 5, "0 3 4 | 1 | 2");
+  clear(&zoo);
+}
+
+/* One group for each grid that some pair has in common, none for other reasons; an item
+ * is in several. */
+static void maps_meet_on_the_smaller_grid(void) {
+  zg_zoo zoo = {0};
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "a", DIMS(9, 4, 8, 8));
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "b", DIMS(9, 4, 16, 16));
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "c", DIMS(9, 4, 8, 8));
+  check_groups(&zoo, "cross_attention", "", 3, "0 1 2");
+  add(&zoo, ZG_CROSS_ATTENTION, 1, "d", DIMS(9, 4, 16, 16)); /* 1 and 3 meet on 16 */
+  add(&zoo, ZG_CROSS_ATTENTION, 1, "e", DIMS(9, 3, 8, 8));   /* other tokens */
+  add(&zoo, ZG_CROSS_ATTENTION, 2, "f", DIMS(9, 4, 4, 12));  /* on 4 x 8, 4 x 12 */
+  check_groups(&zoo, "cross_attention", "", 6, "0 1 2 3 | 0 2 5 | 1 3 | 1 3 5 | 4");
+  check_groups(&zoo, "cross_attention", "grid=3 grid=2", 6, "0 1 2 3 5 | 4");
+  clear(&zoo);
+}
+
 static void add_dense_model(zg_zoo *zoo, int64_t model, int64_t m, int64_t classes) {
   add(zoo, ZG_NTK_INPUT, model, "fc", DIMS(m, 5));
   add(zoo, ZG_NTK_SIGNAL, model, "fc", DIMS(m, classes, 6));
@@ -699,6 +729,9 @@ const zg_test zg_tests[] = {
      the_order_of_parameters_does_not_matter},
     {"matrices_of_equal_shape_go_together", matrices_of_equal_shape_go_together},
     {"gradients_of_equal_length_go_together", gradients_of_equal_length_go_together},
+    {"heads_and_layers_of_equal_rows_go_together",
+     heads_and_layers_of_equal_rows_go_together},
+    {"maps_meet_on_the_smaller_grid", maps_meet_on_the_smaller_grid},
     {"fisher_pairs_what_its_form_needs", fisher_pairs_what_its_form_needs},
     {"kernels_need_equal_samples_and_whole_ones_equal_classes",
      kernels_need_equal_samples_and_whole_ones_equal_classes},
