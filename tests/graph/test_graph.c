@@ -75,7 +75,7 @@ static void refinement_is_blind_to_the_lengths_of_cycles(void) {
 
 /* ---- all mappings ---- */
 
-enum { GRAPHS = 8, MOST = 6 };
+enum { GRAPHS = 20, MOST = 6 };
 
 static int64_t draw(unsigned long seed, unsigned long k, int64_t below) {
   return (int64_t)((zg_test_random(seed, k) + 1) / 2 * (double)below) % below;
@@ -83,10 +83,11 @@ static int64_t draw(unsigned long seed, unsigned long k, int64_t below) {
 
 static void make_random(int number, zg_graph *g) {
   unsigned long seed = 900 + (unsigned long)number;
-  int64_t nodes = 2 + number % (MOST - 1), edges = draw(seed, 0, 2 * nodes), ends[64];
+  int64_t nodes = 3 + number % (MOST - 2), edges = nodes + draw(seed, 0, nodes);
+  int64_t ends[64];
   int32_t label[MOST];
   for (int64_t u = 0; u < nodes; u++)
-    label[u] = (int32_t)draw(seed, 100 + (unsigned long)u, 2);
+    label[u] = (int32_t)draw(seed, 100 + (unsigned long)u, 1 + number % 3 / 2);
   for (int64_t k = 0; k < 2 * edges; k++)
     ends[k] = draw(seed, 200 + (unsigned long)k, nodes);
   zg_graph_create(nodes, label, edges, ends, g);

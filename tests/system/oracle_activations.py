@@ -3,9 +3,9 @@
 import numpy as np
 
 from networks import contents
-from oracle_pairs import NONFINITE, OK, ZERO_NORM, extended, finite, norm, pairwise
+from oracle_pairs import FEW_SAMPLES, NONFINITE, OK, ZERO_NORM, extended, finite, norm, pairwise
 
-FEW_SAMPLES, RANK_DEFICIENT = 4, 6
+RANK_DEFICIENT = 6
 
 
 def layers_of(networks, samples=0):

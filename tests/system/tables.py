@@ -12,6 +12,7 @@ import oracle_architecture
 import oracle_attention
 import oracle_fisher
 import oracle_gradients
+import oracle_maps
 import oracle_parameters
 import oracle_tangent
 from oracle_pairs import OK, REFINED
@@ -21,6 +22,7 @@ ORACLES = {
     "architecture": oracle_architecture.architecture,
     "cosine": oracle_activations.cosine,
     "isotropy": oracle_activations.isotropy,
+    "tsne_error": oracle_maps.tsne_error,
     "weight_frobenius": oracle_parameters.weight_frobenius,
     "path_norm": oracle_parameters.path_norm,
     "fisher": oracle_fisher.fisher,
