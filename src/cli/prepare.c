@@ -4,7 +4,7 @@
 
 static bool pairs_rows(const zg_job *job) {
   for (int64_t k = 0; k < job->call_count; k++)
-    if (job->calls[k].measure->pairs_rows) return true;
+    if (zg_call_pairs_rows(&job->calls[k])) return true;
   return false;
 }
 

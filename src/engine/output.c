@@ -18,6 +18,7 @@ static zg_attribute option_attribute(const zg_call *call, int64_t k) {
   }
   if (option->type == ZG_OPTION_CHOICE)
     attribute.text = option->choices[(int)call->values[k]];
+  if (option->word && call->values[k] == option->initial) attribute.text = option->word;
   return attribute;
 }
 

@@ -5,12 +5,10 @@
 
 #include <stdlib.h>
 
-/* Entries (i, k), k up to the last owned item; beyond the diagonal only where both are
- * owned. */
-static void finish_rows(const zg_call *call, int64_t own, int64_t owned,
+/* Entries (i, k) of the owned rows, k < width. */
+static void finish_rows(const zg_call *call, int64_t own, int64_t owned, int64_t width,
                         zg_pair_fn *pair_of, const void *context, double *values,
                         int8_t *codes) {
-  int64_t width = own + owned;
   for (int64_t r = 0; r < owned; r++)
     for (int64_t k = 0; k < width; k++) {
       zg_pair pair = {.same = own + r == k};
@@ -21,25 +19,29 @@ static void finish_rows(const zg_call *call, int64_t own, int64_t owned,
     }
 }
 
-/* Every entry below the diagonal stands for two. */
-static void count_codes(int64_t own, int64_t owned, const int8_t *codes,
-                        zg_report *report) {
-  int64_t width = own + owned;
+/* Of a symmetric tensor every entry below the diagonal stands for two. */
+static void count_codes(bool symmetric, int64_t own, int64_t owned, int64_t width,
+                        const int8_t *codes, zg_report *report) {
   for (int64_t r = 0; r < owned; r++)
-    for (int64_t k = 0; k <= own + r; k++)
-      report->entries[codes[r * width + k]] += k < own + r ? 2 : 1;
+    for (int64_t k = 0; k < (symmetric ? own + r + 1 : width); k++)
+      report->entries[codes[r * width + k]] += symmetric && k < own + r ? 2 : 1;
 }
 
 zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
-                          int64_t owned, zg_pair_fn *pair_of, const void *context) {
-  int64_t size = owned * (own + owned);
+                          int64_t owned, int64_t items, zg_pair_fn *pair_of,
+                          const void *context) {
+  bool symmetric = work->run->calls[call].measure->symmetric;
+  int64_t width = symmetric ? own + owned : items, size = owned * width;
   double *values = ZG_NEW(double, size);
   int8_t *codes = ZG_NEW(int8_t, size);
-  finish_rows(&work->run->calls[call], own, owned, pair_of, context, values, codes);
-  count_codes(own, owned, codes, work->report);
+  finish_rows(&work->run->calls[call], own, owned, width, pair_of, context, values,
+              codes);
+  count_codes(symmetric, own, owned, width, codes, work->report);
   zg_phase_start(work, ZG_PHASE_WRITE);
   zg_status status =
-      zg_results_write_symmetric(results, call, own, owned, values, codes);
+      symmetric
+          ? zg_results_write_symmetric(results, call, own, owned, values, codes)
+          : zg_results_write_rows(results, call, own, owned, items, values, codes);
   zg_phase_stop(work, ZG_PHASE_WRITE);
   free(values);
   free(codes);
@@ -51,7 +53,7 @@ zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t cal
                                  const void *context) {
   int64_t own = zg_part(items, work->solo.teams, work->solo.team);
   int64_t end = zg_part(items, work->solo.teams, work->solo.team + 1);
-  return zg_tensor_write(work, results, call, own, end - own, pair_of, context);
+  return zg_tensor_write(work, results, call, own, end - own, items, pair_of, context);
 }
 
 zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,

@@ -49,6 +49,8 @@ typedef struct zg_option {
   double least, most;           /**< bounds of a number or count; both allowed */
   bool open;                    /**< `least` itself is not allowed */
   const char *unit;             /**< of a number, "" when none */
+  const char *word; /**< of a number: stands for its default, which then is 0 and out of
+                       bounds; NULL: none */
   const char *needs;        /**< option without which this one has no effect, or NULL */
   const char *needs_choice; /**< and the choice it has to have */
   const char *help;         /**< one line */
@@ -89,6 +91,12 @@ typedef struct zg_pair {
   /* profile */
   const double *profile_a, *profile_b; /**< numbers of each item */
   int64_t width;                       /**< how many */
+  /* pair */
+  const double *terms;             /**< of the two */
+  const double *terms_a, *terms_b; /**< of each with itself */
+  const double *shared;            /**< of the whole tensor */
+  zg_code
+      found; /**< what there is to say of the terms: ok, not converged, refined, ... */
   /* all */
   zg_code code_a, code_b; /**< state of each item's own data */
   zg_code code;           /**< of the two together: ok or shapes do not fit */
@@ -142,6 +150,8 @@ typedef struct zg_measure {
   /* These may be NULL. */
   /** The axis where it depends on options. */
   zg_axis (*axis_of)(const struct zg_call *call);
+  /** `pairs_rows` where it depends on options. */
+  bool (*pairs_rows_of)(const struct zg_call *call);
   /** NULL, or in words why the options contradict each other. */
   const char *(*conflict)(const struct zg_call *call);
   /** What a call keeps beside its tensor. \return how many. */
@@ -171,6 +181,8 @@ void zg_call_defaults(zg_call *call, const zg_measure *measure);
 zg_value zg_call_value(const zg_call *call, const char *option);
 /** The axis of a call's tensor. */
 zg_axis zg_call_axis(const zg_call *call);
+/** Whether a call pairs the rows of its items. */
+bool zg_call_pairs_rows(const zg_call *call);
 /** What a call keeps beside its tensor. \return how many quantities. */
 int64_t zg_call_kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]);
 /** Whether a choice option has this choice. */

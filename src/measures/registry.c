@@ -61,7 +61,8 @@ const char *zg_form_name(zg_form form) {
   static const char *const names[] = {[ZG_FORM_GRAM] = "gram",
                                       [ZG_FORM_TANGENT] = "tangent",
                                       [ZG_FORM_VECTOR] = "vector",
-                                      [ZG_FORM_PROFILE] = "profile"};
+                                      [ZG_FORM_PROFILE] = "profile",
+                                      [ZG_FORM_PAIR] = "pair"};
   return names[form];
 }
 
@@ -77,7 +78,8 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
            a->tangent.sketch == b->tangent.sketch;
   case ZG_FORM_VECTOR:
     return a->vector == b->vector;
-  case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
+  case ZG_FORM_PROFILE: /* their particulars depend on the call's options */
+  case ZG_FORM_PAIR:
     return false;
   }
   return false;

@@ -1,5 +1,5 @@
 /** \file
- * What the engine has to form for a call: one of four forms, and its particulars. */
+ * What the engine has to form for a call: one of five forms, and its particulars. */
 #ifndef ZG_MEASURES_SPEC_H
 #define ZG_MEASURES_SPEC_H
 
@@ -11,12 +11,14 @@ typedef enum zg_form {
   ZG_FORM_GRAM,    /**< inner products of the items' sample-pair matrices */
   ZG_FORM_TANGENT, /**< the same of models' tangent kernels */
   ZG_FORM_VECTOR,  /**< inner products or distances of long vectors */
-  ZG_FORM_PROFILE  /**< a few numbers per model, compared */
+  ZG_FORM_PROFILE, /**< a few numbers per model, compared */
+  ZG_FORM_PAIR     /**< pairs of items that need work of their own */
 } zg_form;
 /** "gram", ... */
 const char *zg_form_name(zg_form form);
 
 struct zg_profile_form;
+struct zg_pair_form;
 
 typedef struct zg_spec {
   zg_form form;
@@ -24,6 +26,7 @@ typedef struct zg_spec {
   zg_tangent_spec tangent;
   const zg_vector_form *vector;
   const struct zg_profile_form *profile;
+  const struct zg_pair_form *pair;
 } zg_spec;
 
 /** Whether two calls can share a pass of the engine. */

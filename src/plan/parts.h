@@ -17,6 +17,7 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan);
 /** Groups, tasks and memory of one pass of the other forms. */
 zg_status zg_plan_tangent(const zg_request *request, zg_plan *plan, zg_pass *pass);
 zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass);
+zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass);
 zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pass);
 
 /** Give a pass another group; returns it, empty. */

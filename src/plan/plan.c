@@ -115,6 +115,8 @@ static zg_status plan_pass(const zg_request *request, zg_plan *plan, zg_pass *pa
     return zg_plan_vector(request, plan, pass);
   case ZG_FORM_PROFILE:
     return zg_plan_profile(request, plan, pass);
+  case ZG_FORM_PAIR:
+    return zg_plan_pair(request, plan, pass);
   }
   return ZG_OK;
 }
