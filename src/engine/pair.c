@@ -201,7 +201,7 @@ static double cost_of(const pairs *s, zg_pair_block block) {
 static int64_t room_bytes(const pairs *s) {
   int64_t most = 0;
   for (int64_t i = 0; i < s->pass->items; i++)
-    for (int64_t k = 0; k <= i; k++)
+    for (int64_t k = 0; k < s->pass->items; k++)
       if (is_wanted(s, i, k))
         most = zg_max(
             most, s->form->room(s->pass->call, s->items[i].shapes, s->items[k].shapes));
@@ -320,7 +320,7 @@ static void pair_of(const void *context, int64_t i, int64_t k, zg_pair *pair) {
 
 static zg_status keep(const pairs *s, int64_t call, zg_results *results) {
   zg_kept kept[ZG_MAX_KEPT];
-  int64_t count = zg_call_kept(s->pass->call, kept), N = s->pass->items;
+  int64_t count = zg_call_kept(&s->work->run->calls[call], kept), N = s->pass->items;
   double *column = ZG_NEW(double, N);
   zg_status status = ZG_OK;
   for (int64_t q = 0; status == ZG_OK && q < count; q++) {

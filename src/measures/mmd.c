@@ -281,7 +281,10 @@ static const zg_pair_form fourier = {.arrays = 1,
 
 static zg_spec spec(const zg_call *call) {
   const zg_pair_form *form = is_rbf(call) ? &exact : &linear;
-  return (zg_spec){.form = ZG_FORM_PAIR, .pair = features_of(call) ? &fourier : form};
+  return (zg_spec){
+      .form = ZG_FORM_PAIR,
+      .pair = features_of(call) ? &fourier : form,
+      .pair_numbers = {zg_call_value(call, "sigma"), (double)features_of(call)}};
 }
 
 static uint32_t reads(const zg_call *call) {

@@ -277,7 +277,9 @@ static void create(const zg_sharing *sharing, zg_data data, int64_t rows, finder
     largest = zg_max(largest, numbers_of(f, i));
     most = zg_max(most, rows_of(f, i));
   }
-  f->run = zg_max(1, zg_min(zg_ceil_div(f->items, 8), RUN_BYTES / (8 * largest)));
+  int64_t runs = (int64_t)ceil(sqrt(8 * f->ranks)); /* some blocks for every rank */
+  f->run = zg_min(zg_ceil_div(f->items, runs), RUN_BYTES / (8 * largest));
+  f->run = zg_max(1, f->run);
   for (int side = 0; side < 2; side++) {
     f->clouds[side] = ZG_NEW0(zg_cloud, f->run);
     f->storage[side] = ZG_NEW(double, f->run *largest);

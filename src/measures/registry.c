@@ -78,9 +78,11 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
            a->tangent.sketch == b->tangent.sketch;
   case ZG_FORM_VECTOR:
     return a->vector == b->vector;
-  case ZG_FORM_PROFILE: /* their particulars depend on the call's options */
-  case ZG_FORM_PAIR:
+  case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
     return false;
+  case ZG_FORM_PAIR:
+    return a->pair == b->pair &&
+           !memcmp(a->pair_numbers, b->pair_numbers, sizeof a->pair_numbers);
   }
   return false;
 }

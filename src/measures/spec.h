@@ -20,6 +20,8 @@ const char *zg_form_name(zg_form form);
 struct zg_profile_form;
 struct zg_pair_form;
 
+enum { ZG_PAIR_NUMBERS = 4 };
+
 typedef struct zg_spec {
   zg_form form;
   zg_gram_spec gram;
@@ -27,6 +29,8 @@ typedef struct zg_spec {
   const zg_vector_form *vector;
   const struct zg_profile_form *profile;
   const struct zg_pair_form *pair;
+  double pair_numbers[ZG_PAIR_NUMBERS]; /**< options that the terms of pairs depend on:
+                                           calls that agree in them share a pass */
 } zg_spec;
 
 /** Whether two calls can share a pass of the engine. */

@@ -62,7 +62,10 @@ static zg_spec spec(const zg_call *call) {
                                               [EXACT] = &zg_wasserstein_exact,
                                               [SINKHORN] = &zg_wasserstein_sinkhorn};
   return (zg_spec){.form = ZG_FORM_PAIR,
-                   .pair = forms[(int)zg_call_value(call, "form")]};
+                   .pair = forms[(int)zg_call_value(call, "form")],
+                   .pair_numbers = {zg_call_value(call, "projections"),
+                                    zg_call_value(call, "seed"),
+                                    zg_call_value(call, "epsilon")}};
 }
 
 static uint32_t reads(const zg_call *call) {

@@ -99,8 +99,14 @@ static double median_of(const double *values, int64_t count, double *scratch) {
   return 0.5 * (upper + zg_order_statistic(scratch, upper_at, lower_at));
 }
 
+static bool all_zero(const double *values, int64_t count) {
+  for (int64_t k = 0; k < count; k++)
+    if (values[k] > 0) return false;
+  return true;
+}
+
 /* OT(x,y) - OT(x,x)/2 - OT(y,y)/2, all with the epsilon of x and y. A median of 0 means
- * that most points coincide, and then there is no epsilon. */
+ * that most points coincide; unless all do, there is no epsilon then. */
 static void compare_sinkhorn(const zg_pair_context *context, const zg_prepared *left,
                              const zg_prepared *right, void *memory, double *terms,
                              zg_code *code) {
@@ -116,7 +122,7 @@ static void compare_sinkhorn(const zg_pair_context *context, const zg_prepared *
       epsilon =
           zg_call_value(context->call, "epsilon") * median_of(C, a->n * b->n, room);
     if (!(epsilon > 0)) {
-      *code = ZG_CODE_ZERO_VARIANCE;
+      if (!all_zero(C, a->n * b->n)) *code = ZG_CODE_ZERO_VARIANCE;
       return;
     }
     zg_transport found = zg_transport_solve(a->n, b->n, C, epsilon, room);

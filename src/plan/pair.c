@@ -111,6 +111,7 @@ static demand demand_of(const zg_zoo *zoo, const zg_pass *pass) {
       if (i == k && !form->self) continue;
       double cost = form->cost(pass->call, shapes[i], shapes[k]);
       most.room = zg_max(most.room, form->room(pass->call, shapes[i], shapes[k]));
+      most.room = zg_max(most.room, form->room(pass->call, shapes[k], shapes[i]));
       most.flop += cost * (pass->call->measure->symmetric || i == k ? 1 : 2);
       most.dearest = fmax(most.dearest, cost);
     }
