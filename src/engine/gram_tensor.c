@@ -32,8 +32,7 @@ static zg_status write_call(zg_work *work, int64_t k, const zg_gram *gram,
   source s = {.gram = gram, .centring = call->measure->spec(call).gram.centring};
   const zg_pairs *product = &gram->product[s.centring];
   zg_kept kept[ZG_MAX_KEPT];
-  ZG_TRY(zg_tensor_write(work, results, k, product->own, product->owned, product->n,
-                         pair_of, &s));
+  ZG_TRY(zg_tensor_write(work, results, k, product->own, product->owned, pair_of, &s));
   if (!zg_call_kept(call, kept)) return ZG_OK;
   return zg_tensor_keep(work, results, k, 0, work->run->plan->items, gram->median);
 }

@@ -28,7 +28,6 @@ typedef struct pairs {
   const zg_pair_form *form;
   zg_pair_context context;
   zg_pair_block *blocks; /* [tasks] */
-  double *cost;          /* [tasks] */
   item *items;           /* [N] */
   int64_t held, clock;   /* bytes of what is prepared; goes on block by block */
   void *room;
@@ -186,17 +185,6 @@ static void create_items(pairs *s) {
   }
 }
 
-/* Sum of the costs of a block's pairs. */
-static double cost_of(const pairs *s, zg_pair_block block) {
-  double sum = 0;
-  for (int64_t i = run_start(s, block.row); i < run_start(s, block.row + 1); i++)
-    for (int64_t k = run_start(s, block.column); k < run_start(s, block.column + 1);
-         k++)
-      if (k <= i && is_wanted(s, i, k))
-        sum += s->form->cost(s->pass->call, s->items[i].shapes, s->items[k].shapes);
-  return sum;
-}
-
 /* The room for a comparison: that of the pair that needs most. */
 static int64_t room_bytes(const pairs *s) {
   int64_t most = 0;
@@ -215,7 +203,6 @@ static void create(zg_work *work, const zg_pass *pass, pairs *s) {
                .pass = pass,
                .form = form,
                .blocks = zg_plan_pair_blocks(pass),
-               .cost = ZG_NEW(double, pass->tasks),
                .items = ZG_NEW0(item, N),
                .stride = form->terms + 1,
                .shared = ZG_NEW0(double, form->shared),
@@ -223,8 +210,6 @@ static void create(zg_work *work, const zg_pass *pass, pairs *s) {
                .codes = ZG_NEW0(double, N)};
   s->context = (zg_pair_context){.call = pass->call, .shared = s->shared};
   create_items(s);
-  for (int64_t k = 0; k < pass->tasks; k++)
-    s->cost[k] = cost_of(s, s->blocks[k]);
   s->room = zg_alloc_large(room_bytes(s) + 1, 1);
 }
 
@@ -240,7 +225,6 @@ static void drop_items(pairs *s) {
 static void destroy(pairs *s) {
   drop_items(s);
   free(s->blocks);
-  free(s->cost);
   free(s->items);
   free(s->shared);
   free(s->terms);
@@ -269,7 +253,7 @@ static zg_status sweep(pairs *s) {
                   .lengths = {N * N * s->stride, N},
                   .parameters = s->shared,
                   .parameter_count = s->form->shared};
-  zg_deal deal = {.team = &work->solo, .tasks = s->pass->tasks, .cost = s->cost};
+  zg_deal deal = {.team = &work->solo, .tasks = s->pass->tasks};
   ZG_TRY(zg_state_begin(work->state, s->pass - work->run->plan->passes, s->pass->tasks,
                         &sums, &resumed));
   if (!resumed) ZG_TRY(share(s));

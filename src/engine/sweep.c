@@ -29,36 +29,20 @@ static decision decide(const zg_work *work, const zg_team *team, bool keeps) {
   return (decision){.stop = flags[0], .save = keeps && (flags[0] || flags[1])};
 }
 
-/* Which team does each of the `left` tasks in the list. The caller frees. */
-static int *owners(const zg_deal *deal, const int64_t *list, int64_t left) {
-  int teams = deal->team->teams, *owner = ZG_NEW(int, left);
-  double total = 0, before = 0;
-  for (int64_t k = 0; deal->cost && k < left; k++)
-    total += deal->cost[list[k]];
-  for (int t = 0; t < teams; t++)
-    for (int64_t k = zg_part(left, teams, t); k < zg_part(left, teams, t + 1); k++)
-      owner[k] = t;
-  for (int64_t k = 0; k < left; k++) {
-    if (deal->order) owner[k] = (int)(deal->order[list[k]] % teams);
-    if (deal->order || !(total > 0)) continue;
-    double middle = before + deal->cost[list[k]] / 2;
-    owner[k] = (int)fmin(teams - 1, floor(middle / total * teams));
-    before += deal->cost[list[k]];
-  }
-  return owner;
-}
-
 /* This team's share of the tasks that are left to do. The caller frees. */
 static int64_t *own_tasks(const zg_work *work, const zg_deal *deal, bool keeps,
                           int64_t *count) {
   int64_t *list = ZG_NEW(int64_t, deal->tasks), left = 0;
   for (int64_t k = 0; k < deal->tasks; k++)
     if (!keeps || !zg_state_has(work->state, k)) list[left++] = k;
-  int *owner = owners(deal, list, left);
-  int64_t taken = 0;
-  for (int64_t k = 0; k < left; k++)
-    if (owner[k] == deal->team->team) list[taken++] = list[k];
-  free(owner);
+  int64_t first = zg_part(left, deal->team->teams, deal->team->team), taken = 0;
+  int64_t end = zg_part(left, deal->team->teams, deal->team->team + 1);
+  for (int64_t k = 0; k < left; k++) {
+    int64_t at = deal->order ? deal->order[list[k]] : 0;
+    bool mine = deal->order ? at % deal->team->teams == deal->team->team
+                            : k >= first && k < end;
+    if (mine) list[taken++] = list[k];
+  }
   *count = taken;
   return list;
 }

@@ -12,8 +12,6 @@ typedef struct zg_deal {
   int64_t tasks;
   const int64_t *order; /**< [tasks] position in the order in which tasks are dealt out
                            one by one; NULL: every team has a run of neighbours */
-  const double *cost;   /**< [tasks] without an order: the runs are of equal cost; NULL:
-                           of equally many tasks */
 } zg_deal;
 
 /** What a pass does with a task. Collective over the team. */

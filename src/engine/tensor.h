@@ -8,16 +8,14 @@
 /** What is known of items i and k of an axis. */
 typedef void zg_pair_fn(const void *context, int64_t i, int64_t k, zg_pair *pair);
 
-/** Finish and write the rows [own, own + owned) of a tensor of `items` rows, and count
- * their codes in the report. The rows of all ranks together are the whole axis. Of a
- * symmetric measure only entries up to the last owned item are asked for.
+/** Finish and write the rows [own, own + owned) of a symmetric tensor, and count their
+ * codes in the report. The rows of all ranks together are the whole axis.
  * \param [in] call  position in the run's calls.
  * Collective over the run's communicator; the same status on all ranks. */
 zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
-                          int64_t owned, int64_t items, zg_pair_fn *pair_of,
-                          const void *context);
+                          int64_t owned, zg_pair_fn *pair_of, const void *context);
 /** The same with nearly equal runs of `items` rows on every rank, for what is known on
- * all of them. */
+ * all of them; the tensor need not be symmetric. */
 zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t call,
                                  int64_t items, zg_pair_fn *pair_of,
                                  const void *context);

@@ -88,12 +88,12 @@ zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_
                                      int64_t count, const double *values,
                                      const int8_t *codes);
 
-/** Write the rows [first, first + count) of a tensor that is not symmetric.
- * \param [in] items   entries of a row.
- * \param [in] values  [count, items], row-major.
- * \param [in] codes   the same shape. Collective; the same status on all ranks. */
+/** Write this rank's rows of a tensor that is not symmetric.
+ * \param [in] values  [count, n], row-major, n the length of the axis.
+ * \param [in] codes   the same shape.
+ * Collective; the same status on all ranks. */
 zg_status zg_results_write_rows(zg_results *results, int64_t tensor, int64_t first,
-                                int64_t count, int64_t items, const double *values,
+                                int64_t count, int64_t n, const double *values,
                                 const int8_t *codes);
 
 /** Write this rank's part of a kept quantity: [start, start + count) on each axis.
