@@ -267,7 +267,7 @@ void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_
 }
 
 ZG_VECTOR
-static double exponentials(int64_t count, double base, double *x) {
+static double all_exponentials(int64_t count, double base, double *x) {
   double lanes[LANES] = {0}, sum = 0;
   int64_t k = 0;
   for (; k + LANES <= count; k += LANES)
@@ -285,5 +285,5 @@ static double exponentials(int64_t count, double base, double *x) {
 }
 
 double zg_exponentials(int64_t count, double base, double *x) {
-  return exponentials(count, base, x);
+  return all_exponentials(count, base, x);
 }

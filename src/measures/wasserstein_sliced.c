@@ -81,17 +81,38 @@ static double step_integral(int64_t n, const double *x, int64_t m, const double 
   return sum / ((double)n * (double)m);
 }
 
-static void compare(const zg_pair_context *context, const zg_prepared *a,
-                    const zg_prepared *b, void *none, double *terms, zg_code *code) {
-  (void)none, (void)code;
-  int64_t L = directions_of(context->call), n = a->shapes->n, m = b->shapes->n;
-  const double *x = a->data, *y = b->data;
+/* Of unequal n. */
+static double mean_of_integrals(int64_t L, const zg_comparison *pair) {
+  int64_t n = pair->a.shapes->n, m = pair->b.shapes->n;
+  const double *x = pair->a.data, *y = pair->b.data;
   double sum = 0;
   for (int64_t l = 0; l < L; l++)
-    sum += n == m ? zg_squared_difference(ZG_DOUBLE, n, 1, x + l * n, 1, y + l * n) /
-                        (double)n
-                  : step_integral(n, x + l * n, m, y + l * m);
-  terms[0] = sum / (double)L;
+    sum += step_integral(n, x + l * n, m, y + l * m);
+  return sum / (double)L;
+}
+
+/* Pairs of equal n share what of them is in the cache: run after run of all. */
+static void compare_all(const zg_pair_context *context, int64_t count,
+                        zg_comparison *pairs, void *none) {
+  enum { RUN = 2048 };
+  (void)none;
+  int64_t L = directions_of(context->call), longest = 0;
+  for (int64_t k = 0; k < count; k++) {
+    int64_t n = pairs[k].a.shapes->n;
+    if (n == pairs[k].b.shapes->n)
+      longest = zg_max(longest, L * n);
+    else
+      pairs[k].terms[0] = mean_of_integrals(L, &pairs[k]);
+  }
+  for (int64_t first = 0; first < longest; first += RUN)
+    for (int64_t k = 0; k < count; k++) {
+      int64_t n = pairs[k].a.shapes->n, numbers = zg_min(RUN, L * n - first);
+      if (n != pairs[k].b.shapes->n || numbers <= 0) continue;
+      const double *x = pairs[k].a.data, *y = pairs[k].b.data;
+      pairs[k].terms[0] +=
+          zg_squared_difference(ZG_DOUBLE, numbers, 1, x + first, 1, y + first) /
+          ((double)L * (double)n);
+    }
 }
 
 const zg_pair_form zg_wasserstein_sliced = {.arrays = 1,
@@ -103,4 +124,4 @@ const zg_pair_form zg_wasserstein_sliced = {.arrays = 1,
                                             .room = room,
                                             .cost = cost,
                                             .prepare = prepare,
-                                            .compare = compare};
+                                            .compare_all = compare_all};
