@@ -346,6 +346,13 @@ class Interruption(TablesTestCase):
                     for k in range(9)}
         return networks, [entry("path_norm")]
 
+    def pairs(self):
+        """Layers of which every two are compared by themselves."""
+        random = np.random.default_rng(4)
+        n, layers = (400, 12) if SHORT else (1000, 20)
+        return ({"m": {f"l{k}": random.standard_normal((n, 64)) for k in range(layers)}},
+                [{"measure": "mmd", "name": "mmd"}, {"measure": "wasserstein", "form": "gaussian", "name": "gaussian"}])
+
     def segments(self):
         """Names of the checkpoints that are complete."""
         return {path.name for path in self.path.glob("results.h5.state/pass*") if path.suffix != ".tmp"}
@@ -384,7 +391,7 @@ class Interruption(TablesTestCase):
 
     def test_killed_runs_go_on_with_the_same_bits(self):
         interrupted = 0
-        for scenario in (self.kernels, self.vectors, self.profiles):
+        for scenario in (self.kernels, self.vectors, self.profiles, self.pairs):
             with self.subTest(scenario.__name__):
                 networks, entries = scenario()
                 self.zoo(networks)
