@@ -12,6 +12,7 @@
 #include "linalg/blas.h"
 #include "linalg/numbers.h"
 #include "linalg/random.h"
+#include "linalg/select.h"
 #include "measures/wasserstein.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ static int64_t bytes(const zg_call *call, const zg_shape *shape) {
 }
 
 static int64_t preparing(const zg_call *call, const zg_shape *shape) {
-  return 8 * directions_of(call) * shape->d;
+  return 8 * (directions_of(call) * shape->d + 2 * shape->n);
 }
 
 static int64_t room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
@@ -46,22 +47,19 @@ static void draw_direction(uint64_t seed, int64_t l, int64_t d, double *w) {
     w[k] /= length;
 }
 
-static int compare_doubles(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void prepare(const zg_pair_context *context, const zg_rows *rows, void *data,
                     zg_code *code) {
   (void)code;
   int64_t L = directions_of(context->call), n = rows->n, d = rows->d;
   uint64_t seed = (uint64_t)zg_call_value(context->call, "seed");
   double *W = ZG_NEW(double, L *d), *sorted = data;
+  uint64_t *scratch = ZG_NEW(uint64_t, 2 * n);
   for (int64_t l = 0; l < L; l++)
     draw_direction(seed, l, d, W + l * d);
   zg_product(ZG_DOUBLE, n, L, d, 1, rows->values, d, W, d, 0, sorted, n);
   for (int64_t l = 0; l < L; l++)
-    qsort(sorted + l * n, (size_t)n, sizeof *sorted, compare_doubles);
+    zg_sort(sorted + l * n, n, scratch);
+  free(scratch);
   free(W);
 }
 
