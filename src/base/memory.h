@@ -37,6 +37,15 @@ static inline int64_t zg_max(int64_t a, int64_t b) {
 static inline int64_t zg_ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
+/** The greatest common divisor of two numbers > 0. */
+static inline int64_t zg_common_divisor(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
 /** Start of part `k` when `count` things are cut into `parts` nearly equal runs. */
 static inline int64_t zg_part(int64_t count, int64_t parts, int64_t k) {
   return count / parts * k + zg_min(k, count % parts);

@@ -8,6 +8,7 @@
 #include "cli/prepare.h"
 #include "cli/version.h"
 #include "engine/engine.h"
+#include "engine/state.h"
 #include "linalg/core.h"
 #include "linalg/micro.h"
 #include "results/owner.h"
@@ -160,6 +161,7 @@ static zg_status make_plan(session *s, int local_ranks) {
   int64_t memory = zg_memory_limit(local_ranks);
   MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
   bool packed = !zg_any(s->comm, !zg_micro_is_fast());
+  if (!packed) zg_micro_use(ZG_ISA_C);
   return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, packed, &s->plan);
 }
 
@@ -277,6 +279,7 @@ static zg_status run_job(session *s) {
   ZG_TRY(make_digest(s));
   ZG_TRY(take_output(s));
   if (s->complete) {
+    if (s->rank == 0) zg_state_discard(s->job->output);
     zg_note("%s is complete already; nothing to do", s->job->output);
     return ZG_OK;
   }

@@ -53,8 +53,9 @@ static void keep_row_sums(zg_pass_state *s, int64_t i, const zg_panel *panel,
         s->pass->spec.gram.batch ? tile_sums[a] : zg_fixed_round(tile_sums[a], bound);
 }
 
-static void apply_rbf(zg_pass_state *s, int64_t i, zg_block *block,
-                      const zg_panel *rows, const zg_panel *columns) {
+static void apply_rbf(void *context, int64_t i, zg_block *block, const zg_panel *rows,
+                      const zg_panel *columns) {
+  zg_pass_state *s = context;
   if (s->pass->spec.gram.batch && !zg_rbf_prepare_batch(s, rows, block, i)) {
     make_zero(block);
     return;
@@ -75,19 +76,6 @@ static void shift_of(const zg_pass_state *s, const zg_panel *panel, int64_t i,
   zg_ucentring_shift(panel->rows, zg_panel_norms(panel, i), trace, n, u);
 }
 
-/* A kernel on one block of an item's tile. For linear ones the sides hold the shifts of
- * the step's panels. */
-static void apply_kernel(void *context, int64_t i, zg_block *block,
-                         const zg_panel *rows, const zg_panel *columns) {
-  zg_pass_state *s = context;
-  bool swapped = rows != s->step->left;
-  if (zg_is_rbf(s))
-    apply_rbf(s, i, block, rows, columns);
-  else
-    zg_block_shift(block, swapped ? s->right_side : s->left_side,
-                   swapped ? s->left_side : s->right_side);
-}
-
 static void keep_diagonal(zg_pass_state *s, const zg_step *step, int64_t i) {
   double *alpha = s->alpha + i * step->left->rows, total = 0;
   for (int64_t a = 0; a < step->left->rows; a++) {
@@ -99,13 +87,15 @@ static void keep_diagonal(zg_pass_state *s, const zg_step *step, int64_t i) {
 
 /* One item: product and kernel, in the precision that the item needs. */
 static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *values) {
-  s->step = step;
-  if (!zg_is_rbf(s)) {
-    shift_of(s, step->left, i, s->left_side);
-    shift_of(s, step->right, i, s->right_side);
-    if (step->diagonal && s->pass->needs[ZG_CENTRED]) keep_diagonal(s, step, i);
+  if (zg_is_rbf(s)) {
+    zg_step_form(s->work, step, i, NULL, values, apply_rbf, s);
+    return;
   }
-  zg_step_form(s->work, step, i, values, apply_kernel, s);
+  zg_shift shift = {.left = s->left_side, .right = s->right_side};
+  shift_of(s, step->left, i, s->left_side);
+  shift_of(s, step->right, i, s->right_side);
+  if (step->diagonal && s->pass->needs[ZG_CENTRED]) keep_diagonal(s, step, i);
+  zg_step_form(s->work, step, i, &shift, values, NULL, NULL);
 }
 
 /* Round a tile that was formed in double to the pass's precision. */

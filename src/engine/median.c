@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "engine/step.h"
+#include "linalg/bracket.h"
+#include "linalg/numbers.h"
 #include "linalg/select.h"
 
 #include <math.h>
@@ -39,15 +41,17 @@ typedef struct search {
 
 typedef struct finder {
   zg_work *work;
-  search *searches;      /* [N] */
-  int64_t rank[2];       /* of the two middle values among the pairs */
-  int64_t *counts;       /* [N, SLICES + 1]: below, then the slices; one sweep's */
-  double *largest_below; /* [N]: the largest distance below the bracket */
-  int64_t few;        /* so many distances per item are collected and selected from */
-  double *values;     /* [N, few]: collected */
-  int64_t *collected; /* [N] */
-  void *K;
-  double *distances;
+  const double *quantiles; /* of the sample */
+  zg_bracket *brackets;    /* [N] of the first sweep; NULL after it */
+  double share;            /* of the pairs that come before the median */
+  search *searches;        /* [N] of further ones */
+  int64_t rank[2];         /* of the two middle values among the pairs */
+  int64_t *counts;         /* [N, SLICES + 1]: below, then the slices; one sweep's */
+  double *largest_below;   /* [N]: the largest distance below the bracket */
+  int64_t few;         /* so many distances per item are collected and selected from */
+  double *values;      /* [N, few]: collected */
+  int64_t *collected;  /* [N] */
+  void *K, *distances; /* of one tile */
 } finder;
 
 /* ---- the sample ---- */
@@ -82,7 +86,7 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Squared distances of a sample, ascending. \return how many. */
+/* Squared distances of a sample. \return how many. */
 static int64_t sample_distances(int64_t d, int64_t rows, const double *X,
                                 const double *norms, double *distances) {
   double *K = ZG_NEW(double, rows *rows);
@@ -100,10 +104,23 @@ static int64_t sample_distances(int64_t d, int64_t rows, const double *X,
                     .diagonal = true};
   int64_t count = zg_block_entries(&block);
   zg_block_distances(&block, norms, norms, distances);
-  qsort(distances, (size_t)count, sizeof *distances, compare_doubles);
   free(position);
   free(K);
   return count;
+}
+
+/* Quantiles of so many of the distances: they are spread over all pairs, and which rows
+ * the sample has matters more. */
+static void find_quantiles(const double *distances, int64_t count, double *quantiles) {
+  enum { MOST = 8192 };
+  int64_t taken = zg_min(MOST, count);
+  double *some = ZG_NEW(double, taken);
+  for (int64_t k = 0; k < taken; k++)
+    some[k] = distances[zg_part(count, taken, k)];
+  qsort(some, (size_t)taken, sizeof *some, compare_doubles);
+  for (int64_t q = 0; q < ZG_QUANTILES; q++)
+    quantiles[q] = some[(taken - 1) * q / (ZG_QUANTILES - 1)];
+  free(some);
 }
 
 static zg_status sample_item(zg_work *work, int64_t i, zg_medians *medians) {
@@ -115,9 +132,7 @@ static zg_status sample_item(zg_work *work, int64_t i, zg_medians *medians) {
   if (status == ZG_OK) {
     double *distances = ZG_NEW(double, rows *(rows - 1) / 2);
     int64_t count = sample_distances(d, rows, X, norms, distances);
-    for (int64_t q = 0; q < ZG_QUANTILES; q++)
-      medians->quantiles[i * ZG_QUANTILES + q] =
-          distances[(count - 1) * q / (ZG_QUANTILES - 1)];
+    find_quantiles(distances, count, medians->quantiles + i * ZG_QUANTILES);
     if (rows == n) medians->median[i] = zg_distance_median(distances, n);
     free(distances);
   }
@@ -161,10 +176,18 @@ static void start_search(const double *quantiles, search *s) {
   s->inside = -1;
 }
 
-/* Distances of a tile that lie in an item's bracket, at the front of f->distances. */
+static void start_bracket(finder *f, int64_t i) {
+  const search *s = &f->searches[i];
+  zg_bracket_start(&f->brackets[i], value_of(s->low), value_of(s->high),
+                   f->values + i * f->few, f->few);
+}
+
+/* Distances of a tile that lie in an item's bracket, at the front of f->distances and
+ * in double. */
 static int64_t bracketed(finder *f, int64_t i, int64_t entries, int64_t *below,
                          double *largest) {
   const search *s = &f->searches[i];
+  if (f->work->items.items[i].precision == ZG_SINGLE) zg_widen(f->distances, entries);
   return zg_split(f->distances, entries, value_of(s->low), value_of(s->high), below,
                   largest);
 }
@@ -176,7 +199,7 @@ static void count_distances(finder *f, int64_t i, int64_t entries) {
   int64_t inside = bracketed(f, i, entries, &below, &largest);
   int shift = slice_shift(s);
   for (int64_t k = 0; k < inside; k++)
-    counts[1 + ((key_of(f->distances[k]) - s->low) >> shift)]++;
+    counts[1 + ((key_of(((double *)f->distances)[k]) - s->low) >> shift)]++;
   counts[0] += below;
 }
 
@@ -187,7 +210,7 @@ static void collect_distances(finder *f, int64_t i, int64_t entries) {
   f->largest_below[i] = fmax(f->largest_below[i], largest);
   if (f->searches[i].inside > f->few) return; /* all are equal */
   memcpy(f->values + i * f->few + f->collected[i], f->distances,
-         (size_t)inside * sizeof *f->distances);
+         (size_t)inside * sizeof *f->values);
   f->collected[i] += inside;
 }
 
@@ -203,7 +226,9 @@ static void search_block(void *context, int64_t i, zg_block *block,
   zg_block_distances(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i),
                      f->distances);
   int64_t entries = zg_block_entries(block);
-  if (is_narrow(f, i))
+  if (f->brackets)
+    zg_bracket_add(&f->brackets[i], f->share, block->precision, entries, f->distances);
+  else if (is_narrow(f, i))
     collect_distances(f, i, entries);
   else
     count_distances(f, i, entries);
@@ -212,7 +237,8 @@ static void search_block(void *context, int64_t i, zg_block *block,
 static zg_status visit(void *context, const zg_step *step) {
   finder *f = context;
   for (int64_t i = 0; i < f->work->run->plan->items; i++)
-    if (!f->searches[i].done) zg_step_form(f->work, step, i, f->K, search_block, f);
+    if (!f->searches[i].done)
+      zg_step_form(f->work, step, i, NULL, f->K, search_block, f);
   return ZG_OK;
 }
 
@@ -281,7 +307,7 @@ static void conclude(finder *f, zg_medians *medians) {
   MPI_Comm comm = f->work->run->comm;
   int64_t N = f->work->run->plan->items;
   zg_sum_counts(comm, f->counts, N * (SLICES + 1));
-  MPI_Allreduce(MPI_IN_PLACE, f->largest_below, zg_int(N), MPI_DOUBLE, MPI_MAX, comm);
+  zg_max_doubles(comm, f->largest_below, N);
   for (int64_t i = 0; i < N; i++) {
     if (f->searches[i].done) continue;
     if (is_narrow(f, i)) {
@@ -292,6 +318,125 @@ static void conclude(finder *f, zg_medians *medians) {
     }
   }
   memset(f->counts, 0, (size_t)(N * (SLICES + 1)) * sizeof *f->counts);
+}
+
+/* ---- the end of the first sweep ---- */
+
+/* The part of their brackets that all ranks have. */
+static void intersect_brackets(finder *f) {
+  int64_t N = f->work->run->plan->items;
+  double *low = ZG_NEW(double, N), *minus_high = ZG_NEW(double, N);
+  for (int64_t i = 0; i < N; i++) {
+    low[i] = f->brackets[i].low;
+    minus_high[i] = -f->brackets[i].high;
+  }
+  zg_max_doubles(f->work->run->comm, low, N);
+  zg_max_doubles(f->work->run->comm, minus_high, N);
+  for (int64_t i = 0; i < N; i++) {
+    search *s = &f->searches[i];
+    s->low = key_of(low[i]);
+    s->high = key_of(-minus_high[i]);
+    if (s->low < s->high && !s->done)
+      zg_bracket_restrict(&f->brackets[i], low[i], -minus_high[i]);
+  }
+  free(low);
+  free(minus_high);
+}
+
+/* Where the wanted value is once all ranks' numbers are known: in the bracket, or on
+ * which side of it; there the next sweep looks, as far as the sample went. */
+static void place_search(finder *f, int64_t i, int64_t below, int64_t inside) {
+  search *s = &f->searches[i], first;
+  start_search(f->quantiles + i * ZG_QUANTILES, &first);
+  int64_t wanted = f->rank[1];
+  if (s->low >= s->high)
+    *s = first;
+  else if (wanted < below)
+    *s = (search){
+        .low = first.low < s->low ? first.low : 0, .high = s->low, .inside = -1};
+  else if (wanted >= below + inside)
+    *s = (search){.low = s->high,
+                  .high = first.high > s->high ? first.high : key_of(INFINITY),
+                  .inside = -1};
+  else
+    *s = (search){.low = s->low, .high = s->high, .below = below, .inside = inside};
+}
+
+static void place_searches(finder *f) {
+  int64_t N = f->work->run->plan->items, *counts = ZG_NEW(int64_t, 2 * N);
+  for (int64_t i = 0; i < N; i++) {
+    counts[2 * i] = f->brackets[i].below;
+    counts[2 * i + 1] = f->brackets[i].inside;
+  }
+  zg_sum_counts(f->work->run->comm, counts, 2 * N);
+  for (int64_t i = 0; i < N; i++)
+    if (!f->searches[i].done) place_search(f, i, counts[2 * i], counts[2 * i + 1]);
+  free(counts);
+}
+
+/* What a narrow bracket holds becomes what was collected. */
+static void collect_bracket(finder *f, int64_t i) {
+  zg_bracket *b = &f->brackets[i];
+  f->largest_below[i] = b->largest_below;
+  if (f->searches[i].inside > f->few) return; /* all are equal */
+  for (int64_t k = 0; b->tied && k < b->inside; k++)
+    b->values[k] = b->low;
+  f->collected[i] = b->inside;
+}
+
+static void count_bracket(finder *f, int64_t i) {
+  const zg_bracket *b = &f->brackets[i];
+  const search *s = &f->searches[i];
+  int64_t *counts = f->counts + i * (SLICES + 1);
+  int shift = slice_shift(s);
+  counts[0] = b->below;
+  for (int64_t k = 0; k < b->inside; k++)
+    counts[1 + ((key_of(b->values[k]) - s->low) >> shift)]++;
+}
+
+static bool is_placed(const finder *f, int64_t i) {
+  return !f->searches[i].done && f->searches[i].inside >= 0;
+}
+
+/* Narrow what lies in the ranks' memory until it can be brought together. */
+static void narrow_brackets(finder *f) {
+  int64_t N = f->work->run->plan->items, wide = 1;
+  while (wide) {
+    wide = 0;
+    for (int64_t i = 0; i < N; i++)
+      if (is_placed(f, i) && !is_narrow(f, i)) {
+        count_bracket(f, i);
+        wide++;
+      }
+    if (wide) zg_sum_counts(f->work->run->comm, f->counts, N * (SLICES + 1));
+    for (int64_t i = 0; i < N; i++)
+      if (is_placed(f, i) && !is_narrow(f, i)) {
+        search *s = &f->searches[i];
+        narrow(f, i);
+        zg_bracket_restrict(&f->brackets[i], value_of(s->low), value_of(s->high));
+      }
+    memset(f->counts, 0, (size_t)(N * (SLICES + 1)) * sizeof *f->counts);
+  }
+}
+
+/* Most medians are found here; what the ranks have lost is left to further sweeps. */
+static void conclude_first(finder *f, zg_medians *medians) {
+  int64_t N = f->work->run->plan->items;
+  intersect_brackets(f);
+  place_searches(f);
+  narrow_brackets(f);
+  for (int64_t i = 0; i < N; i++)
+    if (is_placed(f, i)) collect_bracket(f, i);
+  zg_max_doubles(f->work->run->comm, f->largest_below, N);
+  for (int64_t i = 0; i < N; i++)
+    if (is_placed(f, i)) {
+      gather_values(f, i);
+      medians->median[i] = finish_search(f, i);
+    }
+  memset(f->collected, 0, (size_t)N * sizeof *f->collected);
+  memset(f->largest_below, 0, (size_t)N * sizeof *f->largest_below);
+  free(f->brackets);
+  f->brackets = NULL;
 }
 
 static bool all_done(const finder *f) {
@@ -305,8 +450,11 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
   int64_t N = plan->items;
   int64_t size =
       zg_team_works(&work->team) ? zg_tile_largest(&work->team, plan->tile) : 1;
-  int64_t few = zg_plan_median_values(plan->samples);
+  int64_t few = zg_plan_median_values(N, plan->samples);
+  int64_t pairs = plan->samples * (plan->samples - 1) / 2;
   *f = (finder){.work = work,
+                .quantiles = medians->quantiles,
+                .brackets = ZG_NEW(zg_bracket, N),
                 .searches = ZG_NEW0(search, N),
                 .counts = ZG_NEW0(int64_t, N * (SLICES + 1)),
                 .largest_below = ZG_NEW0(double, N),
@@ -316,13 +464,16 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
                 .K = ZG_NEW(double, size), /* for either precision */
                 .distances = ZG_NEW(double, size)};
   zg_median_ranks(plan->samples, f->rank);
+  f->share = (double)(f->rank[0] + f->rank[1] + 1) / 2 / (double)pairs;
   for (int64_t i = 0; i < N; i++) {
     start_search(medians->quantiles + i * ZG_QUANTILES, &f->searches[i]);
     f->searches[i].done = !zg_item_usable(&work->items.items[i]);
+    start_bracket(f, i);
   }
 }
 
 static void destroy_finder(finder *f) {
+  free(f->brackets);
   free(f->searches);
   free(f->counts);
   free(f->largest_below);
@@ -358,8 +509,11 @@ static zg_status search_medians(zg_work *work, const zg_pass *pass,
   zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile,
                    zg_plan_packs(work->run->plan, pass), &panels);
   while (status == ZG_OK && !all_done(&f)) {
-    status = zg_sweep_tiles(work, &panels, pass, "medians", NULL, visit, &f);
-    if (status == ZG_OK) conclude(&f, medians);
+    status = zg_scattered_sweep(work, &panels, pass, "medians", visit, &f);
+    if (status == ZG_OK && f.brackets)
+      conclude_first(&f, medians);
+    else if (status == ZG_OK)
+      conclude(&f, medians);
   }
   zg_panels_destroy(&panels);
   destroy_finder(&f);

@@ -1,10 +1,13 @@
 /** \file
  * The exact median of all n^2 squared distances of every item, diagonal included.
  *
- * A sample of rows gives a bracket; sweeps over the tiles count how many distances lie
- * in each of some thousand slices of it and narrow it to one slice, until what is left
- * fits into memory and the value is selected. Slices are made of the bits of the
- * numbers, so that ties and gaps end the search as well.
+ * A sample of rows gives a bracket. One sweep over the tiles counts what is below it
+ * and keeps what is inside, narrowing it on the way (linalg/bracket.h); what the ranks
+ * have kept is then selected from. Where a sample or a rank's part of the tiles
+ * misleads and the median is lost, further sweeps count how many distances lie in each
+ * of some thousand slices of a bracket and narrow it to one slice, until what is left
+ * fits into memory. Slices are made of the bits of the numbers, so that ties and gaps
+ * end the search as well.
  *
  * The sample is always taken in double, and it also tells which items are so clustered
  * that their distances would lose digits in single precision: these are formed in

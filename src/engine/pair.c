@@ -31,6 +31,7 @@ typedef struct pairs {
   item *items;           /* [N] */
   int64_t held, clock;   /* bytes of what is prepared; goes on block by block */
   void *room;
+  zg_comparison *list; /* pairs of the current block */
   double *shared;
   double *terms; /* [N, N, stride]: a pair's terms and its code */
   int64_t stride;
@@ -140,33 +141,44 @@ static bool is_wanted(const pairs *s, int64_t i, int64_t k) {
          zg_plan_pair_fits(s->form, a->shapes, b->shapes);
 }
 
-static void compare(pairs *s, int64_t i, int64_t k) {
+static int64_t add_pair(pairs *s, int64_t count, int64_t i, int64_t k) {
   const item *a = &s->items[i], *b = &s->items[k];
-  zg_prepared left = {.shapes = a->shapes, .data = a->prepared};
-  zg_prepared right = {.shapes = b->shapes, .data = b->prepared};
-  zg_code code = ZG_CODE_OK;
-  double *terms = terms_of(s, i, k);
-  s->form->compare(&s->context, &left, &right, s->room, terms, &code);
-  terms[s->form->terms] = code;
+  s->list[count] = (zg_comparison){.a = {.shapes = a->shapes, .data = a->prepared},
+                                   .b = {.shapes = b->shapes, .data = b->prepared},
+                                   .terms = terms_of(s, i, k)};
   s->work->report->flop += s->form->cost(s->pass->call, a->shapes, b->shapes);
+  return count + 1;
 }
 
-static zg_status visit(void *context, int64_t task) {
-  pairs *s = context;
-  zg_pair_block block = s->blocks[task];
+/* The pairs of a block that have to be compared. \return how many. */
+static int64_t list_pairs(pairs *s, zg_pair_block block) {
   bool symmetric = s->pass->call->measure->symmetric;
-  s->clock++;
-  ZG_TRY(load_run(s, block.row));
-  ZG_TRY(load_run(s, block.column));
-  zg_phase_start(s->work, ZG_PHASE_REDUCE);
+  int64_t count = 0;
   for (int64_t i = run_start(s, block.row); i < run_start(s, block.row + 1); i++) {
     int64_t end = zg_min(i + 1, run_start(s, block.column + 1));
     for (int64_t k = run_start(s, block.column); k < end; k++) {
       if (i == k) s->codes[i] = s->items[i].found;
       if (!is_wanted(s, i, k)) continue;
-      compare(s, i, k);
-      if (!symmetric && i != k) compare(s, k, i);
+      count = add_pair(s, count, i, k);
+      if (!symmetric && i != k) count = add_pair(s, count, k, i);
     }
+  }
+  return count;
+}
+
+static zg_status visit(void *context, int64_t task) {
+  pairs *s = context;
+  zg_pair_block block = s->blocks[task];
+  s->clock++;
+  ZG_TRY(load_run(s, block.row));
+  ZG_TRY(load_run(s, block.column));
+  zg_phase_start(s->work, ZG_PHASE_REDUCE);
+  int64_t count = list_pairs(s, block);
+  if (s->form->compare_all) s->form->compare_all(&s->context, count, s->list, s->room);
+  for (int64_t k = 0; k < count; k++) {
+    zg_comparison *pair = &s->list[k];
+    if (!s->form->compare_all) s->form->compare(&s->context, pair, s->room);
+    pair->terms[s->form->terms] = pair->code;
   }
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
   return ZG_OK;
@@ -205,6 +217,7 @@ static void create(zg_work *work, const zg_pass *pass, pairs *s) {
                .blocks = zg_plan_pair_blocks(pass),
                .items = ZG_NEW0(item, N),
                .stride = form->terms + 1,
+               .list = ZG_NEW(zg_comparison, 2 * pass->piece * pass->piece),
                .shared = ZG_NEW0(double, form->shared),
                .terms = ZG_NEW0(double, N *N *(form->terms + 1)),
                .codes = ZG_NEW0(double, N)};
@@ -226,6 +239,7 @@ static void destroy(pairs *s) {
   drop_items(s);
   free(s->blocks);
   free(s->items);
+  free(s->list);
   free(s->shared);
   free(s->terms);
   free(s->codes);

@@ -109,7 +109,7 @@ static zg_status read_about_item(zg_work *work, int64_t i, int64_t row, int64_t 
     if (status != ZG_OK) break;
     zg_centre_rows(&slab, item->mean, item->scale, precision,
                    packs ? centred : zg_real_at(precision, to, done * d), norms + done);
-    if (packs) zg_micro_pack(done, rows, d, centred, to);
+    if (packs) zg_micro_pack(done, rows, d, centred, d, to);
   }
   free(centred);
   return status;

@@ -18,9 +18,8 @@ typedef struct zg_pass_state {
   zg_gram *gram;
 
   /* The current tile. */
-  const zg_step *step; /* borrowed */
-  void *V;             /**< [N, stride] this rank's part of the matrix of every item */
-  double *wide;        /**< the same of one item that is formed in double instead */
+  void *V;      /**< [N, stride] this rank's part of the matrix of every item */
+  double *wide; /**< the same of one item that is formed in double instead */
   double *left_side, *right_side; /**< [tile] of one item: shifts, or row sums */
   double *alpha;     /**< [N, tile] linear: what is left of the diagonals */
   double *distances; /**< batches: squared distances of one item */

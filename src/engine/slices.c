@@ -169,15 +169,6 @@ double zg_scale_of_sample(const double *sample, int64_t count, double length) {
   return zg_scale_for(norm);
 }
 
-/* Floats to doubles in place, from the end. */
-static void widen(double *numbers, int64_t count) {
-  for (int64_t k = count - 1; k >= 0; k--) {
-    float value;
-    memcpy(&value, (const char *)numbers + k * (int64_t)sizeof value, sizeof value);
-    numbers[k] = value;
-  }
-}
-
 /* Some numbers of a vector from many places. */
 static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t item,
                                double *sample) {
@@ -190,7 +181,7 @@ static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t ite
     ZG_TRY(zg_vectors_read(v, group, item, first, each, to, &code));
     taken += each;
   }
-  if (v->stored == ZG_SINGLE) widen(sample, taken);
+  if (v->stored == ZG_SINGLE) zg_widen(sample, taken);
   v->scale[item] = zg_scale_of_sample(sample, taken, (double)group->length);
   return ZG_OK;
 }
@@ -203,7 +194,7 @@ static zg_status search(zg_vectors *v, const zg_group *group, int64_t item,
     zg_code code;
     int64_t count = zg_min(each, group->length - first);
     ZG_TRY(zg_vectors_read(v, group, item, first, count, sample, &code));
-    if (v->stored == ZG_SINGLE) widen(sample, count);
+    if (v->stored == ZG_SINGLE) zg_widen(sample, count);
     v->scale[item] = zg_scale_of_sample(sample, count, (double)count);
   }
   return ZG_OK;

@@ -106,6 +106,15 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
   return ZG_OK;
 }
 
+void zg_state_discard(const char *output) {
+  zg_state state = {0};
+  zg_text directory = {0};
+  zg_text_add(&directory, "%s.state", output);
+  state.directory = directory.data;
+  list_segments(&state, true);
+  zg_text_clear(&directory);
+}
+
 static void end_pass(zg_state *state) {
   free(state->before);
   free(state->now);

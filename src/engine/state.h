@@ -40,6 +40,10 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
 /** \param [in] finished  the output is complete: remove the state. Collective. */
 void zg_state_close(zg_state **state, bool finished);
 
+/** Remove what a run has left beside an output that is complete: it was killed between
+ * finishing the file and clearing up. Not collective; for one rank. */
+void zg_state_discard(const char *output);
+
 /** Begin a pass of so many tiles.
  * \return ZG_OK. When segments exist, the parameters are set to theirs and *resumed is
  * true. Collective; the same status on all ranks. */

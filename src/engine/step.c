@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "linalg/micro.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static zg_status get_panel(zg_panels *panels, int64_t index, const zg_panel **panel) {
@@ -12,41 +13,65 @@ static zg_status get_panel(zg_panels *panels, int64_t index, const zg_panel **pa
   return zg_panels_get(panels, first, rows, panel);
 }
 
-static zg_status load(zg_panels *panels, const zg_pass *pass, int64_t k,
-                      zg_step *step) {
-  const zg_plan *plan = panels->work->run->plan;
-  if (pass->spec.gram.batch) {
-    int64_t first = k * pass->spec.gram.batch,
-            rows = zg_min(pass->spec.gram.batch, plan->samples - first);
-    step->diagonal = true;
-    ZG_TRY(zg_panels_get(panels, first, rows, &step->left));
-    step->right = step->left;
-    return ZG_OK;
-  }
-  int64_t row, column;
-  zg_tile_place(k, &row, &column);
-  step->diagonal = row == column;
-  ZG_TRY(get_panel(panels, row, &step->left));
-  return get_panel(panels, column, &step->right);
-}
-
 /* A sweep over the tiles of a gram pass. */
 typedef struct tiles {
   zg_work *work;
   zg_panels *panels;
   const zg_pass *pass;
+  bool scattered;
   zg_visit_fn *visit;
   void *context;
 } tiles;
 
+/* Tile k of the triangle of so many panels, diagonal by diagonal of the square that
+ * closes on itself: each has all panels twice. Their order is scattered, so that what
+ * neighbours have in common shows from the beginning. */
+static void scattered_place(int64_t k, int64_t panels, int64_t *row, int64_t *column) {
+  int64_t wholes = (panels + 1) / 2, diagonal = k / panels, stride = wholes / 2 + 1;
+  while (zg_common_divisor(stride, wholes) > 1)
+    stride++;
+  if (diagonal < wholes) diagonal = diagonal * stride % wholes; /* else half a one */
+  int64_t a = k % panels, b = (a + diagonal) % panels;
+  *row = zg_max(a, b);
+  *column = zg_min(a, b);
+}
+
+static zg_status load_batch(const tiles *t, int64_t k, zg_step *step) {
+  const zg_plan *plan = t->work->run->plan;
+  int64_t first = k * t->pass->spec.gram.batch,
+          rows = zg_min(t->pass->spec.gram.batch, plan->samples - first);
+  step->diagonal = true;
+  ZG_TRY(zg_panels_get(t->panels, first, rows, &step->left));
+  step->right = step->left;
+  return ZG_OK;
+}
+
+static zg_status load(const tiles *t, int64_t k, zg_step *step) {
+  int64_t row, column;
+  if (t->pass->spec.gram.batch) return load_batch(t, k, step);
+  if (t->scattered)
+    scattered_place(k, t->work->run->plan->panel_count, &row, &column);
+  else
+    zg_tile_place(k, &row, &column);
+  step->diagonal = row == column;
+  ZG_TRY(get_panel(t->panels, row, &step->left));
+  return get_panel(t->panels, column, &step->right);
+}
+
 static zg_status visit_tile(void *context, int64_t k) {
   tiles *t = context;
   zg_step step = {0};
-  ZG_TRY(load(t->panels, t->pass, k, &step));
+  ZG_TRY(load(t, k, &step));
   zg_tile_create(&t->work->team, step.left->rows, step.right->rows, &step.tile);
   zg_status status = t->visit(t->context, &step);
   zg_tile_destroy(&step.tile);
   return status;
+}
+
+static zg_status sweep_tiles(tiles *t, const char *what, const zg_sums *sums) {
+  zg_deal deal = {.team = &t->work->team,
+                  .tasks = zg_plan_tiles(t->work->run->plan, t->pass)};
+  return zg_sweep(t->work, &deal, what, sums, visit_tile, t);
 }
 
 zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
@@ -54,8 +79,18 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
                          void *context) {
   tiles t = {
       .work = work, .panels = panels, .pass = pass, .visit = visit, .context = context};
-  zg_deal deal = {.team = &work->team, .tasks = zg_plan_tiles(work->run->plan, pass)};
-  return zg_sweep(work, &deal, what, sums, visit_tile, &t);
+  return sweep_tiles(&t, what, sums);
+}
+
+zg_status zg_scattered_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                             const char *what, zg_visit_fn *visit, void *context) {
+  tiles t = {.work = work,
+             .panels = panels,
+             .pass = pass,
+             .scattered = panels->capacity >= work->run->plan->panel_count,
+             .visit = visit,
+             .context = context};
+  return sweep_tiles(&t, what, NULL);
 }
 
 /* ---- tiles of one item ---- */
@@ -111,27 +146,60 @@ static const float *next_features(const zg_work *work, const zg_step *step,
                       : (const float *)step->left->features[next] + done - right;
 }
 
-static void form_packed(zg_work *work, const zg_step *step, int64_t item, float *values,
-                        zg_block_fn *visit, void *context) {
+/* A shift in single precision, negated, with zeros for the rows that fill up a panel.
+ */
+static float *chain_starts(const zg_panel *panel, const double *shift) {
+  float *starts = ZG_NEW0(float, zg_packed_rows(panel->rows));
+  for (int64_t a = 0; a < panel->rows; a++)
+    starts[a] = (float)-shift[a];
+  return starts;
+}
+
+/* What a shift has put where there is no pair of samples that counts. */
+static void clear_packed(const zg_block *block, int64_t strips) {
+  float *values = block->values;
+  for (int64_t c = 0; c < strips * ZG_STRIP; c++) {
+    float *column = values + c * ZG_PANEL;
+    if (c >= block->columns)
+      memset(column, 0, ZG_PANEL * sizeof *column);
+    else
+      memset(column + block->rows, 0,
+             (size_t)(ZG_PANEL - block->rows) * sizeof *column);
+  }
+  zg_block_clear(block);
+}
+
+static void form_packed(zg_work *work, const zg_step *step, int64_t item,
+                        const zg_shift *shift, float *values, zg_block_fn *visit,
+                        void *context) {
   const float *left = step->left->features[item], *right = step->right->features[item];
+  float *left_starts = shift ? chain_starts(step->left, shift->left) : NULL;
+  float *right_starts = shift ? chain_starts(step->right, shift->right) : NULL;
   int64_t d = zg_work_width(work, item), done = 0;
   for (int64_t p = 0; p < packed_panels(step); p++) {
     int64_t strips = strip_count(step, p);
     zg_block block = packed_block(step, p, values);
     zg_phase_start(work, ZG_PHASE_FORM);
+    zg_micro_begin(strips, left_starts, shift ? right_starts + p * ZG_PANEL : NULL,
+                   values);
     zg_micro_product(d, strips, left, right + p * ZG_PANEL * d, values,
                      next_features(work, step, item, done));
+    bool partial = block.rows < ZG_PANEL || block.columns < strips * ZG_STRIP;
+    if (shift && (partial || step->diagonal)) clear_packed(&block, strips);
     zg_phase_stop(work, ZG_PHASE_FORM);
     zg_phase_start(work, ZG_PHASE_KERNEL);
-    visit(context, item, &block, step->right, step->left);
+    if (visit) visit(context, item, &block, step->right, step->left);
     zg_phase_stop(work, ZG_PHASE_KERNEL);
     values += strips * ZG_MICRO_BLOCK;
     done += strips;
   }
+  free(left_starts);
+  free(right_starts);
 }
 
-static void form_whole(zg_work *work, const zg_step *step, int64_t item, void *values,
-                       zg_block_fn *visit, void *context) {
+static void form_whole(zg_work *work, const zg_step *step, int64_t item,
+                       const zg_shift *shift, void *values, zg_block_fn *visit,
+                       void *context) {
   zg_precision precision = work->items.items[item].precision;
   zg_block block = zg_tile_block(&step->tile, precision, values, step->diagonal);
   zg_phase_start(work, ZG_PHASE_FORM);
@@ -139,16 +207,18 @@ static void form_whole(zg_work *work, const zg_step *step, int64_t item, void *v
                   step->left->features[item], step->right->features[item], values);
   zg_phase_stop(work, ZG_PHASE_FORM);
   zg_phase_start(work, ZG_PHASE_KERNEL);
-  visit(context, item, &block, step->left, step->right);
+  if (shift) zg_block_shift(&block, shift->left, shift->right);
+  if (visit) visit(context, item, &block, step->left, step->right);
   zg_phase_stop(work, ZG_PHASE_KERNEL);
 }
 
-void zg_step_form(zg_work *work, const zg_step *step, int64_t item, void *values,
-                  zg_block_fn *visit, void *context) {
+void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
+                  const zg_shift *shift, void *values, zg_block_fn *visit,
+                  void *context) {
   if (is_packed(work, step, item))
-    form_packed(work, step, item, values, visit, context);
+    form_packed(work, step, item, shift, values, visit, context);
   else
-    form_whole(work, step, item, values, visit, context);
+    form_whole(work, step, item, shift, values, visit, context);
   work->report->flop +=
       2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
 }

@@ -24,16 +24,31 @@ zg_status zg_sweep_tiles(zg_work *work, zg_panels *panels, const zg_pass *pass,
                          const char *what, const zg_sums *sums, zg_visit_fn *visit,
                          void *context);
 
+/** The same without checkpoints. Where all panels stay in memory, every run of tiles
+ * has about as many of each panel, so that what is seen on the way, and by each team,
+ * is representative of the whole. */
+zg_status zg_scattered_sweep(zg_work *work, zg_panels *panels, const zg_pass *pass,
+                             const char *what, zg_visit_fn *visit, void *context);
+
 /** What is done with a block of K of one item as soon as it is there.
  * \param [in] rows, columns  the panels that the block's rows and columns belong to. */
 typedef void zg_block_fn(void *context, int64_t item, zg_block *block,
                          const zg_panel *rows, const zg_panel *columns);
 
+/** What is subtracted from K: left[a] + right[b] for rows a and b of the step's panels.
+ */
+typedef struct zg_shift {
+  const double *left, *right;
+} zg_shift;
+
 /** K of one item, which must be usable, on a tile in the item's precision: as a whole,
- * or panel by panel where it is packed. Collective over the team. \param [out] values
- * zg_step_numbers of them. */
-void zg_step_form(zg_work *work, const zg_step *step, int64_t item, void *values,
-                  zg_block_fn *visit, void *context);
+ * or panel by panel where it is packed. Collective over the team.
+ * \param [in]  shift   NULL for none; with one, pairs that do not count become zero.
+ * \param [in]  visit   may be NULL.
+ * \param [out] values  zg_step_numbers of them. */
+void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
+                  const zg_shift *shift, void *values, zg_block_fn *visit,
+                  void *context);
 /** Numbers of this rank's part of a tile of one item. */
 int64_t zg_step_numbers(const zg_step *step);
 /** Round a tile that was formed as a whole, in double, and bring it into the order of

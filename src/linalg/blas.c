@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "linalg/fixed.h"
+#include "linalg/inner.h"
+#include "linalg/micro.h"
 #include "linalg/vector.h"
 
 #include <stdlib.h>
@@ -105,8 +107,9 @@ static void add_columns(zg_precision precision, int64_t n, int64_t j, int64_t wi
                      coarse + (j + c) * n + j + c, fine + (j + c) * n + j + c);
 }
 
-void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
-                           const void *V, int64_t ldv, double *coarse, double *fine) {
+static void accumulate_by_blas(zg_precision precision, int64_t n, int64_t k,
+                               double alpha, const void *V, int64_t ldv, double *coarse,
+                               double *fine) {
   /* Columns of H are taken in blocks, so that the scratch is small for any n and no
    * more than a block's width above the diagonal is computed in vain. */
   enum { BLOCK = 256 };
@@ -140,4 +143,12 @@ void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k
       zg_fixed_add_all(precision, scratch, m * width, coarse + j * m, fine + j * m);
     }
   free(scratch);
+}
+
+void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
+                           const void *V, int64_t ldv, double *coarse, double *fine) {
+  if (precision == ZG_SINGLE && zg_micro_is_fast())
+    zg_inner_accumulate(n, k, alpha, V, ldv, coarse, fine);
+  else
+    accumulate_by_blas(precision, n, k, alpha, V, ldv, coarse, fine);
 }

@@ -38,9 +38,10 @@ void zg_row_product(zg_precision precision, int64_t n, int64_t k, const void *A,
                     int64_t lda, void *C, int64_t ldc);
 
 /** Lower triangle (by columns) of H += alpha V' V for V in either precision: runs of at
- * most 4096 terms are summed in V's precision, the runs as in linalg/fixed.h. \param
- * [in]     V  k x n, leading dimension ldv. \param [in,out] coarse, fine  H, n x n,
- * leading dimension n. */
+ * most 4096 terms are summed in V's precision, the runs as in linalg/fixed.h. Single
+ * precision by kernels of our own where they are faster (linalg/inner.h).
+ * \param [in]     V  k x n, leading dimension ldv.
+ * \param [in,out] coarse, fine  H, n x n, leading dimension n. */
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                            const void *V, int64_t ldv, double *coarse, double *fine);
 

@@ -1,6 +1,7 @@
 #include "linalg/kernel.h"
 
 #include "base/memory.h"
+#include "linalg/column.h"
 #include "linalg/vector.h"
 
 #include <float.h>
@@ -8,41 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The larger of two numbers <= 0, by their bits: compilers turn a comparison of the
- * numbers themselves into a branch here, and the loop is no longer vector code. */
-#define DEFINE_AT_LEAST(suffix, real, bits)                                            \
-  static inline real at_least_##suffix(real x, real least) {                           \
-    bits a, b;                                                                         \
-    memcpy(&a, &x, sizeof a);                                                          \
-    memcpy(&b, &least, sizeof b);                                                      \
-    a = a < b ? a : b;                                                                 \
-    memcpy(&x, &a, sizeof x);                                                          \
-    return x;                                                                          \
-  }
-DEFINE_AT_LEAST(single, float, uint32_t)
-DEFINE_AT_LEAST(double, double, uint64_t)
-
-/* exp(x) - base - shift = 2^k (exp(r) - 1) + (2^k - base) - shift with x = k ln 2 + r,
- * |r| <= ln(2)/2, and Taylor's series for exp(r) - 1, which at this length is as good
- * as a minimax polynomial. Without branches, so that loops over it become vector code.
- * The last bits of 1/ln 2 do not matter for k; ln 2 itself is used in two parts. */
-static inline float kernel_single(float x, float base, float shift) {
-  x = at_least_single(x, -87.0f);
-  float k =
-      (float)(int32_t)(x * 1.44269504f - 0.5f); /* truncates to nearest for x <= 0 */
-  float r = (x - k * 0.693145752f) - k * 1.42860677e-6f;
-  float p = 1.0f / 40320;
-  p = p * r + 1.0f / 5040;
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 1.0f / 2;
-  p = p * r * r + r;
-  int32_t bits = ((int32_t)k + 127) * (1 << 23);
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return power * p + ((power - base) - shift);
+/* The larger of two numbers <= 0, as in linalg/column.c, whose method this is with more
+ * terms. */
+static inline double at_least_double(double x, double least) {
+  uint64_t a, b;
+  memcpy(&a, &x, sizeof a);
+  memcpy(&b, &least, sizeof b);
+  a = a < b ? a : b;
+  memcpy(&x, &a, sizeof x);
+  return x;
 }
 
 static inline double kernel_double(double x, double base, double shift) {
@@ -71,7 +46,7 @@ static inline double kernel_double(double x, double base, double shift) {
 }
 
 float zg_expm1_single(float x) {
-  return kernel_single(x, 1, 0);
+  return zg_column_expm1(x);
 }
 
 double zg_expm1_double(double x) {
@@ -80,72 +55,67 @@ double zg_expm1_double(double x) {
 
 /* Distances below this multiple of a + b are rounding: the products of a pair of equal
  * rows and the norms of those rows do not agree to the last bit. */
-#define ROUNDING(real_epsilon) (8 * (double)(real_epsilon))
-
-static inline double distance(double a, double b, double product, double rounding) {
+static inline double distance(double a, double b, double product) {
   double squared = a + b - 2 * product;
-  return squared > rounding * (a + b) ? squared : 0;
+  return squared > 8 * DBL_EPSILON * (a + b) ? squared : 0;
 }
 
 /* Partial sums, so that a sum is vector code; always the same ones, so that its bits
  * are. */
 enum { LANES = 8 };
 
-/* A loop each for what does not depend on the rest: each becomes vector code. */
-#define DEFINE_BLOCK_LOOPS(suffix, real, epsilon)                                      \
+/* ---- columns in double; linalg/column.h has those in single precision ---- */
+
+#define DEFINE_SHIFT(suffix, real)                                                     \
   ZG_VECTOR static void shift_##suffix(                                                \
       real *restrict v, int64_t rows, const int64_t *restrict row_of,                  \
       const double *restrict u_row, double u_column) {                                 \
     for (int64_t r = 0; r < rows; r++)                                                 \
       v[r] = (real)((double)v[r] - (u_row[row_of[r]] + u_column));                     \
-  }                                                                                    \
-  ZG_VECTOR static void exponents_##suffix(real *restrict v, int64_t rows,             \
-                                           const double *restrict norm_row,            \
-                                           double norm, double gamma) {                \
-    for (int64_t r = 0; r < rows; r++)                                                 \
-      v[r] = (real)(-gamma *                                                           \
-                    distance(norm_row[r], norm, (double)v[r], ROUNDING(epsilon)));     \
-  }                                                                                    \
-  ZG_VECTOR static void exponentials_##suffix(real *restrict v, int64_t rows,          \
-                                              real base, real shift, real factor) {    \
-    for (int64_t r = 0; r < rows; r++)                                                 \
-      v[r] = kernel_##suffix(v[r], base, shift) * factor;                              \
-  }                                                                                    \
-  ZG_VECTOR static double sums_##suffix(const real *restrict v, int64_t rows,          \
-                                        double *restrict sum_row) {                    \
-    double lanes[LANES] = {0};                                                         \
-    int64_t r = 0;                                                                     \
-    for (; r + LANES <= rows; r += LANES)                                              \
-      for (int lane = 0; lane < LANES; lane++) {                                       \
-        sum_row[r + lane] += (double)v[r + lane];                                      \
-        lanes[lane] += (double)v[r + lane];                                            \
-      }                                                                                \
-    for (; r < rows; r++) {                                                            \
-      sum_row[r] += (double)v[r];                                                      \
-      lanes[0] += (double)v[r];                                                        \
-    }                                                                                  \
-    double sum = 0;                                                                    \
-    for (int lane = 0; lane < LANES; lane++)                                           \
-      sum += lanes[lane];                                                              \
-    return sum;                                                                        \
-  }                                                                                    \
-  static double rbf_##suffix(real *restrict v, int64_t rows,                           \
-                             const double *restrict norm_row, double norm,             \
-                             const zg_rbf *rbf, double *restrict sum_row) {            \
-    exponents_##suffix(v, rows, norm_row, norm, rbf->gamma);                           \
-    exponentials_##suffix(v, rows, (real)rbf->base, (real)rbf->shift,                  \
-                          (real)(1 / rbf->scale));                                     \
-    return sums_##suffix(v, rows, sum_row);                                            \
-  }                                                                                    \
-  ZG_VECTOR static void distances_##suffix(const real *restrict v, int64_t rows,       \
-                                           const double *restrict norm_row,            \
-                                           double norm, double *restrict out) {        \
-    for (int64_t r = 0; r < rows; r++)                                                 \
-      out[r] = distance(norm_row[r], norm, (double)v[r], ROUNDING(epsilon));           \
   }
+DEFINE_SHIFT(single, float)
+DEFINE_SHIFT(double, double)
 
-DEFINE_BLOCK_LOOPS(single, float, FLT_EPSILON)
-DEFINE_BLOCK_LOOPS(double, double, DBL_EPSILON)
+ZG_VECTOR static void exponents(double *restrict v, int64_t rows,
+                                const double *restrict norm_row, double norm,
+                                double gamma) {
+  for (int64_t r = 0; r < rows; r++)
+    v[r] = -gamma * distance(norm_row[r], norm, v[r]);
+}
+
+ZG_VECTOR static void exponentials(double *restrict v, int64_t rows, double base,
+                                   double shift, double factor) {
+  for (int64_t r = 0; r < rows; r++)
+    v[r] = kernel_double(v[r], base, shift) * factor;
+}
+
+ZG_VECTOR static double sums(const double *restrict v, int64_t rows,
+                             double *restrict sum_row) {
+  double lanes[LANES] = {0};
+  int64_t r = 0;
+  for (; r + LANES <= rows; r += LANES)
+    for (int lane = 0; lane < LANES; lane++) {
+      sum_row[r + lane] += v[r + lane];
+      lanes[lane] += v[r + lane];
+    }
+  for (; r < rows; r++) {
+    sum_row[r] += v[r];
+    lanes[0] += v[r];
+  }
+  double sum = 0;
+  for (int lane = 0; lane < LANES; lane++)
+    sum += lanes[lane];
+  return sum;
+}
+
+ZG_VECTOR static void distances_of(int64_t rows, const double *restrict v,
+                                   const double *restrict norm_row, double norm,
+                                   double *restrict out) {
+  for (int64_t r = 0; r < rows; r++)
+    out[r] = distance(norm_row[r], norm, v[r]);
+}
+
+/* ---- blocks ---- */
 
 static void *column_of_block(const zg_block *block, int64_t c) {
   return zg_real_at(block->precision, block->values, c * block->leading);
@@ -181,6 +151,12 @@ int64_t zg_block_entries(const zg_block *block) {
   return entries;
 }
 
+void zg_block_clear(const zg_block *block) {
+  int64_t skipped;
+  for (int64_t c = 0; block->diagonal && c < block->columns; c++)
+    open_column(block, c, &skipped);
+}
+
 void zg_block_shift(zg_block *block, const double *u_row, const double *u_column) {
   for (int64_t c = 0; c < block->columns; c++) {
     int64_t skipped;
@@ -194,46 +170,84 @@ void zg_block_shift(zg_block *block, const double *u_row, const double *u_column
   }
 }
 
-/* Gather by position in the tile what the inner loops want contiguous. */
-static void gather(const zg_block *block, const double *by_position, double *by_row) {
+/* Gather by position in the tile what the inner loops want contiguous, in the block's
+ * precision. The caller frees. */
+static void *gather(const zg_block *block, const double *by_position) {
+  void *by_row = zg_alloc(block->rows, zg_real_size(block->precision));
   for (int64_t r = 0; r < block->rows; r++)
-    by_row[r] = by_position[block->row_of[r]];
+    if (block->precision == ZG_SINGLE)
+      ((float *)by_row)[r] = (float)by_position[block->row_of[r]];
+    else
+      ((double *)by_row)[r] = by_position[block->row_of[r]];
+  return by_row;
+}
+
+static void rbf_double(zg_block *block, const double *norm_column, const zg_rbf *rbf,
+                       const double *norms, double *sum_row, double *sum_column) {
+  for (int64_t c = 0; c < block->columns; c++) {
+    int64_t skipped, column = block->column_of[c];
+    double *v = open_column(block, c, &skipped);
+    int64_t rows = block->rows - skipped;
+    exponents(v, rows, norms + skipped, norm_column[column], rbf->gamma);
+    exponentials(v, rows, rbf->base, rbf->shift, 1 / rbf->scale);
+    sum_column[column] += sums(v, rows, sum_row + skipped);
+  }
+}
+
+/* Row sums are in single precision over so many columns. */
+enum { SINGLE_COLUMNS = 192 };
+
+static void rbf_single(zg_block *block, const double *norm_column, const zg_rbf *rbf,
+                       const float *norms, double *sum_row, double *sum_column) {
+  zg_column_rbf kernel = {.gamma = (float)rbf->gamma,
+                          .base = (float)rbf->base,
+                          .shift = (float)rbf->shift,
+                          .factor = (float)(1 / rbf->scale)};
+  float *row = ZG_NEW0(float, block->rows);
+  for (int64_t c = 0; c < block->columns; c++) {
+    int64_t skipped, column = block->column_of[c];
+    float *v = open_column(block, c, &skipped);
+    sum_column[column] +=
+        zg_column_kernel(block->rows - skipped, v, norms + skipped,
+                         (float)norm_column[column], &kernel, row + skipped);
+    bool last = (c + 1) % SINGLE_COLUMNS == 0 || c + 1 == block->columns;
+    for (int64_t r = 0; last && r < block->rows; r++) {
+      sum_row[r] += (double)row[r];
+      row[r] = 0;
+    }
+  }
+  free(row);
 }
 
 void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_column,
                   const zg_rbf *rbf, double *sum_row, double *sum_column) {
-  double *norms = ZG_NEW(double, 2 * block->rows), *sums = norms + block->rows;
-  gather(block, norm_row, norms);
-  memset(sums, 0, (size_t)block->rows * sizeof *sums);
-  for (int64_t c = 0; c < block->columns; c++) {
-    int64_t skipped;
-    void *v = open_column(block, c, &skipped);
-    int64_t rows = block->rows - skipped, column = block->column_of[c];
-    if (block->precision == ZG_SINGLE)
-      sum_column[column] += rbf_single(v, rows, norms + skipped, norm_column[column],
-                                       rbf, sums + skipped);
-    else
-      sum_column[column] += rbf_double(v, rows, norms + skipped, norm_column[column],
-                                       rbf, sums + skipped);
-  }
+  void *norms = gather(block, norm_row);
+  double *by_row = ZG_NEW0(double, block->rows);
+  if (block->precision == ZG_SINGLE)
+    rbf_single(block, norm_column, rbf, norms, by_row, sum_column);
+  else
+    rbf_double(block, norm_column, rbf, norms, by_row, sum_column);
   for (int64_t r = 0; r < block->rows; r++)
-    sum_row[block->row_of[r]] += sums[r];
+    sum_row[block->row_of[r]] += by_row[r];
+  free(by_row);
   free(norms);
 }
 
 void zg_block_distances(const zg_block *block, const double *norm_row,
-                        const double *norm_column, double *distances) {
-  double *norms = ZG_NEW(double, block->rows);
-  gather(block, norm_row, norms);
+                        const double *norm_column, void *distances) {
+  void *norms = gather(block, norm_row);
+  int64_t done = 0;
   for (int64_t c = 0; c < block->columns; c++) {
     int64_t skipped = first_row(block, c), rows = block->rows - skipped;
     const void *v = zg_real_at(block->precision, column_of_block(block, c), skipped);
-    double norm = norm_column[block->column_of[c]];
+    const void *norm = zg_real_at(block->precision, norms, skipped);
+    void *to = zg_real_at(block->precision, distances, done);
+    double other = norm_column[block->column_of[c]];
     if (block->precision == ZG_SINGLE)
-      distances_single(v, rows, norms + skipped, norm, distances);
+      zg_column_distances(rows, v, norm, (float)other, to);
     else
-      distances_double(v, rows, norms + skipped, norm, distances);
-    distances += rows;
+      distances_of(rows, v, norm, other, to);
+    done += rows;
   }
   free(norms);
 }
@@ -253,7 +267,7 @@ void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_
 }
 
 ZG_VECTOR
-static double exponentials(int64_t count, double base, double *x) {
+static double all_exponentials(int64_t count, double base, double *x) {
   double lanes[LANES] = {0}, sum = 0;
   int64_t k = 0;
   for (; k + LANES <= count; k += LANES)
@@ -271,5 +285,5 @@ static double exponentials(int64_t count, double base, double *x) {
 }
 
 double zg_exponentials(int64_t count, double base, double *x) {
-  return exponentials(count, base, x);
+  return all_exponentials(count, base, x);
 }

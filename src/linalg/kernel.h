@@ -25,6 +25,9 @@ typedef struct zg_block {
 /** Number of entries that count. */
 int64_t zg_block_entries(const zg_block *block);
 
+/** Make what does not count zero: on a diagonal tile, pairs with row <= column. */
+void zg_block_clear(const zg_block *block);
+
 /** K - u_a - u_b: for centred linear kernels with u as zg_ucentring_shift has it, this
  * is the U-centred kernel itself, whose rows sum to zero. \param [in] u_row, u_column
  * by position in the tile. */
@@ -47,9 +50,10 @@ void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_co
                   const zg_rbf *rbf, double *sum_row, double *sum_column);
 
 /** Squared distances of the pairs that count, in the order of the block.
- * \param [out] distances  [zg_block_entries], never negative. */
+ * \param [out] distances  [zg_block_entries] in the block's precision, never negative.
+ */
 void zg_block_distances(const zg_block *block, const double *norm_row,
-                        const double *norm_column, double *distances);
+                        const double *norm_column, void *distances);
 
 /** Round a block of double precision, whose leading dimension is its rows, to single
  * precision. \param [out] values  [rows, columns] like the block's. */

@@ -13,7 +13,11 @@
       const float *next) {                                                             \
     for (int r = 0; r < ZG_STRIP; r += rows)                                           \
       for (int c = 0; c < ZG_PANEL; c += vectors * lanes) {                            \
-        vector_##suffix sum[rows][vectors] = {{{0}}};                                  \
+        vector_##suffix sum[rows][vectors];                                            \
+        float *out = block + r * ZG_PANEL + c;                                         \
+        UNROLLED for (int i = 0; i < rows; i++)                                        \
+            UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] =                     \
+                *(const vector_##suffix *)(out + i * ZG_PANEL + j * lanes);            \
         const float *a = strip + r, *b = panel + c;                                    \
         for (int64_t k = 0; k < d; k++, a += ZG_PANEL, b += ZG_PANEL) {                \
           vector_##suffix x[vectors];                                                  \
@@ -27,8 +31,7 @@
         }                                                                              \
         UNROLLED for (int i = 0; i < rows; i++)                                        \
                 UNROLLED for (int j = 0; j < vectors; j++) *                           \
-            (vector_##suffix *)(block + (r + i) * ZG_PANEL + c + j * lanes) =          \
-            sum[i][j];                                                                 \
+            (vector_##suffix *)(out + i * ZG_PANEL + j * lanes) = sum[i][j];           \
       }                                                                                \
   }
 #define UNROLLED _Pragma("GCC unroll 8")
@@ -41,7 +44,6 @@ DEFINE_PRODUCT(avx2, "avx2,fma", 8, 4, 3)
 static void block_c(int64_t d, const float *strip, const float *panel, float *block,
                     const float *next) {
   (void)next;
-  memset(block, 0, ZG_MICRO_BLOCK * sizeof *block);
   for (int64_t k = 0; k < d; k++)
     for (int i = 0; i < ZG_STRIP; i++)
       for (int j = 0; j < ZG_PANEL; j++)
@@ -80,13 +82,13 @@ void zg_micro_use(zg_isa isa) {
 }
 
 bool zg_micro_is_fast(void) {
-  return best_isa() != ZG_ISA_C;
+  return zg_micro_isa() != ZG_ISA_C;
 }
 
 /* Panels are written a few features at a time, so that neither side leaves the cache.
  */
 void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
-                   float *packed) {
+                   int64_t stride, float *packed) {
   enum { FEATURES = 16 };
   for (int64_t at = 0; at < rows;) {
     int64_t row = first + at, inside = row % ZG_PANEL;
@@ -96,10 +98,21 @@ void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
       int64_t end = start + FEATURES < d ? start + FEATURES : d;
       for (int64_t r = 0; r < count; r++)
         for (int64_t k = start; k < end; k++)
-          panel[k * ZG_PANEL + r] = x[(at + r) * d + k];
+          panel[k * ZG_PANEL + r] = x[(at + r) * stride + k];
     }
     at += count;
   }
+}
+
+void zg_micro_begin(int64_t strips, const float *left, const float *panel,
+                    float *blocks) {
+  if (!left) {
+    memset(blocks, 0, (size_t)(strips * ZG_MICRO_BLOCK) * sizeof *blocks);
+    return;
+  }
+  for (int64_t r = 0; r < strips * ZG_STRIP; r++)
+    for (int64_t c = 0; c < ZG_PANEL; c++)
+      blocks[r * ZG_PANEL + c] = left[r] + panel[c];
 }
 
 void zg_micro_product(int64_t d, int64_t strips, const float *left, const float *panel,

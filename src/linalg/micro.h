@@ -21,11 +21,13 @@ enum {
 
 /** Instruction sets, the slowest first. */
 typedef enum zg_isa { ZG_ISA_C, ZG_ISA_AVX2, ZG_ISA_AVX512 } zg_isa;
-/** The best that this CPU has, unless a test has chosen another. */
+/** The best that this CPU has, unless another was chosen. */
 zg_isa zg_micro_isa(void);
-/** For tests: use this one, which the CPU must have. */
+/** Use this one, which the CPU must have: for tests, and where other ranks have no
+ * better. */
 void zg_micro_use(zg_isa isa);
-/** Whether packed panels are faster than BLAS here: only with vector instructions. */
+/** Whether these kernels are faster than BLAS with what is in use: only with vector
+ * instructions. */
 bool zg_micro_is_fast(void);
 
 /** Rows of the panels that hold so many. */
@@ -34,16 +36,24 @@ static inline int64_t zg_packed_rows(int64_t rows) {
 }
 
 /** Pack rows [first, first + rows) of a run of rows that fill consecutive panels.
- * \param [in]     x       [rows, d], row-major.
+ * \param [in]     x       [rows, d], row-major with `stride` numbers from row to row.
  * \param [in,out] packed  of the whole run; rows that are never packed have to be
  * zeroed by the caller. */
 void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
-                   float *packed);
+                   int64_t stride, float *packed);
 
-/** Blocks of the first `strips` strips of `left` with one panel.
- * \param [in]  left   consecutive packed panels.
- * \param [out] blocks [strips][ZG_STRIP][ZG_PANEL].
- * \param [in]  next   d / 4 * 16 numbers per strip from here on are brought into the
+/** What the chains of blocks begin with: left[8 s + i] + panel[j], or zero where these
+ * are NULL.
+ * \param [in]  left   [strips * ZG_STRIP].
+ * \param [in]  panel  [ZG_PANEL].
+ * \param [out] blocks [strips][ZG_STRIP][ZG_PANEL]. */
+void zg_micro_begin(int64_t strips, const float *left, const float *panel,
+                    float *blocks);
+
+/** Add the product of the first `strips` strips of `left` with one panel to blocks.
+ * \param [in]     left   consecutive packed panels.
+ * \param [in,out] blocks [strips][ZG_STRIP][ZG_PANEL].
+ * \param [in]     next   d / 4 * 16 numbers per strip from here on are brought into the
  * cache on the way: what the next call will need. */
 void zg_micro_product(int64_t d, int64_t strips, const float *left, const float *panel,
                       float *blocks, const float *next);

@@ -4,6 +4,8 @@
 
 #include "linalg/vector.h"
 
+#include <string.h>
+
 /* Sums run in lanes, so that they can be vectorised without changing their order. */
 enum { LANES = 16 };
 
@@ -94,4 +96,13 @@ bool zg_make_unit(int64_t count, double *x) {
   for (int64_t k = 0; k < count; k++)
     x[k] /= norm;
   return true;
+}
+
+void zg_widen(void *numbers, int64_t count) {
+  double *wide = numbers;
+  for (int64_t k = count - 1; k >= 0; k--) { /* from the end */
+    float value;
+    memcpy(&value, (const char *)numbers + k * (int64_t)sizeof value, sizeof value);
+    wide[k] = value;
+  }
 }

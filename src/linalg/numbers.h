@@ -23,4 +23,7 @@ double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
  * overflows. \return false when all are zero, which then stay. */
 bool zg_make_unit(int64_t count, double *x);
 
+/** Floats to as many doubles in the same place, which must have room for them. */
+void zg_widen(void *numbers, int64_t count);
+
 #endif

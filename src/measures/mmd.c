@@ -109,11 +109,9 @@ static double cloud_cost(const zg_call *call, const zg_shape *a, const zg_shape 
   return (double)a->n * (double)b->n * (2 * (double)a->d + 50);
 }
 
-static void compare_clouds(const zg_pair_context *context, const zg_prepared *left,
-                           const zg_prepared *right, void *room, double *terms,
-                           zg_code *code) {
-  (void)code;
-  zg_cloud a = zg_prepared_cloud(left), b = zg_prepared_cloud(right);
+static void compare_clouds(const zg_pair_context *context, zg_comparison *compared,
+                           void *room) {
+  zg_cloud a = zg_prepared_cloud(&compared->a), b = zg_prepared_cloud(&compared->b);
   zg_cloud_pair pair = zg_cloud_pair_of(&a, &b, room);
   double *distances = pair.right + b.n, sigma = context->shared[SIGMA], sum = 0;
   if (!(sigma > 0)) return;
@@ -124,8 +122,9 @@ static void compare_clouds(const zg_pair_context *context, const zg_prepared *le
     sum += zg_exponentials(count, 1, distances);
   }
   double n = (double)a.n;
-  terms[MEAN] = sum / (n * (double)b.n);
-  if (left->data == right->data) terms[HOLLOW_MEAN] = sum / (n * (n - 1));
+  compared->terms[MEAN] = sum / (n * (double)b.n);
+  if (compared->a.data == compared->b.data)
+    compared->terms[HOLLOW_MEAN] = sum / (n * (n - 1));
 }
 
 static const zg_pair_form exact = {.arrays = 1,
@@ -145,11 +144,11 @@ static const zg_pair_form exact = {.arrays = 1,
 /* ---- means of features ---- */
 
 /* A mean vector, and what the unbiased estimator has less of it. */
-static void compare_means(int64_t length, double unit, const zg_prepared *a,
-                          const zg_prepared *b, double *terms) {
-  const double *x = a->data, *y = b->data;
-  terms[SQUARE] = zg_squared_difference(ZG_DOUBLE, length, 1, x + 1, 1, y + 1) * unit;
-  terms[BIAS] = x[0] + y[0];
+static void compare_means(int64_t length, double unit, zg_comparison *pair) {
+  const double *x = pair->a.data, *y = pair->b.data;
+  double square = zg_squared_difference(ZG_DOUBLE, length, 1, x + 1, 1, y + 1);
+  pair->terms[SQUARE] = square * unit;
+  pair->terms[BIAS] = x[0] + y[0];
 }
 
 static int64_t no_room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
@@ -179,11 +178,10 @@ static void prepare_mean(const zg_pair_context *context, const zg_rows *rows,
   free(memory);
 }
 
-static void compare_linear(const zg_pair_context *context, const zg_prepared *a,
-                           const zg_prepared *b, void *room, double *terms,
-                           zg_code *code) {
-  (void)context, (void)room, (void)code;
-  compare_means(a->shapes->d, 1, a, b, terms);
+static void compare_linear(const zg_pair_context *context, zg_comparison *pair,
+                           void *room) {
+  (void)context, (void)room;
+  compare_means(pair->a.shapes->d, 1, pair);
 }
 
 static const zg_pair_form linear = {.arrays = 1,
@@ -254,12 +252,11 @@ static void prepare_features(const zg_pair_context *context, const zg_rows *rows
   free(W);
 }
 
-static void compare_features(const zg_pair_context *context, const zg_prepared *a,
-                             const zg_prepared *b, void *room, double *terms,
-                             zg_code *code) {
-  (void)room, (void)code;
+static void compare_features(const zg_pair_context *context, zg_comparison *pair,
+                             void *room) {
+  (void)room;
   int64_t m = features_of(context->call);
-  compare_means(2 * m, 1 / (double)m, a, b, terms);
+  compare_means(2 * m, 1 / (double)m, pair);
 }
 
 static const zg_pair_form fourier = {.arrays = 1,

@@ -32,6 +32,13 @@ typedef struct zg_prepared {
   const void *data;       /**< zg_pair_form.bytes of it */
 } zg_prepared;
 
+/** Two items to be compared. */
+typedef struct zg_comparison {
+  zg_prepared a, b;
+  double *terms; /**< [zg_pair_form.terms] of the result, zeros to begin with */
+  zg_code code;  /**< ok to begin with; what there is to say beside the value */
+} zg_comparison;
+
 /** What is known to all callbacks. */
 typedef struct zg_pair_context {
   const zg_call *call;
@@ -72,11 +79,11 @@ typedef struct zg_pair_form {
   void (*prepare)(const zg_pair_context *context, const zg_rows *rows, void *data,
                   zg_code *code);
   /** Compare two items that are sound and fit. The result must not depend on anything
-   * else. For measures that are symmetric, b never comes after a on the axis.
-   * \param [out] terms  [terms].
-   * \param [out] code   ZG_CODE_OK to begin with; what to say beside the value. */
-  void (*compare)(const zg_pair_context *context, const zg_prepared *a,
-                  const zg_prepared *b, void *room, double *terms, zg_code *code);
+   * else. For measures that are symmetric, b never comes after a on the axis. */
+  void (*compare)(const zg_pair_context *context, zg_comparison *pair, void *room);
+  /** The same for all pairs of a block, where that is faster. NULL: one by one. */
+  void (*compare_all)(const zg_pair_context *context, int64_t count,
+                      zg_comparison *pairs, void *room);
   /** What the call keeps of an item: quantity q from the terms of the item with itself
    * (NULL without `self`). NULL: nothing is kept. */
   double (*keep)(const zg_pair_context *context, int64_t q, const double *terms);

@@ -11,9 +11,11 @@
  *
  * The first and the last term belong to one item each; a pair costs the one between. */
 #include "base/memory.h"
+#include "linalg/logs.h"
 #include "linalg/perplexity.h"
 #include "linalg/select.h"
 #include "linalg/student.h"
+#include "linalg/vector.h"
 #include "measures/clouds.h"
 #include "measures/pair.h"
 #include "measures/spec.h"
@@ -35,7 +37,8 @@ static const zg_option options[] = {
 
 enum {
   DENSE = 5000, /* samples up to which P is over all pairs */
-  BLOCK = 64    /* rows whose distances are formed at a time */
+  BLOCK = 64,   /* rows whose distances are formed at a time */
+  LANES = 8
 };
 
 /* Two samples that are neighbours, i > j, and p_ij. */
@@ -246,50 +249,94 @@ static void prepare(const zg_pair_context *context, const zg_rows *rows, void *d
 
 /* ---- pairs ---- */
 
-static double log_distance(const zg_map_points *map, int64_t i, int64_t j) {
-  double square = 0;
-  for (int k = 0; k < ZG_STUDENT_AXES; k++) {
-    double difference = map->y[k][i] - map->y[k][j];
-    square += difference * difference;
+/* 1 + |y_i - y_j|^2 for all j < i. */
+ZG_VECTOR
+static void inverse_weights(const zg_map_points *map, int64_t i, double *w) {
+  const double *x = map->y[0], *y = map->y[1], *z = map->y[2];
+  for (int64_t j = 0; j < i; j++) {
+    double u = x[j] - x[i], v = y[j] - y[i], t = z[j] - z[i];
+    w[j] = 1 + (u * u + v * v + t * t);
   }
-  return log1p(square);
 }
 
-/* The mean over P of log(1 + |y_i - y_j|^2). */
-static double cross_term(const double *data, int64_t n, const zg_map_points *map) {
-  double sum = 0;
-  if (is_dense(n)) {
-    const double *P = dense_of(data, n);
-    for (int64_t i = 0; i < n; i++)
-      for (int64_t j = 0; j < i; j++)
-        if (P[triangle(i, j)] > 0) sum += P[triangle(i, j)] * log_distance(map, i, j);
-  } else {
-    const neighbours *P = (const neighbours *)(const void *)dense_of(data, n);
-    for (int64_t k = 0; k < (int64_t)data[COUNT]; k++)
-      sum += P[k].p * log_distance(map, P[k].i, P[k].j);
+ZG_VECTOR
+static double inner_product(int64_t count, const double *x, const double *y) {
+  double lanes[LANES] = {0}, sum = 0;
+  int64_t k = 0;
+  for (; k + LANES <= count; k += LANES)
+    for (int lane = 0; lane < LANES; lane++)
+      lanes[lane] += x[k + lane] * y[k + lane];
+  for (; k < count; k++)
+    sum += x[k] * y[k];
+  for (int lane = 0; lane < LANES; lane++)
+    sum += lanes[lane];
+  return sum;
+}
+
+/* Sums of p log w over the pairs of samples, for all layers that are compared with the
+ * map of the first: the logarithms are theirs together. */
+static void add_dense_terms(int64_t count, zg_comparison *pairs,
+                            const zg_map_points *map, double *logs) {
+  const void *common = pairs[0].b.data;
+  for (int64_t i = 1; i < map->n; i++) {
+    inverse_weights(map, i, logs);
+    zg_logs(i, logs, logs);
+    for (int64_t k = 0; k < count; k++) {
+      if (pairs[k].b.data != common) continue;
+      const double *P = dense_of(pairs[k].a.data, map->n);
+      pairs[k].terms[0] += inner_product(i, P + triangle(i, 0), logs);
+    }
   }
-  return 2 * sum;
 }
 
-static void compare(const zg_pair_context *context, const zg_prepared *a,
-                    const zg_prepared *b, void *room, double *terms, zg_code *code) {
-  (void)context, (void)room, (void)code;
-  const double *P = a->data, *Q = b->data;
-  int64_t n = a->shapes->n;
-  zg_map_points map = map_of((double *)Q, n, ZG_STUDENT_AXES);
-  /* No divergence is below 0; its terms may round to that. */
-  terms[0] = fmax(0, P[SELF_TERM] + cross_term(P, n, &map) + Q[LOG_Z]);
+static void add_near_terms(zg_comparison *pair, const zg_map_points *map) {
+  const double *data = pair->a.data;
+  const neighbours *P = (const neighbours *)(const void *)dense_of(data, map->n);
+  for (int64_t k = 0; k < (int64_t)data[COUNT]; k++) {
+    double square = 0;
+    for (int axis = 0; axis < ZG_STUDENT_AXES; axis++)
+      square += pow(map->y[axis][P[k].i] - map->y[axis][P[k].j], 2);
+    pair->terms[0] += P[k].p * log1p(square);
+  }
 }
 
-static int64_t no_room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
-  (void)call, (void)a, (void)b;
-  return 0;
+static bool is_first_of_its_map(const zg_comparison *pairs, int64_t k) {
+  for (int64_t j = 0; j < k; j++)
+    if (pairs[j].b.data == pairs[k].b.data) return false;
+  return true;
+}
+
+/* No divergence is below 0; its terms may round to that. */
+static void compare_all(const zg_pair_context *context, int64_t count,
+                        zg_comparison *pairs, void *room) {
+  (void)context;
+  for (int64_t k = 0; k < count; k++) {
+    int64_t n = pairs[k].b.shapes->n;
+    zg_map_points map = map_of((double *)pairs[k].b.data, n, ZG_STUDENT_AXES);
+    if (!is_dense(n))
+      add_near_terms(&pairs[k], &map);
+    else if (is_first_of_its_map(pairs, k))
+      add_dense_terms(count - k, pairs + k, &map, room);
+  }
+  for (int64_t k = 0; k < count; k++) {
+    const double *P = pairs[k].a.data, *Q = pairs[k].b.data;
+    pairs[k].terms[0] = fmax(0, P[SELF_TERM] + 2 * pairs[k].terms[0] + Q[LOG_Z]);
+  }
+}
+
+static void compare(const zg_pair_context *context, zg_comparison *pair, void *room) {
+  compare_all(context, 1, pair, room);
+}
+
+static int64_t room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
+  (void)call, (void)b;
+  return 8 * a->n;
 }
 
 static double pair_cost(const zg_call *call, const zg_shape *a, const zg_shape *b) {
   (void)b;
   double n = (double)a->n;
-  return 30 * n * (is_dense(a->n) ? n / 2 : (double)near_of(call, a->n));
+  return 8 * n * (is_dense(a->n) ? n / 2 : (double)near_of(call, a->n));
 }
 
 static const zg_pair_form form = {.arrays = 2,
@@ -299,10 +346,11 @@ static const zg_pair_form form = {.arrays = 2,
                                   .terms = 1,
                                   .bytes = bytes,
                                   .preparing = preparing,
-                                  .room = no_room,
+                                  .room = room,
                                   .cost = pair_cost,
                                   .prepare = prepare,
-                                  .compare = compare};
+                                  .compare = compare,
+                                  .compare_all = compare_all};
 
 /* ---- the measure ---- */
 

@@ -136,10 +136,9 @@ static double rotated_difference(product *x) {
   return zg_squared_difference(ZG_DOUBLE, d * x->p, 1, x->a, 1, x->rest);
 }
 
-static void compare(const zg_pair_context *context, const zg_prepared *left,
-                    const zg_prepared *right, void *memory, double *terms,
-                    zg_code *code) {
+static void compare(const zg_pair_context *context, zg_comparison *pair, void *memory) {
   (void)context;
+  const zg_prepared *left = &pair->a, *right = &pair->b;
   const double close = 1e-4;
   const double *a = left->data, *b = right->data;
   bool swap = rank_of(left->shapes) < rank_of(right->shapes);
@@ -153,10 +152,10 @@ static void compare(const zg_pair_context *context, const zg_prepared *left,
   if (done && covariances < close * traces && means < close * traces) {
     done = decompose(&x, true);
     if (done) covariances = rotated_difference(&x);
-    *code = ZG_CODE_REFINED;
+    pair->code = ZG_CODE_REFINED;
   }
-  terms[0] = means + fmax(0, covariances);
-  if (!done) *code = ZG_CODE_CONVERGENCE;
+  pair->terms[0] = means + fmax(0, covariances);
+  if (!done) pair->code = ZG_CODE_CONVERGENCE;
 }
 
 const zg_pair_form zg_wasserstein_gaussian = {.arrays = 1,

@@ -39,11 +39,10 @@ static double squared_distance(const zg_cloud *a, int64_t i, const zg_cloud *b,
   return sum;
 }
 
-static void compare_exact(const zg_pair_context *context, const zg_prepared *left,
-                          const zg_prepared *right, void *room, double *terms,
-                          zg_code *code) {
-  (void)context, (void)code;
-  zg_cloud a = zg_prepared_cloud(left), b = zg_prepared_cloud(right);
+static void compare_exact(const zg_pair_context *context, zg_comparison *compared,
+                          void *room) {
+  (void)context;
+  zg_cloud a = zg_prepared_cloud(&compared->a), b = zg_prepared_cloud(&compared->b);
   int64_t n = a.n;
   double *cost = room, *sides = cost + n * n, sum = 0;
   int64_t *column_of = (int64_t *)(sides + 2 * n);
@@ -52,7 +51,7 @@ static void compare_exact(const zg_pair_context *context, const zg_prepared *lef
   zg_assign(n, cost, column_of + n, column_of);
   for (int64_t i = 0; i < n; i++)
     sum += squared_distance(&a, i, &b, column_of[i]);
-  terms[0] = sum / (double)n;
+  compared->terms[0] = sum / (double)n;
 }
 
 const zg_pair_form zg_wasserstein_exact = {.arrays = 1,
@@ -107,10 +106,9 @@ static bool all_zero(const double *values, int64_t count) {
 
 /* OT(x,y) - OT(x,x)/2 - OT(y,y)/2, all with the epsilon of x and y. A median of 0 means
  * that most points coincide; unless all do, there is no epsilon then. */
-static void compare_sinkhorn(const zg_pair_context *context, const zg_prepared *left,
-                             const zg_prepared *right, void *memory, double *terms,
-                             zg_code *code) {
-  zg_cloud clouds[2] = {zg_prepared_cloud(left), zg_prepared_cloud(right)};
+static void compare_sinkhorn(const zg_pair_context *context, zg_comparison *pair,
+                             void *memory) {
+  zg_cloud clouds[2] = {zg_prepared_cloud(&pair->a), zg_prepared_cloud(&pair->b)};
   static const int sides_of[3][2] = {{0, 1}, {0, 0}, {1, 1}};
   static const double weights[3] = {1, -0.5, -0.5};
   int64_t n = zg_max(clouds[0].n, clouds[1].n);
@@ -122,12 +120,12 @@ static void compare_sinkhorn(const zg_pair_context *context, const zg_prepared *
       epsilon =
           zg_call_value(context->call, "epsilon") * median_of(C, a->n * b->n, room);
     if (!(epsilon > 0)) {
-      if (!all_zero(C, a->n * b->n)) *code = ZG_CODE_ZERO_VARIANCE;
+      if (!all_zero(C, a->n * b->n)) pair->code = ZG_CODE_ZERO_VARIANCE;
       return;
     }
     zg_transport found = zg_transport_solve(a->n, b->n, C, epsilon, room);
-    terms[0] += weights[k] * found.value;
-    if (!found.converged) *code = ZG_CODE_CONVERGENCE;
+    pair->terms[0] += weights[k] * found.value;
+    if (!found.converged) pair->code = ZG_CODE_CONVERGENCE;
   }
 }
 

@@ -12,6 +12,7 @@
 #include "linalg/blas.h"
 #include "linalg/numbers.h"
 #include "linalg/random.h"
+#include "linalg/select.h"
 #include "measures/wasserstein.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ static int64_t bytes(const zg_call *call, const zg_shape *shape) {
 }
 
 static int64_t preparing(const zg_call *call, const zg_shape *shape) {
-  return 8 * directions_of(call) * shape->d;
+  return 8 * (directions_of(call) * shape->d + 2 * shape->n);
 }
 
 static int64_t room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
@@ -46,22 +47,19 @@ static void draw_direction(uint64_t seed, int64_t l, int64_t d, double *w) {
     w[k] /= length;
 }
 
-static int compare_doubles(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void prepare(const zg_pair_context *context, const zg_rows *rows, void *data,
                     zg_code *code) {
   (void)code;
   int64_t L = directions_of(context->call), n = rows->n, d = rows->d;
   uint64_t seed = (uint64_t)zg_call_value(context->call, "seed");
   double *W = ZG_NEW(double, L *d), *sorted = data;
+  uint64_t *scratch = ZG_NEW(uint64_t, 2 * n);
   for (int64_t l = 0; l < L; l++)
     draw_direction(seed, l, d, W + l * d);
   zg_product(ZG_DOUBLE, n, L, d, 1, rows->values, d, W, d, 0, sorted, n);
   for (int64_t l = 0; l < L; l++)
-    qsort(sorted + l * n, (size_t)n, sizeof *sorted, compare_doubles);
+    zg_sort(sorted + l * n, n, scratch);
+  free(scratch);
   free(W);
 }
 
@@ -81,17 +79,38 @@ static double step_integral(int64_t n, const double *x, int64_t m, const double 
   return sum / ((double)n * (double)m);
 }
 
-static void compare(const zg_pair_context *context, const zg_prepared *a,
-                    const zg_prepared *b, void *none, double *terms, zg_code *code) {
-  (void)none, (void)code;
-  int64_t L = directions_of(context->call), n = a->shapes->n, m = b->shapes->n;
-  const double *x = a->data, *y = b->data;
+/* Of unequal n. */
+static double mean_of_integrals(int64_t L, const zg_comparison *pair) {
+  int64_t n = pair->a.shapes->n, m = pair->b.shapes->n;
+  const double *x = pair->a.data, *y = pair->b.data;
   double sum = 0;
   for (int64_t l = 0; l < L; l++)
-    sum += n == m ? zg_squared_difference(ZG_DOUBLE, n, 1, x + l * n, 1, y + l * n) /
-                        (double)n
-                  : step_integral(n, x + l * n, m, y + l * m);
-  terms[0] = sum / (double)L;
+    sum += step_integral(n, x + l * n, m, y + l * m);
+  return sum / (double)L;
+}
+
+/* Pairs of equal n share what of them is in the cache: run after run of all. */
+static void compare_all(const zg_pair_context *context, int64_t count,
+                        zg_comparison *pairs, void *none) {
+  enum { RUN = 2048 };
+  (void)none;
+  int64_t L = directions_of(context->call), longest = 0;
+  for (int64_t k = 0; k < count; k++) {
+    int64_t n = pairs[k].a.shapes->n;
+    if (n == pairs[k].b.shapes->n)
+      longest = zg_max(longest, L * n);
+    else
+      pairs[k].terms[0] = mean_of_integrals(L, &pairs[k]);
+  }
+  for (int64_t first = 0; first < longest; first += RUN)
+    for (int64_t k = 0; k < count; k++) {
+      int64_t n = pairs[k].a.shapes->n, numbers = zg_min(RUN, L * n - first);
+      if (n != pairs[k].b.shapes->n || numbers <= 0) continue;
+      const double *x = pairs[k].a.data, *y = pairs[k].b.data;
+      pairs[k].terms[0] +=
+          zg_squared_difference(ZG_DOUBLE, numbers, 1, x + first, 1, y + first) /
+          ((double)L * (double)n);
+    }
 }
 
 const zg_pair_form zg_wasserstein_sliced = {.arrays = 1,
@@ -103,4 +122,4 @@ const zg_pair_form zg_wasserstein_sliced = {.arrays = 1,
                                             .room = room,
                                             .cost = cost,
                                             .prepare = prepare,
-                                            .compare = compare};
+                                            .compare_all = compare_all};

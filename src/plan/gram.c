@@ -1,6 +1,7 @@
 /** \file
  * The plan of gram passes: teams, tiles, panels. */
 #include "base/memory.h"
+#include "linalg/inner.h"
 #include "linalg/micro.h"
 #include "plan/parts.h"
 
@@ -77,10 +78,11 @@ static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
   return features + plan->items * rows * 8; /* and the squared norms */
 }
 
-int64_t zg_plan_median_values(int64_t samples) {
-  const int64_t most = 1 << 20; /* with more samples another sweep narrows further */
-  int64_t pairs = samples * (samples - 1) / 2;
-  return zg_min(most, zg_max(ZG_MEDIAN_SLICES, pairs / (4 * ZG_MEDIAN_SLICES)));
+/* A rank's part of the tiles tells the median's place to about n^-1/2 of them. */
+int64_t zg_plan_median_values(int64_t items, int64_t samples) {
+  const int64_t least = 4096, most = (int64_t)1 << 24; /* numbers, of all items */
+  int64_t enough = (int64_t)(pow((double)samples, 1.5) / 4);
+  return zg_max(least, zg_min(enough, most / items));
 }
 
 /* Item by item matrices of the pass that has most: each is a coarse and a fine sum,
@@ -110,12 +112,13 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   m.tiles =
       N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
   int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
-  m.sums = N * share * pair_bytes(plan) + N * zg_min(N, 256) * real;
+  m.sums = N * share * pair_bytes(plan) +
+           zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
   m.sums += N * owned * 17; /* values and codes, and as they are written */
   m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
   if (any_full_rbf(plan))
-    m.sides += 8 * (N * plan->samples + edge * edge / Q +
-                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(plan->samples)));
+    m.sides += 8 * (N * plan->samples + 2 * (edge * edge / Q) +
+                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(N, plan->samples)));
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   return m;
 }

@@ -120,10 +120,12 @@ static demand demand_of(const zg_zoo *zoo, const zg_pass *pass) {
   return most;
 }
 
-/* Items of a run: blocks of some seconds, and enough of them for many ranks. */
+/* Items of a run: of cheap pairs some, so that what is in the cache serves several
+ * pairs, but a block takes a second at most and there are some for several ranks. */
 static int64_t run_length(const zg_pass *pass, const demand *most, int64_t room) {
-  const double flop = 4e9, runs = 64;
-  int64_t items = (int64_t)ceil((double)pass->items / runs);
+  const int64_t longest = 16, least_runs = 8;
+  const double flop = 1e9;
+  int64_t items = zg_min(longest, zg_ceil_div(pass->items, least_runs));
   int64_t quick = (int64_t)sqrt(flop / fmax(1, most->dearest));
   int64_t fits = room / (2 * zg_max(1, most->prepared));
   return zg_max(1, zg_min(zg_min(items, quick), fits));

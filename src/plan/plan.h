@@ -180,9 +180,8 @@ bool zg_plan_pair_fits(const zg_pair_form *form, const zg_shape *a, const zg_sha
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };
-/** Distances per item that are collected to select a median of n samples from: a few
- * slices' worth. */
-int64_t zg_plan_median_values(int64_t samples);
+/** Distances that are kept of every item to select a median of n samples from. */
+int64_t zg_plan_median_values(int64_t items, int64_t samples);
 
 /** Several lines for a person. The caller frees. */
 char *zg_plan_text(const zg_plan *plan);

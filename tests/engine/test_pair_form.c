@@ -53,33 +53,41 @@ static void prepare(const zg_pair_context *context, const zg_rows *rows, void *d
   }
 }
 
-static void compare(const zg_pair_context *context, const zg_prepared *a,
-                    const zg_prepared *b, void *scratch, double *terms, zg_code *code) {
-  const double *x = a->data, *y = b->data;
+static void compare(const zg_pair_context *context, zg_comparison *pair,
+                    void *scratch) {
+  const double *x = pair->a.data, *y = pair->b.data;
   *(double *)scratch = x[0] + context->shared[0];
   compared++;
-  terms[0] = *(double *)scratch;
-  terms[1] = y[1];
-  if (a->data == b->data) *code = ZG_CODE_BOUND;
+  CU_ASSERT(pair->code == ZG_CODE_OK && pair->terms[0] == 0 && pair->terms[1] == 0);
+  pair->terms[0] = *(double *)scratch;
+  pair->terms[1] = y[1];
+  if (pair->a.data == pair->b.data) pair->code = ZG_CODE_BOUND;
+}
+
+static void compare_all(const zg_pair_context *context, int64_t count,
+                        zg_comparison *pairs, void *scratch) {
+  CU_ASSERT(count <= 2 * ITEMS * ITEMS);
+  for (int64_t k = 0; k < count; k++)
+    compare(context, &pairs[k], scratch);
 }
 
 static double keep(const zg_pair_context *context, int64_t q, const double *terms) {
   return context->shared[0] + terms[q];
 }
 
-static const zg_pair_form form = {.arrays = 2,
-                                  .data = {ZG_ACTIVATIONS, ZG_WEIGHTS},
-                                  .equal_n = true,
-                                  .self = true,
-                                  .terms = 2,
-                                  .shared = 1,
-                                  .share = share,
-                                  .bytes = bytes,
-                                  .room = room,
-                                  .cost = cost,
-                                  .prepare = prepare,
-                                  .compare = compare,
-                                  .keep = keep};
+static zg_pair_form form = {.arrays = 2,
+                            .data = {ZG_ACTIVATIONS, ZG_WEIGHTS},
+                            .equal_n = true,
+                            .self = true,
+                            .terms = 2,
+                            .shared = 1,
+                            .share = share,
+                            .bytes = bytes,
+                            .room = room,
+                            .cost = cost,
+                            .prepare = prepare,
+                            .compare = compare,
+                            .keep = keep};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;
@@ -250,6 +258,15 @@ static void items_stay_while_memory_lasts(void) {
   CU_ASSERT_EQUAL(all_ranks(compared), COMPARISONS);
 }
 
+static void blocks_can_be_compared_as_one(void) {
+  test_run t;
+  form.compare_all = compare_all;
+  begin(&t);
+  run(&t, ZG_PARTIAL);
+  CU_ASSERT_EQUAL(all_ranks(compared), COMPARISONS);
+  form.compare_all = NULL;
+}
+
 static void too_little_memory_is_an_error(void) {
   test_run t;
   begin(&t);
@@ -275,7 +292,7 @@ static void a_stopped_run_goes_on(void) {
   int ranks = zg_test_ranks();
   for (int attempt = 0; attempt < 3; attempt++) {
     t.job.ranks = 1 + (ranks + attempt) % ranks;
-    patience = 5 + attempt;
+    patience = 1 + attempt % 2;
     run(&t, ZG_STOPPED);
   }
   t.job.should_stop = NULL;
@@ -287,6 +304,7 @@ static void a_stopped_run_goes_on(void) {
 const zg_test zg_tests[] = {
     {"every_pair_is_compared_once", every_pair_is_compared_once},
     {"items_stay_while_memory_lasts", items_stay_while_memory_lasts},
+    {"blocks_can_be_compared_as_one", blocks_can_be_compared_as_one},
     {"too_little_memory_is_an_error", too_little_memory_is_an_error},
     {"a_stopped_run_goes_on", a_stopped_run_goes_on},
     {NULL, NULL}};

@@ -19,7 +19,7 @@ static float *random_rows(int64_t rows, int64_t d, unsigned seed) {
 
 static float *packed_rows(int64_t rows, int64_t d, const float *x) {
   float *packed = ZG_NEW0(float, zg_packed_rows(rows) * d);
-  zg_micro_pack(0, rows, d, x, packed);
+  zg_micro_pack(0, rows, d, x, d, packed);
   return packed;
 }
 
@@ -29,7 +29,7 @@ static void rows_are_packed_in_any_parts(void) {
   float *parts = ZG_NEW0(float, zg_packed_rows(ROWS) * D);
   for (int64_t row = 0, step = 1; row < ROWS; row += step, step = step % 50 + 7) {
     int64_t rows = zg_min(step, ROWS - row);
-    zg_micro_pack(row, rows, D, x + row * D, parts);
+    zg_micro_pack(row, rows, D, x + row * D, D, parts);
   }
   CU_ASSERT(!memcmp(whole, parts, (size_t)(zg_packed_rows(ROWS) * D) * sizeof *parts));
   for (int64_t r = 0; r < zg_packed_rows(ROWS); r++)
@@ -48,6 +48,7 @@ static void multiply(zg_isa isa, int64_t d, int64_t left_rows, const float *left
                      int64_t panels, const float *right, float *blocks) {
   int64_t strips = zg_packed_rows(left_rows) / ZG_STRIP;
   zg_micro_use(isa);
+  zg_micro_begin(strips * panels, NULL, NULL, blocks);
   for (int64_t p = 0; p < panels; p++)
     zg_micro_product(d, strips, left, right + p * ZG_PANEL * d,
                      blocks + p * strips * ZG_MICRO_BLOCK, right);

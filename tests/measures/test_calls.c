@@ -65,7 +65,11 @@ static const expectation expectations[] = {
     {"cka", "", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""},
     {"cka", "kernel=rbf", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "median:0 "},
     {"hsic", "kernel=rbf estimator=minibatch", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS,
-     ZG_AXIS_ITEM, ""}};
+     ZG_AXIS_ITEM, ""},
+    {"mmd", "", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "sigma:0 "},
+    {"mmd", "features=9", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "sigma:0 "},
+    {"mmd", "kernel=linear", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""},
+    {"wasserstein", "form=exact", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""}};
 
 static void check_kept(const zg_call *call, const char *expected) {
   char found[256] = "";
@@ -106,6 +110,42 @@ static void names_of_axes_and_forms_are_words(void) {
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_TANGENT), "tangent");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_VECTOR), "vector");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_PROFILE), "profile");
+  CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_PAIR), "pair");
+}
+
+static void only_some_calls_pair_rows(void) {
+  static const struct {
+    const char *measure, *options;
+    bool pairs;
+  } cases[] = {{"cka", "", true},
+               {"mmd", "", false},
+               {"wasserstein", "", false},
+               {"wasserstein", "form=sinkhorn", false},
+               {"wasserstein", "form=exact", true}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    zg_call call = zg_test_call_of(cases[k].measure, cases[k].options);
+    CU_ASSERT_EQUAL(zg_call_pairs_rows(&call), cases[k].pairs);
+  }
+}
+
+/* Whether the same terms of pairs serve both. */
+static bool share(const char *measure, const char *one, const char *other) {
+  zg_call a = zg_test_call_of(measure, one), b = zg_test_call_of(measure, other);
+  zg_spec x = a.measure->spec(&a), y = b.measure->spec(&b);
+  return zg_spec_shares_pass(&x, &y);
+}
+
+static void calls_of_equal_terms_share_a_pass(void) {
+  CU_ASSERT(share("mmd", "", "estimator=biased"));
+  CU_ASSERT(share("mmd", "kernel=linear", "kernel=linear estimator=biased"));
+  CU_ASSERT_FALSE(share("mmd", "", "sigma=2"));
+  CU_ASSERT_FALSE(share("mmd", "", "features=2"));
+  CU_ASSERT_FALSE(share("mmd", "features=2", "features=3"));
+  CU_ASSERT_FALSE(share("mmd", "", "kernel=linear"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "seed=1"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "projections=1"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "form=gaussian"));
+  CU_ASSERT_FALSE(share("wasserstein", "form=sinkhorn", "form=sinkhorn epsilon=1"));
 }
 
 /* ---- what a tangent call asks of the engine ---- */
@@ -253,6 +293,8 @@ static void lists_are_part_of_the_name(void) {
 const zg_test zg_tests[] = {
     {"calls_say_what_they_read_and_make", calls_say_what_they_read_and_make},
     {"names_of_axes_and_forms_are_words", names_of_axes_and_forms_are_words},
+    {"only_some_calls_pair_rows", only_some_calls_pair_rows},
+    {"calls_of_equal_terms_share_a_pass", calls_of_equal_terms_share_a_pass},
     {"options_become_kernels", options_become_kernels},
     {"calls_share_what_they_have_in_common", calls_share_what_they_have_in_common},
     {"contradicting_options_are_named", contradicting_options_are_named},

@@ -723,6 +723,97 @@ static void every_form_is_printed(void) {
   clear(&zoo);
 }
 
+/* ---- pairs ---- */
+
+static zg_zoo layers_of(int64_t count, int64_t n, int64_t d) {
+  zg_zoo zoo = {0};
+  for (int64_t k = 0; k < count; k++)
+    add(&zoo, ZG_ACTIVATIONS, k, "layer", DIMS(n, d));
+  return zoo;
+}
+
+/* Runs of items that blocks [first, first + count) need. */
+static int64_t runs_needed(const zg_pair_block *blocks, int64_t first, int64_t count) {
+  bool needed[64] = {false};
+  int64_t runs = 0;
+  for (int64_t k = first; k < first + count; k++)
+    needed[blocks[k].row] = needed[blocks[k].column] = true;
+  for (int r = 0; r < 64; r++)
+    runs += needed[r];
+  return runs;
+}
+
+/* Every block once, and a rank's share of them compact: twice what a square needs. */
+static void check_blocks(const zg_pass *pass) {
+  int64_t runs = zg_ceil_div(pass->items, pass->piece);
+  zg_pair_block *blocks = zg_plan_pair_blocks(pass);
+  bool seen[64][64] = {{false}};
+  CU_ASSERT_EQUAL(pass->tasks, runs * (runs + 1) / 2);
+  for (int64_t k = 0; k < pass->tasks; k++) {
+    CU_ASSERT(0 <= blocks[k].column && blocks[k].column <= blocks[k].row);
+    CU_ASSERT_FATAL(blocks[k].row < runs);
+    CU_ASSERT_FALSE(seen[blocks[k].row][blocks[k].column]);
+    seen[blocks[k].row][blocks[k].column] = true;
+  }
+  for (int64_t ranks = 1; ranks <= pass->tasks; ranks++)
+    for (int64_t r = 0; r < ranks; r++) {
+      int64_t first = zg_part(pass->tasks, ranks, r);
+      int64_t count = zg_part(pass->tasks, ranks, r + 1) - first;
+      double square = 2 * sqrt((double)count);
+      CU_ASSERT((double)runs_needed(blocks, first, count) <= 2 * square);
+    }
+  free(blocks);
+}
+
+static void pairs_are_cut_into_compact_blocks(void) {
+  for (int64_t items = 1; items < 60; items += 7) {
+    zg_zoo zoo = layers_of(items, 50, 10);
+    zg_call call = zg_test_call_of("wasserstein", "projections=8");
+    zg_request request = request_of(&zoo, &call, 1);
+    zg_plan *plan = plan_of(&request);
+    check_blocks(&plan->passes[0]);
+    zg_plan_destroy(&plan);
+    clear(&zoo);
+  }
+}
+
+/* As many items stay as fit, two runs at least; runs get shorter where these do not. */
+static void blocks_of_pairs_shrink_to_the_memory(void) {
+  zg_zoo zoo = layers_of(200, 1000, 10);
+  zg_call call = zg_test_call_of("wasserstein", ""); /* 2 MB an item */
+  zg_request request = request_of(&zoo, &call, 1);
+  int64_t previous = INT64_MAX;
+  for (request.memory = GiB; request.memory > 72 << 20; request.memory -= 16 << 20) {
+    zg_plan *plan = plan_of(&request);
+    const zg_pass *pass = &plan->passes[0];
+    CU_ASSERT(plan->memory.total <= request.memory);
+    CU_ASSERT(pass->piece <= previous && pass->piece >= 1);
+    CU_ASSERT(pass->bytes_kept >= 2 * pass->piece * 8 * 256 * 1000);
+    previous = pass->piece;
+    zg_plan_destroy(&plan);
+  }
+  CU_ASSERT(previous < 4);
+  zg_plan *plan = NULL;
+  request.memory = 66 << 20;
+  CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_SYSTEM);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "measure wasserstein needs"));
+  clear(&zoo);
+}
+
+/* Blocks do not depend on the number of ranks, or a run could not go on with others. */
+static void blocks_of_pairs_do_not_depend_on_the_ranks(void) {
+  zg_zoo zoo = layers_of(40, 300, 10);
+  zg_call call = zg_test_call_of("mmd", "");
+  zg_request request = request_of(&zoo, &call, 1);
+  for (request.ranks = 1; request.ranks <= 1000; request.ranks *= 10) {
+    zg_plan *plan = plan_of(&request);
+    CU_ASSERT_EQUAL(plan->passes[0].piece, 5);
+    CU_ASSERT_EQUAL(plan->passes[0].tasks, 36);
+    zg_plan_destroy(&plan);
+  }
+  clear(&zoo);
+}
+
 const zg_test zg_tests[] = {
     {"models_of_equal_parameters_go_together", models_of_equal_parameters_go_together},
     {"the_order_of_parameters_does_not_matter",
@@ -757,4 +848,8 @@ const zg_test zg_tests[] = {
     {"profiles_have_a_task_per_array_or_model",
      profiles_have_a_task_per_array_or_model},
     {"every_form_is_printed", every_form_is_printed},
+    {"pairs_are_cut_into_compact_blocks", pairs_are_cut_into_compact_blocks},
+    {"blocks_of_pairs_shrink_to_the_memory", blocks_of_pairs_shrink_to_the_memory},
+    {"blocks_of_pairs_do_not_depend_on_the_ranks",
+     blocks_of_pairs_do_not_depend_on_the_ranks},
     {NULL, NULL}};

@@ -327,10 +327,11 @@ static void huge_zoos_are_planned_without_overflow(void) {
 }
 
 static void medians_get_room_for_some_slices(void) {
-  CU_ASSERT_EQUAL(zg_plan_median_values(4), ZG_MEDIAN_SLICES);
-  int64_t n = 1000000, values = zg_plan_median_values(n);
-  CU_ASSERT(values > ZG_MEDIAN_SLICES);
+  CU_ASSERT_EQUAL(zg_plan_median_values(1, 4), ZG_MEDIAN_SLICES);
+  int64_t n = 1000000, values = zg_plan_median_values(1, n);
+  CU_ASSERT(values > 1000 * ZG_MEDIAN_SLICES);
   CU_ASSERT(values < n * (n - 1) / 2 / ZG_MEDIAN_SLICES); /* a part of one slice */
+  CU_ASSERT(10 * zg_plan_median_values(10, n) <= values); /* of all items together */
 }
 
 /* ---- what a plan says of itself ---- */

@@ -140,6 +140,14 @@ class Interruption(SystemTestCase):
         self.assertIn("is complete already", second.out)
         self.assertNothingLeft()
 
+    def test_leftovers_beside_a_complete_output_are_cleared(self):
+        self.finish()
+        state = self.path / "results.h5.state"
+        state.mkdir()
+        (state / "pass0-1").write_bytes(b"killed before it was removed")
+        self.assertIn("is complete already", self.finish().out)
+        self.assertNothingLeft()
+
     def test_ranks_leave_when_their_launcher_dies(self):
         process = self.start(2)
         self.assertTrue(self.wait_for_state(process))

@@ -358,6 +358,13 @@ class Interruption(TablesTestCase):
                                         cross_attention={"x": Stored(near[..., : side - k, :].astype(np.float32), packed)})
         return networks, [entry("attention_kl", per="head"), entry("cross_attention")]
 
+    def pairs(self):
+        """Layers of which every two are compared by themselves."""
+        random = np.random.default_rng(4)
+        n, layers = (400, 12) if SHORT else (1000, 20)
+        return ({"m": {f"l{k}": random.standard_normal((n, 64)) for k in range(layers)}},
+                [{"measure": "mmd", "name": "mmd"}, {"measure": "wasserstein", "form": "gaussian", "name": "gaussian"}])
+
     def segments(self):
         """Names of the checkpoints that are complete."""
         return {path.name for path in self.path.glob("results.h5.state/pass*") if path.suffix != ".tmp"}
@@ -396,7 +403,7 @@ class Interruption(TablesTestCase):
 
     def test_killed_runs_go_on_with_the_same_bits(self):
         interrupted = 0
-        for scenario in (self.kernels, self.vectors, self.profiles, self.attention):
+        for scenario in (self.kernels, self.vectors, self.profiles, self.attention, self.pairs):
             with self.subTest(scenario.__name__):
                 networks, entries = scenario()
                 self.zoo(networks)

@@ -1,0 +1,25 @@
+/** \file
+ * Inner products of all pairs of long vectors, by micro-kernels of our own in single
+ * precision: the HSIC reduction V V' on one rank.
+ *
+ * Few vectors (a product of their whole length has to fetch each number from memory
+ * anyway) are multiplied as they lie, six by four at a time; many are brought into
+ * panels (linalg/micro.h) first. Either way every inner product is made of the same
+ * partial sums in the same order whatever the instruction set, so its bits do not
+ * depend on it. Not collective. */
+#ifndef ZG_LINALG_INNER_H
+#define ZG_LINALG_INNER_H
+
+#include <stdint.h>
+
+/** Lower triangle (by columns) of H += alpha V' V, H as in linalg/fixed.h. No partial
+ * sum in single precision has more than 512 terms, nor any sum of these more than
+ * eight. \param [in]     V  k x n, leading dimension ldv. \param [in,out] coarse, fine
+ * n x n, leading dimension n. */
+void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
+                         int64_t ldv, double *coarse, double *fine);
+
+/** Bytes that zg_inner_accumulate takes for n vectors. */
+int64_t zg_inner_bytes(int64_t n);
+
+#endif
