@@ -48,13 +48,17 @@ static void add_reading(const zg_plan *plan, const zg_pass *pass, double share,
 
 /* One sweep over tiles, whose panels the ranks of a team share. */
 static void add_sweep(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
+  if (plan->resident && !pass->spec.gram.batch) return; /* they are there */
   double loads = panel_loads(plan), times = loads / (double)plan->panel_count;
   add_reading(plan, pass, times / plan->team_size, times * plan->teams, loads, a);
 }
 
-/* Means and traces of all items, once for all passes. */
+/* Means and traces of all items, once for all passes; with panels that are kept on every
+ * node each reads everything. */
 static void add_statistics(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
-  add_reading(plan, pass, 1.0 / plan->ranks, 1, 1.0 / plan->ranks, a);
+  int readers = plan->resident ? plan->local_ranks : plan->ranks;
+  double nodes = (double)plan->ranks / readers;
+  add_reading(plan, pass, 1.0 / readers, nodes, 1.0 / readers, a);
 }
 
 /* ---- the gram form ---- */

@@ -9,7 +9,8 @@
  *     flop      2 D pairs to form them, N^2 pairs to multiply them; n D^2 by features
  *     read      statistics: everything once, 1/P per rank; a tile pass: n/sqrt(T) rows
  *               of every item (triangle blocks; metrics: D n/sqrt(P) words), more where
- *               panels do not stay in memory; no faster than the file system for all
+ *               panels do not stay in memory, nothing more where each node keeps them
+ *               all; no faster than the file system for all
  *     combine   sums of N^2/2 pairs in two doubles each, (1 - 1/T) of them through the
  *               network, in about log2(P) messages
  *

@@ -217,12 +217,13 @@ static void estimate_flop(zg_plan *plan) {
 static void estimate_words(zg_plan *plan) {
   double N = (double)plan->items, P = (double)plan->ranks;
   double numbers = (double)plan->features * (double)plan->samples;
-  double words = numbers / P;
+  double words = numbers / (plan->resident ? plan->local_ranks : P);
   for (int64_t p = 0; p < plan->pass_count; p++) {
     const zg_pass *pass = &plan->passes[p];
     if (!is_gram(pass)) return;
     bool shared = pass->by_features || pass->spec.gram.batch;
-    double sweeps = !shared && pass->spec.gram.kernel == ZG_KERNEL_RBF ? 2 : 1;
+    double sweeps = pass->spec.gram.kernel == ZG_KERNEL_RBF ? 2 : 1;
+    if (plan->resident) sweeps = 0;
     words +=
         shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);
     words += N * N / 2 * (pass->needs[ZG_UCENTRED] + pass->needs[ZG_CENTRED]);

@@ -39,7 +39,8 @@ static void force_tiles(const zg_test_job *job, zg_plan *plan) {
   plan->tile = job->tile;
   plan->panel_count = zg_ceil_div(plan->samples, job->tile);
   plan->panels_kept = job->panels;
-  plan->memory.panels = (int64_t)1 << 40; /* for as many as are wanted */
+  plan->panel_room = (int64_t)1 << 40; /* for as many as are wanted */
+  plan->resident = false;
   for (int64_t p = 0; p < plan->pass_count; p++)
     plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
 }

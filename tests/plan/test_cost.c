@@ -344,6 +344,11 @@ static void words_are_those_of_the_model(void) {
   for (int ranks = 1; ranks <= 256; ranks *= 4) {
     zg_plan *plan = make_plan(40, 20000, 64, "rbf", ranks, 1);
     zg_amounts a = zg_plan_amounts(plan);
+    CU_ASSERT(plan->resident);
+    zg_test_close(a.of[ZG_RATE_READ_RANK] / 4, D * n, 1e-6,
+                  "words read: once per node");
+    plan->resident = false;
+    a = zg_plan_amounts(plan);
     double words = D * n / sqrt(ranks);
     zg_test_close(a.of[ZG_RATE_READ_RANK] / 4, 2 * words + D * n / ranks, 1e-6 * words,
                   "words read: medians, tiles, statistics");
