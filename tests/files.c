@@ -96,6 +96,24 @@ void zg_test_zoo_layer(hid_t file, const char *model, const char *layer, int64_t
   zg_test_zoo_dataset(file, path, H5T_IEEE_F64LE, 2, dims, values);
 }
 
+void zg_test_zoo_texts(hid_t file, const char *path, int variable, int64_t count,
+                       const char *const *texts) {
+  enum { SIZE = 16 };
+  const hsize_t length = (hsize_t)count;
+  char *fixed = calloc((size_t)count, SIZE);
+  for (int64_t k = 0; k < count; k++)
+    snprintf(fixed + k * SIZE, SIZE, "%s", texts[k]);
+  hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, variable ? H5T_VARIABLE : SIZE);
+  zg_test_zoo_dataset(file, path, type, 1, &length, NULL);
+  hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT);
+  const void *from = variable ? (const void *)texts : fixed;
+  ZG_REQUIRE(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
+  H5Dclose(dataset);
+  H5Tclose(type);
+  free(fixed);
+}
+
 void zg_test_zoo_ids(hid_t file, int64_t n, int64_t start) {
   double *ids = malloc((size_t)n * sizeof *ids);
   const hsize_t length = (hsize_t)n;

@@ -31,6 +31,9 @@ void zg_test_zoo_dataset(hid_t file, const char *path, hid_t type, int rank,
 /** A layer [n, d] of float64. */
 void zg_test_zoo_layer(hid_t file, const char *model, const char *layer, int64_t n,
                        int64_t d, const double *values);
+/** Write a list of strings and the groups above it, of fixed or variable length. */
+void zg_test_zoo_texts(hid_t file, const char *path, int variable, int64_t count,
+                       const char *const *texts);
 /** Sample ids as integers start, start + 1, ... */
 void zg_test_zoo_ids(hid_t file, int64_t n, int64_t start);
 

@@ -12,6 +12,10 @@ struct zg_hash {
   XXH3_state_t state;
 };
 
+uint64_t zg_hash_of(const void *data, size_t bytes) {
+  return XXH3_64bits(data, bytes);
+}
+
 zg_hash *zg_hash_create(void) {
   XXH3_state_t *state = XXH3_createState(); /* keeps its 64-byte alignment */
   if (!state) zg_abort(ZG_ERR_SYSTEM, "out of memory");

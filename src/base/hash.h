@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** 64 bits from some bytes, at once: for hash tables. */
+uint64_t zg_hash_of(const void *data, size_t bytes);
+
 typedef struct zg_hash zg_hash;
 
 enum { ZG_DIGEST_BYTES = 33 };

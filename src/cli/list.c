@@ -23,6 +23,7 @@ static void add_bounds(zg_text *text, const zg_option *option) {
   static const char *const nouns[] = {[ZG_OPTION_COUNT] = "whole number",
                                       [ZG_OPTION_NUMBER] = "number",
                                       [ZG_OPTION_LIST] = "list of ascending numbers"};
+  if (option->word) zg_text_add(text, "%s or ", option->word);
   zg_text_add(text, "%s %s %g", nouns[option->type],
               option->open ? ">" : ">=", option->least);
   if (isfinite(option->most)) zg_text_add(text, ", <= %.10g", option->most);
@@ -121,7 +122,9 @@ static json_t *option_json(const zg_call *defaults, int64_t k) {
                         json_string(zg_option_print(defaults, k, value)));
     json_object_set_new(json, "choices", choices_json(option));
   } else {
-    json_object_set_new(json, "default", zg_json_number(option->initial));
+    json_object_set_new(json, "default",
+                        option->word ? json_string(option->word)
+                                     : zg_json_number(option->initial));
     json_object_set_new(json, "least", zg_json_number(option->least));
     json_object_set_new(json, "least_excluded", json_boolean(option->open));
     json_object_set_new(json, "most", zg_json_number(option->most));

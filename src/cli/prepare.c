@@ -5,7 +5,7 @@
 
 static bool pairs_rows(const zg_job *job) {
   for (int64_t k = 0; k < job->call_count; k++)
-    if (job->calls[k].measure->pairs_rows) return true;
+    if (zg_call_pairs_rows(&job->calls[k])) return true;
   return false;
 }
 
@@ -25,7 +25,8 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
   zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
   if (status == ZG_OK) status = zg_zoo_open(&paths, &select, zoo);
   zg_list_clear(&paths);
-  if (status == ZG_OK && pairs_rows(job)) status = zg_zoo_check_paired(*zoo);
+  if (status == ZG_OK)
+    status = pairs_rows(job) ? zg_zoo_check_paired(*zoo) : zg_zoo_check_samples(*zoo);
   if (status == ZG_OK && (select.data & tangent)) status = zg_zoo_check_tangent(*zoo);
   return status;
 }
@@ -64,14 +65,17 @@ static void add_count(zg_text *text, const char *before, int64_t count,
 
 /* Samples, widths and types of the layers. */
 static void describe_layers(zg_text *text, const zg_zoo *zoo) {
-  int64_t least = INT64_MAX, most = 0;
+  int64_t least = INT64_MAX, most = 0, fewest = INT64_MAX, rows = 0;
   bool used[ZG_OTHER_NUMBER + 1] = {false};
   for (int64_t k = 0; k < zoo->layer_count; k++) {
     least = zg_min(least, zoo->arrays[k].d);
     most = zg_max(most, zoo->arrays[k].d);
+    fewest = zg_min(fewest, zg_zoo_rows(zoo, &zoo->arrays[k]));
+    rows = zg_max(rows, zg_zoo_rows(zoo, &zoo->arrays[k]));
     used[zoo->arrays[k].dtype] = true;
   }
-  zg_text_add(text, ", n = %lld", (long long)zg_zoo_rows(zoo, &zoo->arrays[0]));
+  zg_text_add(text, ", n = %lld", (long long)fewest);
+  if (fewest < rows) zg_text_add(text, " to %lld", (long long)rows);
   if (least == most)
     zg_text_add(text, ", width %lld", (long long)most);
   else

@@ -17,7 +17,8 @@ const char *zg_phase_name(zg_phase phase) {
 static zg_status run_passes(zg_work *work, zg_results *results) {
   static zg_form_fn *const forms[] = {[ZG_FORM_TANGENT] = zg_tangent_run,
                                       [ZG_FORM_VECTOR] = zg_vector_run,
-                                      [ZG_FORM_PROFILE] = zg_profile_run};
+                                      [ZG_FORM_PROFILE] = zg_profile_run,
+                                      [ZG_FORM_PAIR] = zg_pair_run};
   const zg_plan *plan = work->run->plan;
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (plan->passes[p].spec.form == ZG_FORM_GRAM)

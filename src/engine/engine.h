@@ -23,7 +23,10 @@
  * Vectors and profiles:
  *     slices.h   slices of long vectors; vectors.c: sums of their products
  *     quadratic.h  distances in the metric of other vectors
- *     profile.c  tasks to profiles */
+ *     profile.c  tasks to profiles
+ *
+ * Pairs of items that need work of their own:
+ *     pair.c     rows to prepared items, blocks of pairs to terms */
 #ifndef ZG_ENGINE_ENGINE_H
 #define ZG_ENGINE_ENGINE_H
 

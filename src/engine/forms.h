@@ -14,6 +14,7 @@ zg_form_fn zg_gram_run;    /* gram_tensor.c */
 zg_form_fn zg_tangent_run; /* tangent.c */
 zg_form_fn zg_vector_run;  /* vectors.c */
 zg_form_fn zg_profile_run; /* profile.c */
+zg_form_fn zg_pair_run;    /* pair.c */
 
 /** Whether a call is served by a pass. */
 static inline bool zg_serves(const zg_work *work, int64_t p, int64_t call) {

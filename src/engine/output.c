@@ -18,6 +18,7 @@ static zg_attribute option_attribute(const zg_call *call, int64_t k) {
   }
   if (option->type == ZG_OPTION_CHOICE)
     attribute.text = option->choices[(int)call->values[k]];
+  if (option->word && call->values[k] == option->initial) attribute.text = option->word;
   return attribute;
 }
 
@@ -47,23 +48,47 @@ typedef struct axis_table {
 
 /* The data whose arrays an axis lists. */
 static zg_data data_of(zg_axis axis) {
-  static const zg_data data[ZG_AXES] = {[ZG_AXIS_ITEM] = ZG_ACTIVATIONS,
-                                        [ZG_AXIS_GRADIENT] = ZG_GRADIENTS,
-                                        [ZG_AXIS_WEIGHT] = ZG_WEIGHTS};
+  static const zg_data data[ZG_AXES] = {
+      [ZG_AXIS_ITEM] = ZG_ACTIVATIONS, [ZG_AXIS_GRADIENT] = ZG_GRADIENTS,
+      [ZG_AXIS_WEIGHT] = ZG_WEIGHTS,   [ZG_AXIS_ATTENTION] = ZG_ATTENTION,
+      [ZG_AXIS_HEAD] = ZG_ATTENTION,   [ZG_AXIS_CROSS_ATTENTION] = ZG_CROSS_ATTENTION};
   return data[axis];
 }
 
-static void add_axis(const zg_zoo *zoo, zg_axis axis, axis_table *table) {
-  int64_t first = axis == ZG_AXIS_MODEL ? 0 : zoo->first[data_of(axis)];
-  int64_t end =
-      axis == ZG_AXIS_MODEL ? zoo->model_count : zoo->first[data_of(axis) + 1];
-  char **labels = ZG_NEW(char *, end - first);
+/* "<model>/<layer>/<head>" for every head of one layer. */
+static int64_t add_heads(const zg_zoo *zoo, int64_t array, char **labels) {
+  int64_t heads = zoo->arrays[array].dims[1];
+  char *layer = zg_zoo_item_name(zoo, array);
+  for (int64_t head = 0; head < heads; head++) {
+    zg_text label = {0};
+    zg_text_add(&label, "%s/%lld", layer, (long long)head);
+    labels[head] = label.data;
+  }
+  free(layer);
+  return heads;
+}
+
+/* The labels of an axis in the order of the zoo. \return how many. */
+static int64_t list_labels(const zg_zoo *zoo, zg_axis axis, char ***labels) {
+  bool models = axis == ZG_AXIS_MODEL, heads = axis == ZG_AXIS_HEAD;
+  int64_t first = models ? 0 : zoo->first[data_of(axis)], count = 0;
+  int64_t end = models ? zoo->model_count : zoo->first[data_of(axis) + 1];
+  *labels = ZG_NEW(char *, heads ? zg_zoo_heads(zoo) : end - first);
   for (int64_t k = first; k < end; k++)
-    labels[k - first] = axis == ZG_AXIS_MODEL ? zg_strdup(zoo->models[k].name)
-                                              : zg_zoo_item_name(zoo, k);
+    if (heads)
+      count += add_heads(zoo, k, *labels + count);
+    else
+      (*labels)[count++] =
+          models ? zg_strdup(zoo->models[k].name) : zg_zoo_item_name(zoo, k);
+  return count;
+}
+
+static void add_axis(const zg_zoo *zoo, zg_axis axis, axis_table *table) {
+  char **labels;
+  int64_t count = list_labels(zoo, axis, &labels);
   table->place[axis] = table->count;
-  table->labels[table->count++] = (zg_axis_labels){
-      .name = zg_axis_name(axis), .labels = labels, .count = end - first};
+  table->labels[table->count++] =
+      (zg_axis_labels){.name = zg_axis_name(axis), .labels = labels, .count = count};
 }
 
 static void mark_axes(const zg_call *call, bool used[ZG_AXES]) {
@@ -111,7 +136,8 @@ static zg_kept_layout *make_kept(const zg_run *run, int64_t call,
     layout[k] = (zg_kept_layout){.name = kept[k].name,
                                  .meaning = kept[k].meaning,
                                  .axis = axes->place[kept[k].axis],
-                                 .extra = (int)kept[k].shape};
+                                 .pairs = kept[k].shape == ZG_KEPT_PAIRS};
+    if (!layout[k].pairs) layout[k].extra = (int)kept[k].shape;
     if (layout[k].extra) layout[k].length = kept_length(run, call);
   }
   return layout;

@@ -17,14 +17,15 @@ void zg_products_create(const zg_pass *pass, zg_products *p) {
                      .multiplier = ZG_NEW0(double, n),
                      .cosine = ZG_NEW0(double, pairs),
                      .apart = ZG_NEW0(double, pairs),
-                     .refined = ZG_NEW0(uint8_t, pairs)};
+                     .refined = ZG_NEW0(uint8_t, pairs),
+                     .unsupported = ZG_NEW0(uint8_t, pairs)};
   for (int64_t i = 0; i < n; i++) {
     p->group[i] = -1;
     p->code[i] = ZG_CODE_ABSENT;
   }
   for (int64_t g = 0; g < pass->group_count; g++)
     for (int64_t k = 0; k < pass->groups[g].count; k++) {
-      p->group[pass->groups[g].members[k]] = g;
+      p->group[pass->groups[g].members[k]] = pass->groups[g].family;
       p->code[pass->groups[g].members[k]] = ZG_CODE_OK;
     }
 }
@@ -37,6 +38,7 @@ void zg_products_clear(zg_products *p) {
   free(p->cosine);
   free(p->apart);
   free(p->refined);
+  free(p->unsupported);
   *p = (zg_products){0};
 }
 
@@ -69,6 +71,7 @@ void zg_products_pair(const void *context, int64_t i, int64_t k, zg_pair *pair) 
   pair->cosine = p->cosine[i * p->n + k];
   pair->apart = p->apart[i * p->n + k];
   pair->refined = p->refined[i * p->n + k];
+  pair->unsupported = p->unsupported[i * p->n + k];
   pair->scaled = p->multiplier[i] > 0 && p->multiplier[k] > 0;
   pair->code_a = p->code[i];
   pair->code_b = p->code[k];

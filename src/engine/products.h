@@ -13,11 +13,12 @@ typedef struct zg_products {
   int64_t *group; /**< [n] items of different groups do not fit; -1: no data; owned */
   zg_code *code;  /**< [n] of each item; owned */
   double *norm;   /**< [n] 0 where it is rounding; owned */
-  double *multiplier; /**< [n] 0 where an item cannot be scaled as asked; owned */
-  bool keep_size;     /**< distances are of the items as they are */
-  double *cosine;     /**< [n, n] owned */
-  double *apart;      /**< [n, n] owned */
-  uint8_t *refined;   /**< [n, n] whether apart is a sum of differences; owned */
+  double *multiplier;   /**< [n] 0 where an item cannot be scaled as asked; owned */
+  bool keep_size;       /**< distances are of the items as they are */
+  double *cosine;       /**< [n, n] owned */
+  double *apart;        /**< [n, n] owned */
+  uint8_t *refined;     /**< [n, n] whether apart is a sum of differences; owned */
+  uint8_t *unsupported; /**< [n, n] whether apart is infinite; owned */
 } zg_products;
 
 /** Everything zero, nobody in a group, all data absent. Not collective. */

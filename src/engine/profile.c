@@ -16,7 +16,10 @@ typedef struct profiles {
   zg_work *work;
   const zg_pass *pass;
   const zg_profile_form *form;
+  int64_t tasks; /* of items; behind them those of pairs (a, b), a > b, row by row */
   int64_t width, profile_width;
+  void *shared;    /* what the form knows of the whole zoo */
+  double *numbers; /* [pairs, pair_numbers] */
   double *values;  /* [tasks, width] */
   double *codes;   /* [tasks] */
   char *notes;     /* [tasks, ZG_NOTE_BYTES] of this rank's tasks */
@@ -28,15 +31,37 @@ typedef struct profiles {
 static int64_t arrays_of(const profiles *s, int64_t task, int64_t *count) {
   const zg_zoo *zoo = s->work->run->zoo;
   *count = 1;
-  if (s->form->per_array) return zoo->first[s->form->data] + task;
+  if (zg_profile_by_array(s->form)) return zoo->first[s->form->data] + task;
   return zg_zoo_find(zoo, s->form->data, task, count);
+}
+
+/* Place of a pair of different items in `numbers`. */
+static int64_t pair_place(int64_t i, int64_t k) {
+  int64_t a = zg_max(i, k), b = zg_min(i, k);
+  return a * (a - 1) / 2 + b;
+}
+
+static void visit_pair(profiles *s, int64_t pair) {
+  int64_t a = (int64_t)((1 + sqrt(1 + 8 * (double)pair)) / 2);
+  while (pair_place(a, 0) > pair)
+    a--;
+  while (pair_place(a + 1, 0) <= pair)
+    a++;
+  zg_phase_start(s->work, ZG_PHASE_REDUCE);
+  s->form->compare(s->pass->call, s->shared, a, pair - pair_place(a, 0),
+                   s->numbers + pair * s->form->pair_numbers);
+  zg_phase_stop(s->work, ZG_PHASE_REDUCE);
 }
 
 static zg_status visit(void *context, int64_t task) {
   profiles *s = context;
+  if (task >= s->tasks) {
+    visit_pair(s, task - s->tasks);
+    return ZG_OK;
+  }
   int64_t count, first = arrays_of(s, task, &count);
   if (!count) return ZG_OK;
-  zg_finding finding = {.values = s->values + task * s->width};
+  zg_finding finding = {.shared = s->shared, .values = s->values + task * s->width};
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
   zg_status status = s->form->measure(s->pass->call, s->work->reader, s->work->run->zoo,
                                       first, count, &finding);
@@ -59,17 +84,27 @@ static int compare_costs(const void *a, const void *b) {
   return x->task < y->task ? -1 : 1;
 }
 
+static double cost_of(const profiles *s, int64_t task) {
+  const zg_zoo *zoo = s->work->run->zoo;
+  int64_t count, first = arrays_of(s, task, &count);
+  double cost = 0;
+  for (int64_t k = first; k < first + count; k++)
+    cost += s->form->cost(&zoo->arrays[k]);
+  return cost;
+}
+
 /* Expensive tasks are dealt out first, so that ranks end together. The caller frees. */
 static int64_t *deal_order(const profiles *s) {
-  const zg_zoo *zoo = s->work->run->zoo;
   costly *costs = ZG_NEW0(costly, s->pass->tasks);
   int64_t *order = ZG_NEW(int64_t, s->pass->tasks);
-  for (int64_t t = 0; t < s->pass->tasks; t++) {
-    int64_t count, first = arrays_of(s, t, &count);
-    costs[t].task = t;
-    for (int64_t k = first; k < first + count; k++)
-      costs[t].cost += s->form->cost(&zoo->arrays[k]);
-  }
+  for (int64_t t = 0; t < s->tasks; t++)
+    costs[t] = (costly){cost_of(s, t), t};
+  if (s->form->pair_numbers)
+    for (int64_t a = 0; a < s->pass->items; a++)
+      for (int64_t b = 0; b < a; b++) {
+        int64_t t = s->tasks + pair_place(a, b);
+        costs[t] = (costly){costs[a].cost + costs[b].cost, t};
+      }
   if (s->pass->tasks)
     qsort(costs, (size_t)s->pass->tasks, sizeof *costs, compare_costs);
   for (int64_t k = 0; k < s->pass->tasks; k++)
@@ -83,20 +118,25 @@ static int64_t *deal_order(const profiles *s) {
 static void create(zg_work *work, const zg_pass *pass, profiles *s) {
   const zg_profile_form *form = pass->spec.profile;
   const zg_zoo *zoo = work->run->zoo;
+  int64_t pairs = zg_plan_profile_pairs(pass);
   *s = (profiles){.work = work,
                   .pass = pass,
                   .form = form,
+                  .tasks = pass->tasks - pairs,
+                  .numbers = ZG_NEW0(double, pairs * form->pair_numbers),
                   .width = form->width(pass->call, zoo),
                   .profile_width = form->profile_width(pass->call, zoo)};
-  int64_t numbers = pass->tasks * s->width, all = pass->items * s->profile_width;
+  int64_t numbers = s->tasks * s->width, all = pass->items * s->profile_width;
   s->values = ZG_NEW0(double, numbers);
-  s->codes = ZG_NEW0(double, pass->tasks);
-  s->notes = ZG_NEW0(char, pass->tasks *ZG_NOTE_BYTES);
+  s->codes = ZG_NEW0(double, s->tasks);
+  s->notes = ZG_NEW0(char, s->tasks *ZG_NOTE_BYTES);
   s->profile = ZG_NEW0(double, all);
   s->code = ZG_NEW0(zg_code, pass->items);
 }
 
 static void destroy(profiles *s) {
+  if (s->shared) s->form->release(s->shared);
+  free(s->numbers);
   free(s->values);
   free(s->codes);
   free(s->notes);
@@ -107,8 +147,9 @@ static void destroy(profiles *s) {
 static zg_status sweep(profiles *s) {
   zg_work *work = s->work;
   bool resumed;
-  zg_sums sums = {.vectors = {s->values, s->codes},
-                  .lengths = {s->pass->tasks * s->width, s->pass->tasks}};
+  int64_t numbers = zg_plan_profile_pairs(s->pass) * s->form->pair_numbers;
+  zg_sums sums = {.vectors = {s->values, s->codes, s->numbers},
+                  .lengths = {s->tasks * s->width, s->tasks, numbers}};
   if (!s->pass->tasks) return ZG_OK;
   ZG_TRY(zg_state_begin(work->state, s->pass - work->run->plan->passes, s->pass->tasks,
                         &sums, &resumed));
@@ -118,17 +159,19 @@ static zg_status sweep(profiles *s) {
   free(order);
   ZG_TRY(status);
   ZG_TRY(zg_state_finish(work->state, &work->solo, &sums));
-  zg_sum_doubles(work->run->comm, s->values, s->pass->tasks * s->width);
-  zg_sum_doubles(work->run->comm, s->codes, s->pass->tasks);
+  zg_sum_doubles(work->run->comm, s->values, s->tasks * s->width);
+  zg_sum_doubles(work->run->comm, s->codes, s->tasks);
+  zg_sum_doubles(work->run->comm, s->numbers, numbers);
   return ZG_OK;
 }
 
 /* Tasks that have not converged on one rank. */
 static zg_status do_together(profiles *s) {
-  for (int64_t t = 0; s->form->measure_together && t < s->pass->tasks; t++) {
+  for (int64_t t = 0; s->form->measure_together && t < s->tasks; t++) {
     if (s->codes[t] != ZG_CODE_CONVERGENCE) continue;
     int64_t count, first = arrays_of(s, t, &count);
-    zg_finding finding = {.values = s->values + t * s->width,
+    zg_finding finding = {.shared = s->shared,
+                          .values = s->values + t * s->width,
                           .code = ZG_CODE_CONVERGENCE};
     ZG_TRY(s->form->measure_together(s->work->run->comm, s->work->reader,
                                      s->work->run->zoo, first, &finding));
@@ -137,17 +180,29 @@ static zg_status do_together(profiles *s) {
   return ZG_OK;
 }
 
-static void summarise(profiles *s) {
+/* The tasks that an item's profile is made of: none where its data are absent. */
+static int64_t tasks_of(const profiles *s, int64_t item, int64_t *count) {
   const zg_zoo *zoo = s->work->run->zoo;
+  *count = 1;
+  if (s->form->per_item) return item;
+  int64_t first = zg_zoo_find(zoo, s->form->data, item, count);
+  if (s->form->per_array) return first - zoo->first[s->form->data];
+  *count = zg_min(*count, 1);
+  return item;
+}
+
+static void summarise(profiles *s) {
   for (int64_t i = 0; i < s->pass->items; i++) {
-    int64_t count, first = zg_zoo_find(zoo, s->form->data, i, &count);
-    int64_t task = s->form->per_array ? first - zoo->first[s->form->data] : i;
-    int64_t tasks = s->form->per_array ? count : 1;
+    int64_t tasks, task = tasks_of(s, i, &tasks);
+    s->code[i] = tasks ? ZG_CODE_OK : ZG_CODE_ABSENT;
     for (int64_t t = task; t < task + tasks; t++)
       s->code[i] = zg_code_worse(s->code[i], (zg_code)s->codes[t]);
-    if (!count) s->code[i] = ZG_CODE_ABSENT;
-    s->form->summarise(s->pass->call, tasks, s->width, s->values + task * s->width,
-                       s->profile + i * s->profile_width, &s->code[i]);
+    const double *values = s->values + task * s->width;
+    double *profile = s->profile + i * s->profile_width;
+    if (s->form->summarise)
+      s->form->summarise(s->pass->call, tasks, s->width, values, profile, &s->code[i]);
+    else if (tasks)
+      memcpy(profile, values, (size_t)s->width * sizeof *profile);
   }
 }
 
@@ -155,13 +210,14 @@ static void summarise(profiles *s) {
 
 /* Notes of tasks, which every rank has of its own, said by rank 0. */
 static void complain(profiles *s) {
-  static const char *const fallback[ZG_CODES] = {[ZG_CODE_NONFINITE] =
-                                                     "holds NaN or infinite numbers",
-                                                 [ZG_CODE_ZERO_VARIANCE] = "is zero"};
-  for (int64_t t = 0; t < s->pass->tasks; t++) {
+  static const char *const fallback[ZG_CODES] = {
+      [ZG_CODE_NONFINITE] = "holds NaN or infinite numbers",
+      [ZG_CODE_ZERO_VARIANCE] = "is zero or constant",
+      [ZG_CODE_FEW_SAMPLES] = "has too few samples"};
+  for (int64_t t = 0; t < s->tasks; t++) {
     zg_code code = (zg_code)s->codes[t];
     char *note = s->notes + t * ZG_NOTE_BYTES;
-    if (code == ZG_CODE_OK) continue;
+    if (zg_code_has_value(code)) continue;
     MPI_Allreduce(MPI_IN_PLACE, note, ZG_NOTE_BYTES, MPI_BYTE, MPI_BOR,
                   s->work->run->comm);
     int64_t count, first = arrays_of(s, t, &count);
@@ -177,8 +233,20 @@ static void pair_of(const void *context, int64_t i, int64_t k, zg_pair *pair) {
   pair->profile_a = s->profile + i * s->profile_width;
   pair->profile_b = s->profile + k * s->profile_width;
   pair->width = s->profile_width;
+  pair->known = s->shared;
+  pair->item_a = i;
+  pair->item_b = k;
+  if (i != k && s->form->pair_numbers)
+    pair->numbers = s->numbers + pair_place(i, k) * s->form->pair_numbers;
   pair->code_a = s->code[i];
   pair->code_b = s->code[k];
+}
+
+/* The first number of a pair; 0 on the diagonal. */
+static double first_number(const void *context, int64_t i, int64_t k) {
+  const profiles *s = context;
+  if (!zg_code_has_value(s->code[i]) || !zg_code_has_value(s->code[k])) return NAN;
+  return i == k ? 0 : s->numbers[pair_place(i, k) * s->form->pair_numbers];
 }
 
 static zg_status keep(const profiles *s, int64_t call, zg_results *results) {
@@ -187,9 +255,13 @@ static zg_status keep(const profiles *s, int64_t call, zg_results *results) {
   double *column = ZG_NEW(double, n);
   zg_status status = ZG_OK;
   for (int64_t q = 0; status == ZG_OK && q < count; q++) {
+    if (kept[q].shape == ZG_KEPT_PAIRS) {
+      status = zg_tensor_keep_pairs(s->work, results, call, q, n, first_number, s);
+      continue;
+    }
     for (int64_t i = 0; i < n; i++)
-      column[i] =
-          s->code[i] == ZG_CODE_OK ? s->profile[i * s->profile_width + q] : (double)NAN;
+      column[i] = zg_code_has_value(s->code[i]) ? s->profile[i * s->profile_width + q]
+                                                : (double)NAN;
     status = zg_tensor_keep(s->work, results, call, q, n, column);
   }
   free(column);
@@ -199,7 +271,11 @@ static zg_status keep(const profiles *s, int64_t call, zg_results *results) {
 zg_status zg_profile_run(zg_work *work, int64_t p, zg_results *results) {
   profiles s;
   create(work, &work->run->plan->passes[p], &s);
-  zg_status status = sweep(&s);
+  zg_status status = ZG_OK;
+  if (s.form->share)
+    status = s.form->share(work->run->comm, work->reader, work->run->zoo, s.pass->call,
+                           &s.shared);
+  if (status == ZG_OK) status = sweep(&s);
   if (status == ZG_OK) status = do_together(&s);
   if (status == ZG_OK) {
     summarise(&s);

@@ -15,6 +15,7 @@ static void find_arrays(zg_vectors *v, int64_t item) {
   const zg_zoo *zoo = v->work->run->zoo;
   const zg_vector_form *form = v->pass->spec.vector;
   int64_t first;
+  if (form->by_head) v->head[item] = zg_plan_head(zoo, form, item, &first);
   zg_plan_arrays(zoo, form, item, &first, &v->counts[item]);
   v->arrays[item] = zg_plan_sorted_arrays(zoo, first, v->counts[item]);
 }
@@ -50,40 +51,101 @@ zg_status zg_read_flat(zg_work *work, const int64_t *arrays, int64_t array_count
   return ZG_OK;
 }
 
+static zg_code code_of(zg_precision precision, const void *numbers, int64_t count) {
+  return zg_all_finite(precision, numbers, count) ? ZG_CODE_OK : ZG_CODE_NONFINITE;
+}
+
 static zg_status read_columns(zg_vectors *v, int64_t array, int64_t first,
-                              int64_t count, double *to, bool *finite) {
+                              int64_t count, double *to, zg_code *code) {
   int64_t rows = v->work->run->zoo->arrays[array].n;
   zg_slab slab;
   ZG_TRY(zg_reader_part(v->work->reader, array, 0, rows, first, count, &slab));
   zg_slab_doubles(&slab, v->rows);
-  *finite = zg_all_finite(ZG_DOUBLE, v->rows, rows * count);
+  *code = code_of(ZG_DOUBLE, v->rows, rows * count);
   v->pass->spec.vector->collapse(rows, count, v->rows, to);
   return ZG_OK;
 }
 
 static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t count,
-                           double *to, bool *finite) {
+                           double *to, zg_code *code) {
   int64_t width = v->work->run->zoo->arrays[array].d;
   zg_slab slab;
   ZG_TRY(zg_reader_rows(v->work->reader, array, first, count, &slab));
   zg_slab_doubles(&slab, to);
-  *finite = true;
+  *code = ZG_CODE_OK;
   for (int64_t r = 0; r < count; r++)
-    *finite &= v->pass->spec.vector->map(width, to + r * width);
+    *code = zg_code_worse(*code, v->pass->spec.vector->map(width, to + r * width));
   return ZG_OK;
 }
 
-zg_status zg_vectors_read(zg_vectors *v, int64_t item, int64_t first, int64_t count,
-                          void *to, bool *finite) {
+static bool none_negative(zg_precision precision, const void *numbers, int64_t count) {
+  for (int64_t k = 0; k < count; k++)
+    if (precision == ZG_SINGLE ? ((const float *)numbers)[k] < 0
+                               : ((const double *)numbers)[k] < 0)
+      return false;
+  return true;
+}
+
+/* Numbers of one head. */
+static zg_status read_head(zg_vectors *v, int64_t array, int64_t head, int64_t first,
+                           int64_t count, void *to) {
+  int64_t most = zg_reader_slab_rows(1);
+  for (int64_t done = 0; done < count; done += most) {
+    zg_slab slab;
+    ZG_TRY(zg_reader_layer(v->work->reader, array, head, first + done,
+                           zg_min(most, count - done), &slab));
+    convert(&slab, v->stored, zg_real_at(v->stored, to, done));
+  }
+  return ZG_OK;
+}
+
+static zg_status read_distributions(zg_vectors *v, int64_t item, int64_t first,
+                                    int64_t count, void *to, zg_code *code) {
+  if (v->pass->spec.vector->by_head)
+    ZG_TRY(read_head(v, v->arrays[item][0], v->head[item], first, count, to));
+  else
+    ZG_TRY(zg_read_flat(v->work, v->arrays[item], 1, first, count, v->stored, to));
+  *code = code_of(v->stored, to, count);
+  if (!none_negative(v->stored, to, count)) *code = ZG_CODE_NONFINITE;
+  return ZG_OK;
+}
+
+/* Samples of maps on the group's grid. */
+static zg_status read_maps(zg_vectors *v, const zg_group *group, int64_t index,
+                           int64_t first, int64_t count, double *to, zg_code *code) {
+  const zg_array *array = &v->work->run->zoo->arrays[index];
+  int64_t step = zg_reader_slab_rows(array->d);
+  *code = ZG_CODE_OK;
+  for (int64_t row = 0; row < count; row += step) {
+    int64_t rows = zg_min(step, count - row);
+    zg_slab slab;
+    ZG_TRY(zg_reader_rows(v->work->reader, index, first + row, rows, &slab));
+    zg_slab_doubles(&slab, v->rows);
+    for (int64_t r = 0; r < rows; r++) {
+      zg_code found = v->pass->spec.vector->resample(
+          array, group->grid, v->rows + r * array->d, to + (row + r) * group->width);
+      *code = zg_code_worse(*code, found);
+    }
+  }
+  return ZG_OK;
+}
+
+zg_status zg_vectors_read(zg_vectors *v, const zg_group *group, int64_t item,
+                          int64_t first, int64_t count, void *to, zg_code *code) {
   const int64_t *arrays = v->arrays[item];
   switch (v->pass->spec.vector->kind) {
+  case ZG_VECTOR_GRIDDED:
+    return read_maps(v, group, arrays[0], first, count, to, code);
+  case ZG_VECTOR_DIVERGENCE:
+    return read_distributions(v, item, first, count, to, code);
   case ZG_VECTOR_COLLAPSED:
-    return read_columns(v, arrays[0], first, count, to, finite);
+    return read_columns(v, arrays[0], first, count, to, code);
   case ZG_VECTOR_ROWS:
-    return read_rows(v, arrays[0], first, count, to, finite);
+  case ZG_VECTOR_MAPPED:
+    return read_rows(v, arrays[0], first, count, to, code);
   default:
     ZG_TRY(zg_read_flat(v->work, arrays, v->counts[item], first, count, v->stored, to));
-    *finite = zg_all_finite(v->stored, to, count);
+    *code = code_of(v->stored, to, count);
     return ZG_OK;
   }
 }
@@ -113,10 +175,10 @@ static zg_status sample_places(zg_vectors *v, const zg_group *group, int64_t ite
   int64_t places = zg_min(PLACES, group->length), each = SAMPLE / PLACES, taken = 0;
   each = zg_max(1, zg_min(each, zg_min(group->length / places, group->piece)));
   for (int64_t k = 0; k < places; k++) {
-    bool finite;
+    zg_code code;
     void *to = zg_real_at(v->stored, sample, taken);
     int64_t first = zg_part(group->length, places, k);
-    ZG_TRY(zg_vectors_read(v, item, first, each, to, &finite));
+    ZG_TRY(zg_vectors_read(v, group, item, first, each, to, &code));
     taken += each;
   }
   if (v->stored == ZG_SINGLE) zg_widen(sample, taken);
@@ -129,9 +191,9 @@ static zg_status search(zg_vectors *v, const zg_group *group, int64_t item,
                         double *sample) {
   int64_t each = zg_min(SAMPLE, group->piece);
   for (int64_t first = 0; v->scale[item] == 0 && first < group->length; first += each) {
-    bool finite;
+    zg_code code;
     int64_t count = zg_min(each, group->length - first);
-    ZG_TRY(zg_vectors_read(v, item, first, count, sample, &finite));
+    ZG_TRY(zg_vectors_read(v, group, item, first, count, sample, &code));
     if (v->stored == ZG_SINGLE) zg_widen(sample, count);
     v->scale[item] = zg_scale_of_sample(sample, count, (double)count);
   }
@@ -169,6 +231,22 @@ static void set_shares(zg_vectors *v, const zg_group *group) {
   free(scales);
 }
 
+double zg_vectors_unit(const zg_vectors *v, const zg_group *group) {
+  bool gridded = v->pass->spec.vector->kind == ZG_VECTOR_GRIDDED;
+  int64_t maps = gridded ? group->width / (group->grid[0] * group->grid[1]) : 1;
+  return (double)(group->length * maps);
+}
+
+/* Rows of length 1 need no sample. */
+static void scale_mapped(zg_vectors *v) {
+  for (int64_t g = 0; g < v->pass->group_count; g++) {
+    const zg_group *group = &v->pass->groups[g];
+    for (int64_t k = 0; k < group->count; k++)
+      v->scale[group->members[k]] = zg_scale_for(sqrt(zg_vectors_unit(v, group)));
+    set_shares(v, group);
+  }
+}
+
 /* The scales of all items; each is sampled by one rank. */
 static zg_status sample_all(zg_vectors *v) {
   const zg_pass *pass = v->pass;
@@ -187,17 +265,27 @@ static zg_status sample_all(zg_vectors *v) {
   return ZG_OK;
 }
 
-/* Numbers that are held before they are collapsed. */
+/* Numbers of an array that are held before they are collapsed or resampled. */
+static int64_t held(const zg_pass *pass, const zg_group *group, const zg_array *array) {
+  switch (pass->spec.vector->kind) {
+  case ZG_VECTOR_COLLAPSED:
+    return array->n * group->piece;
+  case ZG_VECTOR_GRIDDED:
+    return zg_min(group->piece, zg_reader_slab_rows(array->d)) * array->d;
+  default:
+    return 1;
+  }
+}
+
 static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
   const zg_zoo *zoo = work->run->zoo;
   int64_t most = 1;
-  if (pass->spec.vector->kind != ZG_VECTOR_COLLAPSED) return most;
   for (int64_t g = 0; g < pass->group_count; g++)
     for (int64_t k = 0; k < pass->groups[g].count; k++) {
       int64_t first, count;
       zg_plan_arrays(zoo, pass->spec.vector, pass->groups[g].members[k], &first,
                      &count);
-      most = zg_max(most, zoo->arrays[first].n * pass->groups[g].piece);
+      most = zg_max(most, held(pass, &pass->groups[g], &zoo->arrays[first]));
     }
   return most;
 }
@@ -205,7 +293,8 @@ static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
 /* Whether all numbers that are read are of single precision at most. */
 static bool all_single(const zg_zoo *zoo, const zg_pass *pass) {
   zg_data data = pass->spec.vector->data;
-  if (pass->spec.vector->kind != ZG_VECTOR_FLAT) return false;
+  zg_vector_kind kind = pass->spec.vector->kind;
+  if (kind != ZG_VECTOR_FLAT && kind != ZG_VECTOR_DIVERGENCE) return false;
   for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++)
     if (zg_dtype_bytes(zoo->arrays[k].dtype) > (int64_t)sizeof(float)) return false;
   return true;
@@ -216,14 +305,17 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
                     .pass = pass,
                     .arrays = ZG_NEW0(int64_t *, pass->items),
                     .counts = ZG_NEW0(int64_t, pass->items),
+                    .head = ZG_NEW0(int64_t, pass->items),
                     .scale = ZG_NEW0(double, pass->items),
                     .share = ZG_NEW0(double, pass->items),
                     .stored = all_single(work->run->zoo, pass) ? ZG_SINGLE : ZG_DOUBLE,
                     .rows = ZG_NEW(double, buffer_size(work, pass))};
   for (int64_t i = 0; i < pass->items; i++)
     find_arrays(v, i);
-  if (pass->spec.vector->kind == ZG_VECTOR_ROWS) return ZG_OK;
-  return sample_all(v);
+  if (pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE) return ZG_OK;
+  if (!zg_vector_by_rows(pass->spec.vector)) return sample_all(v);
+  if (pass->spec.vector->kind != ZG_VECTOR_ROWS) scale_mapped(v);
+  return ZG_OK;
 }
 
 void zg_vectors_close(zg_vectors *v) {
@@ -231,6 +323,7 @@ void zg_vectors_close(zg_vectors *v) {
     free(v->arrays[i]);
   free(v->arrays);
   free(v->counts);
+  free(v->head);
   free(v->scale);
   free(v->share);
   free(v->rows);

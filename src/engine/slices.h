@@ -12,12 +12,14 @@ typedef struct zg_vectors {
   int64_t **arrays;    /**< [items] of each item, in an order that those of a group
                           share; owned */
   int64_t *counts;     /**< [items], owned */
-  double *scale;       /**< [items] powers of two that bring norms near 1; owned */
+  int64_t *head;       /**< [items] where items are heads; owned */
+  double *scale;       /**< [items] powers of two that bring norms near 1 (not of
+                          divergences); owned */
   double *share; /**< [items] part of an item in the reference that is subtracted: an
                     equal one for all of a group but those of another order of
                     magnitude, which have none; owned */
   zg_precision stored; /**< single where that is exact: of what is read */
-  double *rows;        /**< buffer for what is collapsed or mapped; owned */
+  double *rows;        /**< buffer for what is collapsed or resampled; owned */
 } zg_vectors;
 
 /** Find the arrays of all items and sample their sizes.
@@ -29,11 +31,15 @@ void zg_vectors_close(zg_vectors *vectors);
 void zg_vectors_place(const zg_pass *pass, int64_t task, int64_t *first,
                       int64_t *count);
 
+/** Squared norm of a vector that is made of rows or maps of length 1. */
+double zg_vectors_unit(const zg_vectors *vectors, const zg_group *group);
+
 /** Numbers [first, first + count) of an item's vector, unscaled, in the precision in
  * which they are stored; for vectors by rows these are rows, mapped. Not collective.
- * \param [out] finite  whether all are. */
-zg_status zg_vectors_read(zg_vectors *vectors, int64_t item, int64_t first,
-                          int64_t count, void *to, bool *finite);
+ * \param [out] code  what is wrong with them, if anything: distributions must not be
+ * negative either. */
+zg_status zg_vectors_read(zg_vectors *vectors, const zg_group *group, int64_t item,
+                          int64_t first, int64_t count, void *to, zg_code *code);
 
 /** Numbers [first, first + count) of some arrays laid end to end. \param [in] precision
  * of `to`. */

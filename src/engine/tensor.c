@@ -5,12 +5,11 @@
 
 #include <stdlib.h>
 
-/* Entries (i, k), k up to the last owned item; beyond the diagonal only where both are
- * owned. */
-static void finish_rows(const zg_call *call, int64_t own, int64_t owned,
+/* Entries (i, k), k < width, of the owned items i. Beyond the diagonal those of a
+ * symmetric tensor count only where both are owned. */
+static void finish_rows(const zg_call *call, int64_t own, int64_t owned, int64_t width,
                         zg_pair_fn *pair_of, const void *context, double *values,
                         int8_t *codes) {
-  int64_t width = own + owned;
   for (int64_t r = 0; r < owned; r++)
     for (int64_t k = 0; k < width; k++) {
       zg_pair pair = {.same = own + r == k};
@@ -21,29 +20,39 @@ static void finish_rows(const zg_call *call, int64_t own, int64_t owned,
     }
 }
 
-/* Every entry below the diagonal stands for two. */
-static void count_codes(int64_t own, int64_t owned, const int8_t *codes,
-                        zg_report *report) {
-  int64_t width = own + owned;
+/* Every entry below the diagonal of a symmetric tensor stands for two. */
+static void count_codes(const zg_call *call, int64_t own, int64_t owned, int64_t width,
+                        const int8_t *codes, zg_report *report) {
+  bool twice = call->measure->symmetric;
   for (int64_t r = 0; r < owned; r++)
-    for (int64_t k = 0; k <= own + r; k++)
-      report->entries[codes[r * width + k]] += k < own + r ? 2 : 1;
+    for (int64_t k = 0; k < (twice ? own + r + 1 : width); k++)
+      report->entries[codes[r * width + k]] += twice && k < own + r ? 2 : 1;
 }
 
-zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
-                          int64_t owned, zg_pair_fn *pair_of, const void *context) {
-  int64_t size = owned * (own + owned);
-  double *values = ZG_NEW(double, size);
-  int8_t *codes = ZG_NEW(int8_t, size);
-  finish_rows(&work->run->calls[call], own, owned, pair_of, context, values, codes);
-  count_codes(own, owned, codes, work->report);
+/* The owned rows up to column `width`. */
+static zg_status write_rows(zg_work *work, zg_results *results, int64_t call,
+                            int64_t own, int64_t owned, int64_t width,
+                            zg_pair_fn *pair_of, const void *context) {
+  const zg_call *asked = &work->run->calls[call];
+  double *values = ZG_NEW(double, owned *width);
+  int8_t *codes = ZG_NEW(int8_t, owned * width);
+  finish_rows(asked, own, owned, width, pair_of, context, values, codes);
+  count_codes(asked, own, owned, width, codes, work->report);
   zg_phase_start(work, ZG_PHASE_WRITE);
   zg_status status =
-      zg_results_write_symmetric(results, call, own, owned, values, codes);
+      asked->measure->symmetric
+          ? zg_results_write_symmetric(results, call, own, owned, values, codes)
+          : zg_results_write_rows(results, call, own, owned, width, values, codes);
   zg_phase_stop(work, ZG_PHASE_WRITE);
   free(values);
   free(codes);
   return status;
+}
+
+zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
+                          int64_t owned, zg_pair_fn *pair_of, const void *context) {
+  ZG_REQUIRE(work->run->calls[call].measure->symmetric);
+  return write_rows(work, results, call, own, owned, own + owned, pair_of, context);
 }
 
 zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t call,
@@ -51,7 +60,8 @@ zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t cal
                                  const void *context) {
   int64_t own = zg_part(items, work->solo.teams, work->solo.team);
   int64_t end = zg_part(items, work->solo.teams, work->solo.team + 1);
-  return zg_tensor_write(work, results, call, own, end - own, pair_of, context);
+  int64_t width = work->run->calls[call].measure->symmetric ? end : items;
+  return write_rows(work, results, call, own, end - own, width, pair_of, context);
 }
 
 zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
@@ -62,6 +72,24 @@ zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
   zg_status status =
       zg_results_write_kept(results, call, quantity, start, count, values);
   zg_phase_stop(work, ZG_PHASE_WRITE);
+  return status;
+}
+
+zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
+                               int64_t quantity, int64_t items,
+                               zg_pair_value_fn *value_of, const void *context) {
+  int64_t own = zg_part(items, work->solo.teams, work->solo.team);
+  int64_t end = zg_part(items, work->solo.teams, work->solo.team + 1);
+  int64_t start[ZG_KEPT_RANK] = {own, 0}, count[ZG_KEPT_RANK] = {end - own, items};
+  double *values = ZG_NEW(double, (end - own) * items);
+  for (int64_t i = own; i < end; i++)
+    for (int64_t k = 0; k < items; k++)
+      values[(i - own) * items + k] = value_of(context, i, k);
+  zg_phase_start(work, ZG_PHASE_WRITE);
+  zg_status status =
+      zg_results_write_kept(results, call, quantity, start, count, values);
+  zg_phase_stop(work, ZG_PHASE_WRITE);
+  free(values);
   return status;
 }
 

@@ -15,7 +15,7 @@ typedef void zg_pair_fn(const void *context, int64_t i, int64_t k, zg_pair *pair
 zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,
                           int64_t owned, zg_pair_fn *pair_of, const void *context);
 /** The same with nearly equal runs of `items` rows on every rank, for what is known on
- * all of them. */
+ * all of them; the tensor need not be symmetric. */
 zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t call,
                                  int64_t items, zg_pair_fn *pair_of,
                                  const void *context);
@@ -25,6 +25,14 @@ zg_status zg_tensor_write_shared(zg_work *work, zg_results *results, int64_t cal
  * Collective over the run's communicator; the same status on all ranks. */
 zg_status zg_tensor_keep(zg_work *work, zg_results *results, int64_t call,
                          int64_t quantity, int64_t items, const double *values);
+
+/** A number of two items. */
+typedef double zg_pair_value_fn(const void *context, int64_t i, int64_t k);
+/** Write a kept quantity that has one number per pair, known on all ranks.
+ * Collective over the run's communicator; the same status on all ranks. */
+zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
+                               int64_t quantity, int64_t items,
+                               zg_pair_value_fn *value_of, const void *context);
 
 /** Say in the log, up to a limit, what is wrong with an array, or with one of the
  * `count` arrays of a model that begin with it.

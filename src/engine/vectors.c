@@ -6,6 +6,7 @@
  * their digits. What is still close once the sums are known is computed again from
  * differences (refine). */
 #include "base/memory.h"
+#include "engine/divergence.h"
 #include "engine/forms.h"
 #include "engine/products.h"
 #include "engine/quadratic.h"
@@ -29,12 +30,13 @@ typedef struct sums {
   zg_work *work;
   const zg_pass *pass;
   zg_vectors vectors;
-  zg_pairs pairs;                        /* products, or terms of rows; scaled */
-  double *square_coarse, *square_fine;   /* [n] squared norms, scaled */
-  double *bad;                           /* [n] slices that are not finite */
-  void *V;                               /* a slice of every member, as stored */
-  double *run;                           /* a run of every member */
-  float *narrowed;                       /* a run of every member */
+  zg_pairs pairs;                      /* products, or terms of rows; scaled */
+  double *square_coarse, *square_fine; /* [n] squared norms, scaled */
+  double *bad;                         /* [n] slices that are not finite */
+  double *zero;                        /* [n] slices with a row that cannot be mapped */
+  void *V;                             /* a slice of every member, as stored */
+  double *run;                         /* a run of every member */
+  float *narrowed;                     /* a run of every member */
   double *product_coarse, *product_fine; /* [count, count] of one slice of a group */
   zg_sums checkpoint;
 } sums;
@@ -56,15 +58,17 @@ static void create(zg_work *work, const zg_pass *pass, sums *s) {
               .square_coarse = ZG_NEW0(double, n),
               .square_fine = ZG_NEW0(double, n),
               .bad = ZG_NEW0(double, n),
+              .zero = ZG_NEW0(double, n),
               .V = ZG_NEW(double, slice),
               .run = ZG_NEW(double, largest *RUN),
               .narrowed = ZG_NEW(float, largest *RUN),
               .product_coarse = ZG_NEW(double, entries),
               .product_fine = ZG_NEW(double, entries)};
   zg_pairs_create(&work->solo, n, &s->pairs);
-  s->checkpoint = (zg_sums){.pairs = {&s->pairs},
-                            .vectors = {s->square_coarse, s->square_fine, s->bad},
-                            .lengths = {n, n, n}};
+  s->checkpoint =
+      (zg_sums){.pairs = {&s->pairs},
+                .vectors = {s->square_coarse, s->square_fine, s->bad, s->zero},
+                .lengths = {n, n, n, n}};
 }
 
 static void destroy(sums *s) {
@@ -72,6 +76,7 @@ static void destroy(sums *s) {
   free(s->square_coarse);
   free(s->square_fine);
   free(s->bad);
+  free(s->zero);
   free(s->V);
   free(s->run);
   free(s->narrowed);
@@ -141,21 +146,31 @@ static bool narrow(int64_t members, int64_t count, const double *V, float *narro
   return true;
 }
 
-/* Read the slice of one member; what is not finite becomes zero. */
-static zg_status load(sums *s, int64_t item, int64_t first, int64_t count,
-                      int64_t width, void *row) {
-  bool finite;
-  ZG_TRY(zg_vectors_read(&s->vectors, item, first, count, row, &finite));
-  s->bad[item] += !finite;
-  if (!finite)
-    memset(row, 0, (size_t)(count * width) * zg_real_size(s->vectors.stored));
+/* Read the slice of one member; one that something is wrong with becomes zero. */
+static zg_status load(sums *s, const zg_group *group, int64_t item, int64_t first,
+                      int64_t count, void *row) {
+  zg_code code;
+  ZG_TRY(zg_vectors_read(&s->vectors, group, item, first, count, row, &code));
+  s->bad[item] += code == ZG_CODE_NONFINITE;
+  s->zero[item] += code == ZG_CODE_ZERO_VARIANCE;
+  if (code != ZG_CODE_OK)
+    memset(row, 0, (size_t)(count * group->width) * zg_real_size(s->vectors.stored));
   return ZG_OK;
+}
+
+/* Whether a pair meets on the group's grid, where there are grids. */
+static bool meets(const sums *s, const zg_group *group, int64_t i, int64_t k) {
+  int64_t grid[2];
+  if (s->pass->spec.vector->kind != ZG_VECTOR_GRIDDED) return true;
+  zg_plan_common_grid(s->work->run->zoo, &s->pass->spec, i, k, grid);
+  return grid[0] == group->grid[0] && grid[1] == group->grid[1];
 }
 
 /* Add a triangle of products of a group to the matrix of all items. */
 static void scatter(sums *s, const zg_group *group) {
   for (int64_t a = 0; a < group->count; a++)
     for (int64_t b = a; b < group->count; b++) {
+      if (!meets(s, group, group->members[a], group->members[b])) continue;
       int64_t at = group->members[a] * s->pairs.count + group->members[b];
       s->pairs.coarse[at] += s->product_coarse[a * group->count + b];
       s->pairs.fine[at] += s->product_fine[a * group->count + b];
@@ -215,7 +230,7 @@ static zg_status visit(void *context, int64_t task) {
   zg_phase_start(work, ZG_PHASE_READ);
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < group->count; k++)
-    status = load(s, group->members[k], first, count, group->width,
+    status = load(s, group, group->members[k], first, count,
                   zg_real_at(s->vectors.stored, s->V, k * count * group->width));
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
@@ -223,7 +238,7 @@ static zg_status visit(void *context, int64_t task) {
   if (s->pass->spec.vector->kind == ZG_VECTOR_ROWS)
     add_row_terms(s, group, count);
   else
-    add_products(s, group, count);
+    add_products(s, group, count * group->width);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
   double N = (double)group->count;
   work->report->flop += N * N * (double)(count * group->width);
@@ -244,20 +259,21 @@ static zg_status visit_close(void *context, int64_t task) {
   const zg_group *group = zg_plan_group_of(s->pass, task);
   int64_t first, count, place = 0;
   zg_vectors_place(s->pass, task, &first, &count);
+  int64_t numbers = count * group->width;
   zg_phase_start(s->work, ZG_PHASE_READ);
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < group->count; k++) {
-    bool finite;
+    zg_code code;
     int64_t item = group->members[k];
     if (r->close->place[item] < 0) continue;
     r->close->place[item] = place++;
-    void *to = zg_real_at(stored, s->V, r->close->place[item] * count);
-    status = zg_vectors_read(&s->vectors, item, first, count, to, &finite);
+    void *to = zg_real_at(stored, s->V, r->close->place[item] * numbers);
+    status = zg_vectors_read(&s->vectors, group, item, first, count, to, &code);
   }
   zg_phase_stop(s->work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
-  zg_close_add(r->close, group - s->pass->groups, 1, stored, count, s->V);
+  zg_close_add(r->close, group - s->pass->groups, 1, stored, numbers, s->V);
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
   return ZG_OK;
 }
@@ -288,6 +304,7 @@ static void combine(sums *s) {
   zg_sum_doubles(comm, s->square_coarse, n);
   zg_sum_doubles(comm, s->square_fine, n);
   zg_sum_doubles(comm, s->bad, n);
+  zg_sum_doubles(comm, s->zero, n);
   zg_phase_stop(s->work, ZG_PHASE_COMBINE);
 }
 
@@ -296,13 +313,20 @@ static double pair_sum(const sums *s, int64_t i, int64_t k) {
   return s->pairs.coarse[at] + s->pairs.fine[at];
 }
 
+static void set_codes(const sums *s, zg_products *p) {
+  for (int64_t i = 0; i < p->n; i++) {
+    if (p->group[i] < 0) continue;
+    if (s->zero[i] > 0) p->code[i] = ZG_CODE_ZERO_VARIANCE;
+    if (s->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
+  }
+}
+
 static void set_items(const sums *s, zg_products *p) {
   bool unit = s->pass->spec.vector->unit;
   p->keep_size = !unit;
   for (int64_t i = 0; i < p->n; i++) {
     double scale = s->vectors.scale[i];
     if (p->group[i] < 0) continue;
-    if (s->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
     double norm = sqrt(s->square_coarse[i] + s->square_fine[i]);
     p->norm[i] = norm / scale;
     p->multiplier[i] = unit ? (norm > 0 ? scale / norm : 0) : scale;
@@ -341,10 +365,23 @@ static void correct_cosines(zg_products *p) {
     if (p->refined[k]) p->cosine[k] = 1 - p->apart[k] / 2;
 }
 
+/* Maps have length 1 whatever the grid, and a sum of their products is one of cosines.
+ */
+static void set_cosines(const sums *s, zg_products *p) {
+  for (int64_t g = 0; g < s->pass->group_count; g++) {
+    const zg_group *group = &s->pass->groups[g];
+    for (int64_t a = 0; a < group->count; a++)
+      for (int64_t b = 0; b < group->count; b++) {
+        int64_t i = group->members[a], k = group->members[b];
+        double unit = s->vectors.scale[i] * s->vectors.scale[k] *
+                      zg_vectors_unit(&s->vectors, group);
+        p->cosine[i * p->n + k] = fmax(-1, fmin(1, pair_sum(s, i, k) / unit));
+      }
+  }
+}
+
 /* Means of terms of rows are what is wanted already. */
 static void set_row_terms(const sums *s, zg_products *p) {
-  for (int64_t i = 0; i < p->n; i++)
-    if (p->group[i] >= 0 && s->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
   for (int64_t k = 0; k < p->n * p->n; k++)
     p->apart[k] = s->pairs.coarse[k] + s->pairs.fine[k];
 }
@@ -352,8 +389,11 @@ static void set_row_terms(const sums *s, zg_products *p) {
 static zg_status set_products(sums *s, zg_products *p) {
   const zg_vector_form *form = s->pass->spec.vector;
   zg_status status = ZG_OK;
+  set_codes(s, p);
   if (form->kind == ZG_VECTOR_ROWS) {
     set_row_terms(s, p);
+  } else if (form->kind == ZG_VECTOR_GRIDDED) {
+    set_cosines(s, p);
   } else {
     double *from = ZG_NEW(double, p->n);
     set_items(s, p);
@@ -390,11 +430,17 @@ static zg_status compute(zg_work *work, const zg_pass *pass, zg_products *p) {
 /* ---- tensors ---- */
 
 static void complain(zg_work *work, const zg_pass *pass, const zg_products *p) {
+  static const char *const faults[ZG_CODES] = {
+      [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
+      [ZG_CODE_ZERO_VARIANCE] = "a row or map of zeros"};
   for (int64_t i = 0; i < p->n; i++) {
     int64_t first, count;
-    if (p->code[i] != ZG_CODE_NONFINITE) continue;
+    if (!faults[p->code[i]]) continue;
     zg_plan_arrays(work->run->zoo, pass->spec.vector, i, &first, &count);
-    zg_tensor_complain(work, first, count, p->code[i], "NaN or infinite numbers");
+    bool shares = pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE;
+    zg_tensor_complain(work, first, count, p->code[i],
+                       shares ? "NaN, infinite or negative numbers"
+                              : faults[p->code[i]]);
   }
 }
 
@@ -437,9 +483,17 @@ zg_status zg_vector_run(zg_work *work, int64_t p, zg_results *results) {
   const zg_pass *pass = &work->run->plan->passes[p];
   zg_products products;
   zg_products_create(pass, &products);
-  zg_status status = pass->spec.vector->kind == ZG_VECTOR_QUADRATIC
-                         ? zg_quadratic_compute(work, pass, &products)
-                         : compute(work, pass, &products);
+  zg_status status;
+  switch (pass->spec.vector->kind) {
+  case ZG_VECTOR_QUADRATIC:
+    status = zg_quadratic_compute(work, pass, &products);
+    break;
+  case ZG_VECTOR_DIVERGENCE:
+    status = zg_divergence_compute(work, pass, &products);
+    break;
+  default:
+    status = compute(work, pass, &products);
+  }
   if (status == ZG_OK) complain(work, pass, &products);
   for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++) {
     if (!zg_serves(work, p, k)) continue;

@@ -1,7 +1,7 @@
 #include "grid/spectrum.h"
 
 #include "base/memory.h"
-#include "grid/scalapack.h"
+#include "grid/cyclic.h"
 #include "grid/team.h"
 #include "linalg/blas.h"
 #include "linalg/spectral.h"
@@ -22,7 +22,7 @@ static const int zero = 0, one = 1;
 enum {
   ONE_RANK = 1024, /* up to this size ScaLAPACK is slower than one rank, and for sizes
                       near its block's not to be trusted */
-  BLOCK = 64       /* edge of the cyclic blocks, that p?sytrd reduces at a time */
+  BLOCK = ZG_CYCLIC_BLOCK
 };
 
 struct zg_symmetric {
@@ -35,17 +35,6 @@ struct zg_symmetric {
   int rows, columns; /* of this rank's part; 0 where it has none */
   double *A;         /* [columns, rows]: column-major */
 };
-
-/* Global position of a local index, and the first local index at or behind a global
- * position. */
-static int64_t global_of(int64_t local, int me, int processes) {
-  return (local / BLOCK * processes + me) * BLOCK + local % BLOCK;
-}
-
-static int first_local(int64_t global, int me, int processes) {
-  int n = zg_int(global), block = BLOCK;
-  return numroc_(&n, &block, &me, &zero, &processes);
-}
 
 static const zg_grid alone = {.context = -1, .rows = 1, .columns = 1};
 
@@ -75,8 +64,8 @@ zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix) {
                    "would hold 2^31 numbers",
                    (long long)n, ranks);
   }
-  m->rows = m->holds ? first_local(n, grid->my_row, grid->rows) : 0;
-  m->columns = m->holds ? first_local(n, grid->my_column, grid->columns) : 0;
+  m->rows = m->holds ? zg_cyclic_first(n, grid->my_row, grid->rows) : 0;
+  m->columns = m->holds ? zg_cyclic_first(n, grid->my_column, grid->columns) : 0;
   m->A = ZG_NEW0(double, (int64_t)m->rows * m->columns);
   return ZG_OK;
 }
@@ -96,13 +85,13 @@ static void set_part(zg_symmetric *m, int64_t row, int64_t rows, int64_t column,
                      int64_t columns, const double *values, int64_t by_row,
                      int64_t by_column) {
   const zg_grid *grid = grid_of(m);
-  int first_row = first_local(row, grid->my_row, grid->rows);
-  int first_column = first_local(column, grid->my_column, grid->columns);
+  int first_row = zg_cyclic_first(row, grid->my_row, grid->rows);
+  int first_column = zg_cyclic_first(column, grid->my_column, grid->columns);
   for (int64_t c = first_column; c < m->columns; c++) {
-    int64_t C = global_of(c, grid->my_column, grid->columns) - column;
+    int64_t C = zg_cyclic_global(c, grid->my_column, grid->columns) - column;
     if (C >= columns) break;
     for (int64_t r = first_row; r < m->rows; r++) {
-      int64_t R = global_of(r, grid->my_row, grid->rows) - row;
+      int64_t R = zg_cyclic_global(r, grid->my_row, grid->rows) - row;
       if (R >= rows) break;
       m->A[c * m->rows + r] = values[R * by_row + C * by_column];
     }
@@ -128,8 +117,8 @@ static totals totals_of(const zg_symmetric *m) {
   for (int64_t c = 0; c < m->columns; c++)
     for (int64_t r = 0; r < m->rows; r++) {
       double x = m->A[c * m->rows + r];
-      bool diagonal = global_of(c, grid->my_column, grid->columns) ==
-                      global_of(r, grid->my_row, grid->rows);
+      bool diagonal = zg_cyclic_global(c, grid->my_column, grid->columns) ==
+                      zg_cyclic_global(r, grid->my_row, grid->rows);
       finite = finite && isfinite(x);
       largest = fmax(largest, fabs(x));
       sums[0] += diagonal ? x : 0;
@@ -174,7 +163,7 @@ static zg_status tridiagonalise(zg_symmetric *m, double *d, double *e) {
   /* They lie along the columns, a copy on every process row: the first one's is used.
    */
   for (int64_t c = 0; c < m->columns && grid->my_row == 0; c++) {
-    int64_t at = global_of(c, grid->my_column, grid->columns);
+    int64_t at = zg_cyclic_global(c, grid->my_column, grid->columns);
     d[at] = local_d[c];
     e[at] = at + 1 < m->n ? local_e[c] : 0;
   }

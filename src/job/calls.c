@@ -47,7 +47,9 @@ static zg_status set_value(const zg_document *document, const zg_node *node,
   const zg_option *o = &call->measure->options[option];
   double number;
   /* The empty text is no value of any option, and gets the words for what is. */
-  bool fits = o->type == ZG_OPTION_CHOICE || zg_node_as_number(node, &number);
+  bool words = o->type == ZG_OPTION_CHOICE ||
+               (o->word && !strcmp(zg_node_scalar(node), o->word));
+  bool fits = words || zg_node_as_number(node, &number);
   const char *expected =
       zg_option_parse(call, option, fits ? zg_node_scalar(node) : "");
   if (!expected) return ZG_OK;

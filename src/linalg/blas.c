@@ -130,6 +130,21 @@ static void accumulate_by_blas(zg_precision precision, int64_t n, int64_t k,
   free(scratch);
 }
 
+void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k,
+                         double alpha, const void *A, int64_t lda, const void *B,
+                         int64_t ldb, double *coarse, double *fine) {
+  enum { BLOCK = 256 }; /* columns at a time, so that the scratch is small */
+  void *scratch = zg_alloc(m * zg_min(BLOCK, n), zg_real_size(precision));
+  for (int64_t k0 = 0; k0 < k; k0 += ZG_RUN)
+    for (int64_t j = 0; j < n; j += BLOCK) {
+      int64_t width = zg_min(BLOCK, n - j), terms = zg_min(ZG_RUN, k - k0);
+      zg_product(precision, m, width, terms, alpha, zg_real_at(precision, A, k0), lda,
+                 zg_real_at(precision, B, j * ldb + k0), ldb, 0, scratch, m);
+      zg_fixed_add_all(precision, scratch, m * width, coarse + j * m, fine + j * m);
+    }
+  free(scratch);
+}
+
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                            const void *V, int64_t ldv, double *coarse, double *fine) {
   if (precision == ZG_SINGLE && zg_micro_is_fast())

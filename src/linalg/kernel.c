@@ -265,3 +265,25 @@ void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_
   for (int64_t a = 0; a < count; a++)
     u[a] = constant - norms[a] / (m - 2);
 }
+
+ZG_VECTOR
+static double all_exponentials(int64_t count, double base, double *x) {
+  double lanes[LANES] = {0}, sum = 0;
+  int64_t k = 0;
+  for (; k + LANES <= count; k += LANES)
+    for (int lane = 0; lane < LANES; lane++) {
+      x[k + lane] = kernel_double(x[k + lane], base, 0);
+      lanes[lane] += x[k + lane];
+    }
+  for (; k < count; k++) {
+    x[k] = kernel_double(x[k], base, 0);
+    sum += x[k];
+  }
+  for (int lane = 0; lane < LANES; lane++)
+    sum += lanes[lane];
+  return sum;
+}
+
+double zg_exponentials(int64_t count, double base, double *x) {
+  return all_exponentials(count, base, x);
+}

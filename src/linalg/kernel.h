@@ -65,6 +65,10 @@ void zg_block_narrow(const zg_block *block, float *values);
 void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_t n,
                         double *u);
 
+/** x_k := exp(x_k) - base for numbers <= 0 (below -700 as for -700) and base 0 or 1;
+ * relative error below 2^-50. \return their sum. */
+double zg_exponentials(int64_t count, double base, double *x);
+
 /** exp(x) - 1 for x <= 0, as the blocks use it; relative error below 2^-22 (single) or
  * 2^-51 (double). For tests. */
 float zg_expm1_single(float x);

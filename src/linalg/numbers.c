@@ -1,5 +1,7 @@
 #include "linalg/numbers.h"
 
+#include <math.h>
+
 #include "linalg/vector.h"
 
 #include <string.h>
@@ -79,6 +81,21 @@ double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled) {
   return precision == ZG_SINGLE ? scale_single(count, scale, x, scaled)
                                 : scale_double(count, scale, x, scaled);
+}
+
+bool zg_make_unit(int64_t count, double *x) {
+  double largest = 0, squares = 0;
+  for (int64_t k = 0; k < count; k++)
+    largest = fmax(largest, fabs(x[k]));
+  if (largest == 0) return false;
+  for (int64_t k = 0; k < count; k++) {
+    x[k] /= largest;
+    squares += x[k] * x[k];
+  }
+  double norm = sqrt(squares);
+  for (int64_t k = 0; k < count; k++)
+    x[k] /= norm;
+  return true;
 }
 
 void zg_widen(void *numbers, int64_t count) {

@@ -19,6 +19,10 @@ double zg_squared_difference(zg_precision precision, int64_t count, double alpha
 double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled);
 
+/** Divide by the Euclidean norm; in units of the largest number, so that no square
+ * overflows. \return false when all are zero, which then stay. */
+bool zg_make_unit(int64_t count, double *x);
+
 /** Floats to as many doubles in the same place, which must have room for them. */
 void zg_widen(void *numbers, int64_t count);
 

@@ -2,6 +2,8 @@
 
 #include "linalg/vector.h"
 
+#include <string.h>
+
 static void swap(double *a, double *b) {
   double t = *a;
   *a = *b;
@@ -34,6 +36,64 @@ double zg_order_statistic(double *v, int64_t count, int64_t k) {
   }
   return v[k];
 }
+
+/* ---- sorting ---- */
+
+enum { DIGIT = 11, DIGITS = 6, BUCKETS = 1 << DIGIT };
+
+/* Numbers in the order of unsigned integers, and back. */
+static uint64_t key_of(double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+static double value_of(uint64_t key) {
+  uint64_t bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static int64_t digit_of(uint64_t key, int digit) {
+  return (int64_t)(key >> (digit * DIGIT) & (BUCKETS - 1));
+}
+
+/* How often each digit has each value; then where the keys with that value begin. */
+static void count_digits(const uint64_t *keys, int64_t count,
+                         int64_t starts[DIGITS][BUCKETS]) {
+  memset(starts, 0, DIGITS * sizeof *starts);
+  for (int64_t k = 0; k < count; k++)
+    for (int d = 0; d < DIGITS; d++)
+      starts[d][digit_of(keys[k], d)]++;
+  for (int d = 0; d < DIGITS; d++) {
+    int64_t before = 0;
+    for (int b = 0; b < BUCKETS; b++) {
+      int64_t here = starts[d][b];
+      starts[d][b] = before;
+      before += here;
+    }
+  }
+}
+
+void zg_sort(double *values, int64_t count, uint64_t *scratch) {
+  uint64_t *keys = scratch, *sorted = scratch + count;
+  int64_t starts[DIGITS][BUCKETS];
+  for (int64_t k = 0; k < count; k++)
+    keys[k] = key_of(values[k]);
+  count_digits(keys, count, starts);
+  for (int d = 0; d < DIGITS; d++) {
+    for (int64_t k = 0; k < count; k++)
+      sorted[starts[d][digit_of(keys[k], d)]++] = keys[k];
+    uint64_t *swapped = keys;
+    keys = sorted;
+    sorted = swapped;
+  }
+  for (int64_t k = 0; k < count; k++)
+    values[k] = value_of(keys[k]);
+}
+
+/* ---- brackets ---- */
 
 ZG_VECTOR
 static int64_t count_below(const double *values, int64_t count, double low,

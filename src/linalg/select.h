@@ -1,5 +1,5 @@
 /** \file
- * Order statistics. Not collective. */
+ * Order statistics and sorting. Not collective. */
 #ifndef ZG_LINALG_SELECT_H
 #define ZG_LINALG_SELECT_H
 
@@ -8,6 +8,10 @@
 /** The value of rank `k` (0-based) of `count` numbers, none of them NaN; the array is
  * partially sorted: [0, k) holds nothing larger, (k, count) nothing smaller. */
 double zg_order_statistic(double *values, int64_t count, int64_t k);
+
+/** Sort numbers, none of them NaN, ascending. O(count): by their bits, eleven at a
+ * time. \param [in] scratch  [2 count] */
+void zg_sort(double *values, int64_t count, uint64_t *scratch);
 
 /** Split numbers >= 0 by a bracket [low, high).
  * \param [in,out] values  [count]; those in the bracket are moved to the front, in

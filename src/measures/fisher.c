@@ -21,17 +21,17 @@ static const zg_option options[] = {
     {.name = NULL}};
 
 /* Logits to square roots of probabilities. */
-static bool to_root_probabilities(int64_t classes, double *row) {
+static zg_code to_root_probabilities(int64_t classes, double *row) {
   double largest = -INFINITY, sum = 0;
   for (int64_t c = 0; c < classes; c++) {
-    if (!isfinite(row[c])) return false;
+    if (!isfinite(row[c])) return ZG_CODE_NONFINITE;
     largest = fmax(largest, row[c]);
   }
   for (int64_t c = 0; c < classes; c++)
     sum += row[c] = exp(row[c] - largest);
   for (int64_t c = 0; c < classes; c++)
     row[c] = sqrt(row[c] / sum);
-  return true;
+  return ZG_CODE_OK;
 }
 
 /* On the sphere of square roots the chord s has the angle 2 asin(s/2), and r is twice

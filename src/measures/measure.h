@@ -48,7 +48,10 @@ typedef struct zg_option {
   double initial;               /**< default of a number, a count, a list of one */
   double least, most;           /**< bounds of a number or count; both allowed */
   bool open;                    /**< `least` itself is not allowed */
+  bool any_order;               /**< of a list: its numbers need not ascend */
   const char *unit;             /**< of a number, "" when none */
+  const char *word; /**< of a number: stands for its default, which then is 0 and out of
+                       bounds; NULL: none */
   const char *needs;        /**< option without which this one has no effect, or NULL */
   const char *needs_choice; /**< and the choice it has to have */
   const char *help;         /**< one line */
@@ -61,8 +64,11 @@ typedef double zg_value;
 typedef enum zg_axis {
   ZG_AXIS_ITEM, /**< a layer's activations */
   ZG_AXIS_MODEL,
-  ZG_AXIS_GRADIENT, /**< the gradient of one task */
-  ZG_AXIS_WEIGHT,   /**< one parameter */
+  ZG_AXIS_GRADIENT,        /**< the gradient of one task */
+  ZG_AXIS_WEIGHT,          /**< one parameter */
+  ZG_AXIS_ATTENTION,       /**< a layer's attention, all heads */
+  ZG_AXIS_HEAD,            /**< one head of it */
+  ZG_AXIS_CROSS_ATTENTION, /**< a layer's maps of cross attention */
   ZG_AXES
 } zg_axis;
 /** "item", ...: the name used in the results file. */
@@ -85,17 +91,31 @@ typedef struct zg_pair {
   double cosine;         /**< inner product divided by the norms, within [-1, 1] */
   double apart;          /**< distance of the two */
   bool refined;          /**< apart is made of differences */
+  bool unsupported;      /**< apart is infinite */
   bool scaled;           /**< both could be scaled as the specification asks */
   /* profile */
   const double *profile_a, *profile_b; /**< numbers of each item */
   int64_t width;                       /**< how many */
+  const void *known;                   /**< what the form knows of the whole zoo */
+  const double *numbers;               /**< of the pair; NULL on the diagonal */
+  int64_t item_a, item_b;              /**< positions on the axis */
+  /* pair */
+  const double *terms;             /**< of the two */
+  const double *terms_a, *terms_b; /**< of each with itself */
+  const double *shared;            /**< of the whole tensor */
+  zg_code
+      found; /**< what there is to say of the terms: ok, not converged, refined, ... */
   /* all */
   zg_code code_a, code_b; /**< state of each item's own data */
   zg_code code;           /**< of the two together: ok or shapes do not fit */
   bool same;              /**< the pair is on the diagonal */
 } zg_pair;
 
-/** The worse of two states: non-finite numbers outrank the rest. */
+/** Whether an entry of this code has a value: ok, infinite, over the rank, refined, a
+ * bound. */
+bool zg_code_has_value(zg_code code);
+/** The worse of two states: those without a value outrank those with one, and
+ * non-finite numbers all of them. */
 zg_code zg_code_worse(zg_code a, zg_code b);
 /** What stands in the way of an entry: the state of either item, or of both together.
  */
@@ -110,9 +130,10 @@ typedef struct zg_kept {
   const char *meaning; /**< one line */
   zg_axis axis;        /**< its first axis */
   enum zg_kept_shape {
-    ZG_KEPT_VECTOR,      /**< [axis] */
-    ZG_KEPT_SAMPLES,     /**< [axis, samples] */
-    ZG_KEPT_SAMPLE_PAIRS /**< [axis, samples, samples] */
+    ZG_KEPT_VECTOR,       /**< [axis] */
+    ZG_KEPT_SAMPLES,      /**< [axis, samples] */
+    ZG_KEPT_SAMPLE_PAIRS, /**< [axis, samples, samples] */
+    ZG_KEPT_PAIRS /**< [axis, axis], the first of a profile form's pair numbers */
   } shape;
 } zg_kept;
 
@@ -142,6 +163,8 @@ typedef struct zg_measure {
   /* These may be NULL. */
   /** The axis where it depends on options. */
   zg_axis (*axis_of)(const struct zg_call *call);
+  /** `pairs_rows` where it depends on options. */
+  bool (*pairs_rows_of)(const struct zg_call *call);
   /** NULL, or in words why the options contradict each other. */
   const char *(*conflict)(const struct zg_call *call);
   /** What a call keeps beside its tensor. \return how many. */
@@ -171,6 +194,8 @@ void zg_call_defaults(zg_call *call, const zg_measure *measure);
 zg_value zg_call_value(const zg_call *call, const char *option);
 /** The axis of a call's tensor. */
 zg_axis zg_call_axis(const zg_call *call);
+/** Whether a call pairs the rows of its items. */
+bool zg_call_pairs_rows(const zg_call *call);
 /** What a call keeps beside its tensor. \return how many quantities. */
 int64_t zg_call_kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]);
 /** Whether a choice option has this choice. */

@@ -43,6 +43,12 @@ void zg_call_defaults(zg_call *call, const zg_measure *measure) {
   }
 }
 
+/* Whether the value of an option is its word. */
+static bool is_word(const zg_call *call, int64_t k) {
+  const zg_option *option = &call->measure->options[k];
+  return option->word && call->values[k] == option->initial;
+}
+
 static bool is_default(const zg_call *call, int64_t k) {
   const zg_option *option = &call->measure->options[k];
   return call->values[k] == initial(option) &&
@@ -68,6 +74,11 @@ bool zg_call_is(const zg_call *call, const char *option, const char *choice) {
 zg_axis zg_call_axis(const zg_call *call) {
   const zg_measure *measure = call->measure;
   return measure->axis_of ? measure->axis_of(call) : measure->axis;
+}
+
+bool zg_call_pairs_rows(const zg_call *call) {
+  const zg_measure *measure = call->measure;
+  return measure->pairs_rows_of ? measure->pairs_rows_of(call) : measure->pairs_rows;
 }
 
 int64_t zg_call_kept(const zg_call *call, zg_kept kept[ZG_MAX_KEPT]) {
@@ -96,7 +107,10 @@ char *zg_option_print(const zg_call *call, int64_t k, char buffer[ZG_VALUE_BYTES
     print_list(call, k, buffer);
     break;
   default:
-    snprintf(buffer, ZG_VALUE_BYTES, "%.12g", call->values[k]);
+    if (is_word(call, k))
+      snprintf(buffer, ZG_VALUE_BYTES, "%s", call->measure->options[k].word);
+    else
+      snprintf(buffer, ZG_VALUE_BYTES, "%.12g", call->values[k]);
   }
   return buffer;
 }
@@ -116,13 +130,16 @@ static const char *expected_number(const zg_option *option) {
                                       [ZG_OPTION_NUMBER] = "a number",
                                       [ZG_OPTION_LIST] =
                                           "a list of at most 32 ascending numbers"};
-  const char *kind = kinds[option->type];
+  const char *kind = option->any_order ? "a list of numbers" : kinds[option->type];
   const char *relation = option->open ? ">" : ">=";
+  const char * or = option->word ? " or " : "",
+               *word = option->word ? option->word : "";
   if (isinf(option->most))
-    snprintf(text, sizeof text, "%s %s %g", kind, relation, option->least);
+    snprintf(text, sizeof text, "%s%s%s %s %g", word, or, kind, relation,
+             option->least);
   else
-    snprintf(text, sizeof text, "%s %s %g and <= %.10g", kind, relation, option->least,
-             option->most);
+    snprintf(text, sizeof text, "%s%s%s %s %g and <= %.10g", word, or, kind, relation,
+             option->least, option->most);
   return text;
 }
 
@@ -139,6 +156,10 @@ static const char *parse_choice(const zg_option *option, const char *text,
 static const char *parse_number(const zg_option *option, const char *text,
                                 zg_value *value) {
   char *end;
+  if (option->word && !strcmp(text, option->word)) {
+    *value = option->initial;
+    return NULL;
+  }
   double number = strtod(text, &end);
   bool fits = end != text && !*end && isfinite(number) && number <= option->most &&
               (option->open ? number > option->least : number >= option->least) &&
@@ -156,7 +177,7 @@ static const char *parse_entry(const zg_option *option, const char *text, zg_cal
                                zg_value *count) {
   double number;
   if (parse_number(option, text, &number) || *count == ZG_MAX_LIST ||
-      (*count > 0 && number <= call->list[(int)*count - 1]))
+      (*count > 0 && !option->any_order && number <= call->list[(int)*count - 1]))
     return expected_number(option);
   call->list[(int)*count] = number;
   *count += 1;

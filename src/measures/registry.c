@@ -28,7 +28,11 @@ const char *zg_axis_name(zg_axis axis) {
   static const char *const names[ZG_AXES] = {[ZG_AXIS_ITEM] = "item",
                                              [ZG_AXIS_MODEL] = "model",
                                              [ZG_AXIS_GRADIENT] = "gradient",
-                                             [ZG_AXIS_WEIGHT] = "weight"};
+                                             [ZG_AXIS_WEIGHT] = "weight",
+                                             [ZG_AXIS_ATTENTION] = "attention",
+                                             [ZG_AXIS_HEAD] = "head",
+                                             [ZG_AXIS_CROSS_ATTENTION] =
+                                                 "cross_attention"};
   return names[axis];
 }
 
@@ -48,7 +52,18 @@ const char *zg_code_meaning(zg_code code) {
   return meanings[code];
 }
 
+bool zg_code_has_value(zg_code code) {
+  static const bool has[ZG_CODES] = {[ZG_CODE_OK] = true,
+                                     [ZG_CODE_SUPPORT] = true,
+                                     [ZG_CODE_RANK] = true,
+                                     [ZG_CODE_REFINED] = true,
+                                     [ZG_CODE_BOUND] = true};
+  return has[code];
+}
+
 zg_code zg_code_worse(zg_code a, zg_code b) {
+  bool value_a = zg_code_has_value(a), value_b = zg_code_has_value(b);
+  if (value_a != value_b) return value_a ? b : a;
   if (a == ZG_CODE_OK || b == ZG_CODE_OK) return a > b ? a : b;
   return a < b ? a : b;
 }
@@ -61,7 +76,8 @@ const char *zg_form_name(zg_form form) {
   static const char *const names[] = {[ZG_FORM_GRAM] = "gram",
                                       [ZG_FORM_TANGENT] = "tangent",
                                       [ZG_FORM_VECTOR] = "vector",
-                                      [ZG_FORM_PROFILE] = "profile"};
+                                      [ZG_FORM_PROFILE] = "profile",
+                                      [ZG_FORM_PAIR] = "pair"};
   return names[form];
 }
 
@@ -76,9 +92,13 @@ bool zg_spec_shares_pass(const zg_spec *a, const zg_spec *b) {
            a->tangent.source == b->tangent.source &&
            a->tangent.sketch == b->tangent.sketch;
   case ZG_FORM_VECTOR:
-    return a->vector == b->vector;
+    return a->vector == b->vector && a->floor == b->floor && a->grid[0] == b->grid[0] &&
+           a->grid[1] == b->grid[1];
   case ZG_FORM_PROFILE: /* its particulars depend on the call's options */
     return false;
+  case ZG_FORM_PAIR:
+    return a->pair == b->pair &&
+           !memcmp(a->pair_numbers, b->pair_numbers, sizeof a->pair_numbers);
   }
   return false;
 }

@@ -163,27 +163,18 @@ static int64_t quadratic_memory(const zg_array *array) {
   return 32 * array->n * array->n + (16 << 20);
 }
 
-static void copy(const zg_call *call, int64_t tasks, int64_t width,
-                 const double *values, double *profile, zg_code *code) {
-  (void)call, (void)tasks, (void)code;
-  for (int64_t k = 0; k < width; k++)
-    profile[k] = values[k];
-}
-
 static const zg_profile_form recorded = {.data = ZG_SHARPNESS,
                                          .width = recorded_width,
                                          .cost = cost,
                                          .memory = recorded_memory,
                                          .measure = measure_recorded,
-                                         .profile_width = recorded_width,
-                                         .summarise = copy};
+                                         .profile_width = recorded_width};
 static const zg_profile_form quadratic = {.data = ZG_SAMPLE_GRADIENTS,
                                           .width = quadratic_width,
                                           .cost = cost,
                                           .memory = quadratic_memory,
                                           .measure = measure_quadratic,
-                                          .profile_width = quadratic_width,
-                                          .summarise = copy};
+                                          .profile_width = quadratic_width};
 
 static bool is_quadratic(const zg_call *call) {
   return zg_call_is(call, "form", "quadratic");

@@ -17,9 +17,13 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan);
 /** Groups, tasks and memory of one pass of the other forms. */
 zg_status zg_plan_tangent(const zg_request *request, zg_plan *plan, zg_pass *pass);
 zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass);
+zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass);
 zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pass);
 
-/** Give a pass another group; returns it, empty. */
+/** The groups of a gridded pass: for each grid the items that meet on it. */
+void zg_plan_grids(const zg_zoo *zoo, zg_pass *pass);
+
+/** Give a pass another group; returns it, empty and a family of its own. */
 zg_group *zg_pass_add_group(zg_pass *pass);
 void zg_group_add(zg_group *group, int64_t member);
 /** Number the tasks of all groups from their `tasks`. */

@@ -39,7 +39,7 @@ zg_precision zg_plan_precision(const zg_plan *plan, double terms) {
 zg_group *zg_pass_add_group(zg_pass *pass) {
   pass->groups = zg_realloc(pass->groups, pass->group_count + 1, sizeof *pass->groups);
   zg_group *group = &pass->groups[pass->group_count++];
-  *group = (zg_group){0};
+  *group = (zg_group){.family = pass->group_count - 1};
   return group;
 }
 
@@ -83,25 +83,38 @@ zg_status zg_plan_add_memory(zg_plan *plan, const zg_pass *pass, zg_memory m) {
                  zg_format_bytes(have, (double)plan->memory_limit));
 }
 
-/* A task per array or per model; what it holds at most is the largest array. */
+int64_t zg_plan_profile_pairs(const zg_pass *pass) {
+  bool any = pass->spec.profile->pair_numbers > 0;
+  return any ? pass->items * (pass->items - 1) / 2 : 0;
+}
+
+/* A task per array or per model, and perhaps per pair of items; what it holds at most
+ * is the largest array. */
 zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pass) {
   const zg_zoo *zoo = request->zoo;
   const zg_profile_form *form = pass->spec.profile;
-  int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1], largest = 0;
-  pass->items = zoo->model_count;
-  pass->tasks = form->per_array ? end - first : zoo->model_count;
+  int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1];
+  int64_t largest = 0, together = 0;
+  pass->tasks = zg_profile_by_array(form) ? end - first : zoo->model_count;
+  pass->items = form->per_item ? pass->tasks : zoo->model_count;
   pass->precision = ZG_DOUBLE;
   for (int64_t k = first; k < end; k++) {
     const zg_array *array = &zoo->arrays[k];
     largest = zg_max(largest, form->memory(array));
+    if (form->memory_together)
+      together = zg_max(together, form->memory_together(array, request->ranks));
     plan->bytes +=
         (double)array->n * (double)array->d * (double)zg_dtype_bytes(array->dtype);
   }
+  int64_t pairs = zg_plan_profile_pairs(pass);
   int64_t numbers = pass->tasks * form->width(pass->call, zoo) +
-                    pass->items * form->profile_width(pass->call, zoo);
+                    pass->items * form->profile_width(pass->call, zoo) +
+                    pairs * form->pair_numbers;
+  pass->tasks += pairs;
   zg_memory memory = {.reading = (int64_t)16 << 20,
-                      .tiles = largest,
+                      .tiles = zg_max(largest, together),
                       .sums = 8 * numbers + pass->items * pass->items * 17};
+  if (form->shared_memory) memory.sides = form->shared_memory(pass->call, zoo);
   return zg_plan_add_memory(plan, pass, memory);
 }
 
@@ -115,6 +128,8 @@ static zg_status plan_pass(const zg_request *request, zg_plan *plan, zg_pass *pa
     return zg_plan_vector(request, plan, pass);
   case ZG_FORM_PROFILE:
     return zg_plan_profile(request, plan, pass);
+  case ZG_FORM_PAIR:
+    return zg_plan_pair(request, plan, pass);
   }
   return ZG_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "linalg/blas.h"
 #include "measures/measure.h"
+#include "measures/pair.h"
 #include "measures/spec.h"
 #include "zoo/zoo.h"
 
@@ -19,9 +20,13 @@
 typedef struct zg_group {
   int64_t *members; /**< [count] positions on the pass's axis, ascending; owned */
   int64_t count;
-  int64_t length; /**< numbers of a vector; samples */
-  int64_t width;  /**< vector, by rows: numbers of a row; tangent: rows per sample */
-  int64_t piece;  /**< numbers or samples of the largest piece */
+  int64_t family;     /**< items of groups of one family fit together; the number of a
+                         group of it, mostly the only one */
+  int64_t grid[2];    /**< gridded: the cells that pairs have in common */
+  int64_t first_item; /**< gridded: one that has them */
+  int64_t length;     /**< numbers of a vector; samples */
+  int64_t width; /**< vector, by rows: numbers of a row; tangent: rows per sample */
+  int64_t piece; /**< numbers or samples of the largest piece */
   int64_t pieces;
   int64_t first_task, tasks; /**< of the pass: slices, or tiles */
 } zg_group;
@@ -35,12 +40,14 @@ typedef struct zg_pass {
                                average out */
   bool needs[ZG_CENTRINGS]; /**< gram */
   bool by_features;         /**< gram: from products of features instead of samples */
-  int64_t piece;            /**< gram, by features: samples of the largest task */
+  int64_t piece;            /**< gram, by features: samples of the largest task; pair:
+                               items of a run, two of which make a block */
   int64_t items;            /**< length of the axis */
   zg_group *groups;         /**< tangent, vector: owned */
   int64_t group_count;
-  int64_t tasks;       /**< tiles, slices, arrays or models */
+  int64_t tasks;       /**< tiles, slices, arrays, models or blocks of pairs */
   int64_t pieces_kept; /**< tangent: pieces of one model that stay in memory */
+  int64_t bytes_kept;  /**< pair: of prepared items that stay in memory */
   double flop;         /**< useful, of the plan's; 0 for gram, where passes differ */
   double bytes;        /**< of what it reads, every number once, as stored */
 } zg_pass;
@@ -121,9 +128,17 @@ int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
  * made of, in the zoo's order. Not collective. */
 void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
                     int64_t *first, int64_t *count);
+/** The array that an item is made of where items are heads. \return its head. */
+int64_t zg_plan_head(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                     int64_t *array);
 /** The same arrays sorted by name, so that models agree on an order; the caller frees.
  */
 int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
+/** The grid on which two items of a gridded pass meet. */
+void zg_plan_common_grid(const zg_zoo *zoo, const zg_spec *spec, int64_t i, int64_t k,
+                         int64_t grid[2]);
+/** Tasks of a profile pass that are pairs of items: the last so many. */
+int64_t zg_plan_profile_pairs(const zg_pass *pass);
 /** Members of the largest group of a pass. */
 int64_t zg_plan_most_members(const zg_pass *pass);
 /** The group that a task belongs to. */
@@ -157,6 +172,23 @@ enum { ZG_EXPANDED = 1 << 21 };
 /** Samples [*first, *first + *rows) of task k of a pass by features. */
 void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *first,
                   int64_t *rows);
+
+/** A block of pairs: all of one run of items with another, or of a run with itself. */
+typedef struct zg_pair_block {
+  int64_t row, column; /**< runs, column <= row */
+} zg_pair_block;
+/** The blocks of a pair pass, [tasks], in an order in which neighbours share items: any
+ * run of T of them needs about as few items as a square of T blocks. The caller frees.
+ */
+zg_pair_block *zg_plan_pair_blocks(const zg_pass *pass);
+/** Samples that an item of a pair pass has to have, or status 4. */
+enum { ZG_PAIR_SAMPLES = 4 };
+/** The arrays of the zoo that an item of a pair pass is made of, and their shapes.
+ * \return false when one is missing: -1. */
+bool zg_plan_pair_item(const zg_zoo *zoo, const zg_pair_form *form, int64_t item,
+                       int64_t arrays[ZG_PAIR_ARRAYS], zg_shape shapes[ZG_PAIR_ARRAYS]);
+/** Whether items of these shapes can be compared. */
+bool zg_plan_pair_fits(const zg_pair_form *form, const zg_shape *a, const zg_shape *b);
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };

@@ -42,8 +42,14 @@ static const char *print_subject(zg_text *text, const zg_pass *pass) {
                 zg_axis_name(zg_call_axis(pass->call)));
     return "slice";
   case ZG_FORM_PROFILE:
-    zg_text_add(text, "profiles of %lld models", (long long)pass->items);
+    zg_text_add(text, "profiles of %lld %ss", (long long)pass->items,
+                zg_axis_name(zg_call_axis(pass->call)));
     return "task";
+  case ZG_FORM_PAIR:
+    zg_text_add(text, "pairs of %lld %ss, %lld x %lld at a time",
+                (long long)pass->items, zg_axis_name(zg_call_axis(pass->call)),
+                (long long)pass->piece, (long long)pass->piece);
+    return "block";
   }
   return "";
 }
@@ -52,7 +58,8 @@ static void print_pass(zg_text *text, const zg_plan *plan, int64_t p) {
   const zg_pass *pass = &plan->passes[p];
   zg_text_add(text, "  pass %-8lld %s: ", (long long)p + 1, pass->call->measure->name);
   const char *task = print_subject(text, pass);
-  if (pass->precision != plan->precision && pass->spec.form != ZG_FORM_PROFILE)
+  if (pass->precision != plan->precision && pass->spec.form != ZG_FORM_PROFILE &&
+      pass->spec.form != ZG_FORM_PAIR)
     zg_text_add(text, ", in double");
   zg_text_add(text, ": %lld %s%s\n", (long long)pass->tasks, task,
               pass->tasks == 1 ? "" : "s");

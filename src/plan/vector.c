@@ -3,15 +3,27 @@
  * are cut into slices. */
 #include "base/memory.h"
 #include "plan/parts.h"
+#include "zoo/reader.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+int64_t zg_plan_head(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
+                     int64_t *array) {
+  *array = zoo->first[form->data];
+  while (item >= zoo->arrays[*array].dims[1])
+    item -= zoo->arrays[(*array)++].dims[1];
+  return item;
+}
+
 void zg_plan_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t item,
                     int64_t *first, int64_t *count) {
   if (form->by_model) {
     *first = zg_zoo_find(zoo, form->data, item, count);
+  } else if (form->by_head) {
+    zg_plan_head(zoo, form, item, first);
+    *count = 1;
   } else {
     *first = zoo->first[form->data] + item;
     *count = 1;
@@ -40,29 +52,44 @@ int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count) 
   return sorted;
 }
 
+/* Whether the distributions of two arrays or heads can be compared one by one. */
+static bool same_distributions(const zg_array *a, const zg_array *b, bool heads) {
+  int from = heads ? 1 : 2; /* the axes behind samples, or behind heads */
+  return a->rank == b->rank && !memcmp(a->dims + from, b->dims + from,
+                                       (size_t)(a->rank - from) * sizeof *a->dims);
+}
+
 static bool same_shape(const zg_array *a, const zg_array *b) {
   return a->rank == b->rank &&
          !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }
 
 /* Whether two arrays give vectors of as many numbers, in the same places. */
-static bool same_extent(const zg_zoo *zoo, zg_vector_kind kind, const zg_array *a,
-                        const zg_array *b) {
-  switch (kind) {
+static bool same_extent(const zg_zoo *zoo, const zg_vector_form *form,
+                        const zg_array *a, const zg_array *b) {
+  switch (form->kind) {
   case ZG_VECTOR_COLLAPSED:
     return a->d == b->d;
+  case ZG_VECTOR_FLAT:
+  case ZG_VECTOR_QUADRATIC:
+    if (!form->flat) return same_shape(a, b);
+    break;
+  case ZG_VECTOR_DIVERGENCE:
+    if (!same_distributions(a, b, !form->by_head)) return false;
+    return zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
   case ZG_VECTOR_ROWS:
-    return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
-  default:
-    return same_shape(a, b);
+  case ZG_VECTOR_MAPPED:
+  case ZG_VECTOR_GRIDDED:
+    break;
   }
+  return a->d == b->d && zg_zoo_rows(zoo, a) == zg_zoo_rows(zoo, b);
 }
 
 static bool same_arrays(const zg_zoo *zoo, const zg_vector_form *form, int64_t count,
                         const int64_t *a, const int64_t *b) {
   for (int64_t k = 0; k < count; k++) {
     const zg_array *x = &zoo->arrays[a[k]], *y = &zoo->arrays[b[k]];
-    if (!same_extent(zoo, form->kind, x, y)) return false;
+    if (!same_extent(zoo, form, x, y)) return false;
     if (form->named && strcmp(x->name, y->name)) return false;
   }
   return true;
@@ -90,10 +117,13 @@ static int64_t length_of(const zg_zoo *zoo, const zg_vector_form *form, int64_t 
   zg_plan_arrays(zoo, form, item, &first, &count);
   for (int64_t k = first; k < first + count; k++) {
     const zg_array *array = &zoo->arrays[k];
-    if (form->kind == ZG_VECTOR_ROWS)
-      length += zg_zoo_rows(zoo, array);
+    int64_t rows = zg_zoo_rows(zoo, array);
+    if (zg_vector_by_rows(form))
+      length += rows;
+    else if (form->by_head)
+      length += rows * (array->d / array->dims[1]);
     else
-      length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : array->n * array->d;
+      length += form->kind == ZG_VECTOR_COLLAPSED ? array->d : rows * array->d;
   }
   return length;
 }
@@ -107,7 +137,7 @@ static zg_group *group_for(const zg_zoo *zoo, zg_pass *pass, int64_t item) {
   int64_t first, count;
   zg_plan_arrays(zoo, form, item, &first, &count);
   group->length = length_of(zoo, form, item);
-  group->width = form->kind == ZG_VECTOR_ROWS ? zoo->arrays[first].d : 1;
+  group->width = zg_vector_by_rows(form) ? zoo->arrays[first].d : 1;
   return group;
 }
 
@@ -135,26 +165,51 @@ static void cut(const zg_zoo *zoo, const zg_vector_form *form, zg_group *group) 
 }
 
 static int64_t axis_length(const zg_zoo *zoo, const zg_vector_form *form) {
+  if (form->by_head) return zg_zoo_heads(zoo);
   return form->by_model ? zoo->model_count
                         : zoo->first[form->data + 1] - zoo->first[form->data];
 }
 
+/* Slabs of maps before they are resampled. */
+static int64_t maps_held(const zg_zoo *zoo, const zg_pass *pass) {
+  const zg_vector_form *form = pass->spec.vector;
+  int64_t most = 0;
+  if (form->kind != ZG_VECTOR_GRIDDED) return 0;
+  for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
+    most = zg_max(most, zg_reader_slab_rows(zoo->arrays[k].d) * zoo->arrays[k].d);
+  return 20 * most;
+}
+
 /* Matrices of all pairs of items: sums, distances, products. */
 static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
-  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 17)};
+  const int64_t run = 512; /* divergence: numbers of every member in hand */
+  bool divergence = pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE;
+  int64_t members = zg_plan_most_members(pass);
+  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 18) +
+                              members * members * 16};
+  if (divergence) memory.sides = pass->items * pass->items * 8 + members * run * 32;
   for (int64_t g = 0; g < pass->group_count; g++) {
     const zg_group *group = &pass->groups[g];
     int64_t beside = rows_beside(zoo, pass->spec.vector);
     int64_t numbers = group->piece * group->width;
     memory.tiles = zg_max(memory.tiles, 8 * numbers * (group->count + 1));
     memory.reading =
-        zg_max(memory.reading, numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
+        zg_max(memory.reading, maps_held(zoo, pass) +
+                                   numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
   }
   if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC)
     for (int64_t k = zoo->first[pass->spec.vector->rows];
          k < zoo->first[pass->spec.vector->rows + 1]; k++)
       memory.sides += 8 * zoo->arrays[k].n * pass->items;
   return memory;
+}
+
+static void group_items(const zg_zoo *zoo, zg_pass *pass) {
+  for (int64_t i = 0; i < pass->items; i++) {
+    int64_t first, count;
+    zg_plan_arrays(zoo, pass->spec.vector, i, &first, &count);
+    if (count) zg_group_add(group_for(zoo, pass, i), i);
+  }
 }
 
 zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass) {
@@ -164,11 +219,10 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
   if (!pass->items)
     return zg_fail(ZG_ERR_DATA, "measure %s: the selected models have no %s",
                    pass->call->measure->name, zg_data_name(form->data));
-  for (int64_t i = 0; i < pass->items; i++) {
-    int64_t first, count;
-    zg_plan_arrays(zoo, form, i, &first, &count);
-    if (count) zg_group_add(group_for(zoo, pass, i), i);
-  }
+  if (form->kind == ZG_VECTOR_GRIDDED)
+    zg_plan_grids(zoo, pass);
+  else
+    group_items(zoo, pass);
   double terms = INFINITY;
   for (int64_t g = 0; g < pass->group_count; g++) {
     zg_group *group = &pass->groups[g];
@@ -178,10 +232,11 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
     terms = fmin(terms, p);
   }
   zg_pass_number_tasks(pass);
-  bool products = form->kind == ZG_VECTOR_FLAT || form->kind == ZG_VECTOR_COLLAPSED;
+  bool products = form->kind != ZG_VECTOR_ROWS && form->kind != ZG_VECTOR_QUADRATIC;
   pass->precision = products ? zg_plan_precision(plan, terms) : ZG_DOUBLE;
   for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
-    plan->bytes += (double)zoo->arrays[k].n * (double)zoo->arrays[k].d *
+    plan->bytes += (double)zg_zoo_rows(zoo, &zoo->arrays[k]) *
+                   (double)zoo->arrays[k].d *
                    (double)zg_dtype_bytes(zoo->arrays[k].dtype);
   return zg_plan_add_memory(plan, pass, memory_for(zoo, pass));
 }

@@ -156,11 +156,14 @@ static void attach_counter(maker *m, hid_t group, hid_t dataset,
 }
 
 static void make_kept(maker *m, hid_t group, const zg_kept_layout *kept) {
-  hsize_t dims[ZG_KEPT_RANK] = {(hsize_t)m->layout->axes[kept->axis].count,
-                                (hsize_t)kept->length, (hsize_t)kept->length};
+  int64_t count = m->layout->axes[kept->axis].count;
+  int named = kept->pairs ? 2 : 1; /* axes that have names */
+  hsize_t dims[ZG_KEPT_RANK] = {(hsize_t)count, (hsize_t)kept->length,
+                                (hsize_t)kept->length};
+  if (kept->pairs) dims[1] = dims[0];
   ZG_H5 dataset =
-      make_dataset(m, group, kept->name, H5T_IEEE_F64LE, 1 + kept->extra, dims);
-  attach_axis(m, dataset, kept->axis, 1);
+      make_dataset(m, group, kept->name, H5T_IEEE_F64LE, named + kept->extra, dims);
+  attach_axis(m, dataset, kept->axis, named);
   for (int axis = 1; axis <= kept->extra; axis++)
     attach_counter(m, group, dataset, kept, axis);
   add_text(m, dataset, "long_name", kept->meaning);

@@ -36,8 +36,9 @@ typedef struct zg_kept_layout {
   const char *name;
   const char *meaning; /**< its attribute long_name */
   int64_t axis;        /**< position in zg_results_layout.axes */
-  int extra;           /**< further axes, 0 to 2, each of `length` */
+  int extra;           /**< further axes, 0 to 2, each of `length`; 0 for pairs */
   int64_t length;
+  bool pairs; /**< its second axis is its first one again */
 } zg_kept_layout;
 
 enum { ZG_KEPT_RANK = 3 };
@@ -87,6 +88,14 @@ zg_status zg_results_create(MPI_Comm comm, const char *path,
 zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_t first,
                                      int64_t count, const double *values,
                                      const int8_t *codes);
+
+/** Write this rank's rows of a tensor that is not symmetric.
+ * \param [in] values  [count, n], row-major, n the length of the axis.
+ * \param [in] codes   the same shape.
+ * Collective; the same status on all ranks. */
+zg_status zg_results_write_rows(zg_results *results, int64_t tensor, int64_t first,
+                                int64_t count, int64_t n, const double *values,
+                                const int8_t *codes);
 
 /** Write this rank's part of a kept quantity: [start, start + count) on each axis.
  * \param [in] count  with 0 in it, the rank has nothing to write.

@@ -172,6 +172,19 @@ zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_
                   result < 0 || code_result < 0 ? fail_write(results) : ZG_OK);
 }
 
+zg_status zg_results_write_rows(zg_results *results, int64_t tensor, int64_t first,
+                                int64_t count, int64_t n, const double *values,
+                                const int8_t *codes) {
+  const opened_tensor *t = &results->tensors[tensor];
+  /* HDF5 narrows to the type of the file. */
+  herr_t result = write_rectangle(results, t->values, H5T_NATIVE_DOUBLE, first, count,
+                                  0, n, values);
+  herr_t code_result =
+      write_rectangle(results, t->codes, H5T_NATIVE_INT8, first, count, 0, n, codes);
+  return zg_agree(results->comm,
+                  result < 0 || code_result < 0 ? fail_write(results) : ZG_OK);
+}
+
 zg_status zg_results_write_kept(zg_results *results, int64_t tensor, int64_t kept,
                                 const int64_t start[ZG_KEPT_RANK],
                                 const int64_t count[ZG_KEPT_RANK],

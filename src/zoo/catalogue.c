@@ -1,6 +1,7 @@
 /** \file
  * The catalogue once it is read: what is where, and under which name. */
 #include "base/memory.h"
+#include "zoo/data.h"
 #include "zoo/scan.h"
 #include "zoo/zoo.h"
 
@@ -26,7 +27,7 @@ void zg_zoo_destroy(zg_zoo **zoo) {
 }
 
 int64_t zg_zoo_rows(const zg_zoo *zoo, const zg_array *array) {
-  bool limited = array->data == ZG_ACTIVATIONS || array->data == ZG_LOGITS;
+  bool limited = zg_data_form_of(array->data)->sampled;
   return limited && zoo->samples ? zg_min(zoo->samples, array->n) : array->n;
 }
 
@@ -47,6 +48,13 @@ int64_t zg_zoo_find(const zg_zoo *zoo, zg_data data, int64_t model, int64_t *cou
   int64_t first = lower_bound(zoo, data, model);
   *count = lower_bound(zoo, data, model + 1) - first;
   return first;
+}
+
+int64_t zg_zoo_heads(const zg_zoo *zoo) {
+  int64_t heads = 0;
+  for (int64_t k = zoo->first[ZG_ATTENTION]; k < zoo->first[ZG_ATTENTION + 1]; k++)
+    heads += zoo->arrays[k].dims[1];
+  return heads;
 }
 
 char *zg_zoo_item_name(const zg_zoo *zoo, int64_t index) {

@@ -85,38 +85,76 @@ static void check_layer(check *c, int64_t index) {
 
 /* What is said of the numbers of an array. */
 typedef struct findings {
-  bool finite, zero, negative;
+  bool missing, infinite, zero, negative; /* missing: NaN */
+  double worst; /* of the sums that have to be 1, how far off */
 } findings;
+
+static double number_of(const zg_slab *slab, int64_t k) {
+  return slab->precision == ZG_SINGLE ? (double)((const float *)slab->data)[k]
+                                      : ((const double *)slab->data)[k];
+}
 
 static void look_at(const zg_slab *slab, findings *f) {
   for (int64_t k = 0; k < slab->rows * slab->d; k++) {
-    double x = slab->precision == ZG_SINGLE ? (double)((const float *)slab->data)[k]
-                                            : ((const double *)slab->data)[k];
-    f->finite &= isfinite(x) != 0;
+    double x = number_of(slab, k);
+    f->missing |= isnan(x) != 0;
+    f->infinite |= isinf(x) != 0;
     f->zero &= x == 0;
     f->negative |= x < 0;
   }
 }
 
+/* Sums over runs of `length` numbers, which the slab does not cut. */
+static void look_at_shares(const zg_slab *slab, int64_t length, findings *f) {
+  for (int64_t start = 0; start < slab->rows * slab->d; start += length) {
+    double sum = 0;
+    for (int64_t k = start; k < start + length; k++)
+      sum += number_of(slab, k);
+    f->worst = fmax(f->worst, fabs(sum - 1));
+  }
+}
+
+/* Numbers of the last axes over which the sum is 1; else 1. */
+static int64_t share_length(const zg_array *array) {
+  int64_t length = 1;
+  for (int k = 0; k < zg_data_form_of(array->data)->shares; k++)
+    length *= array->dims[array->rank - 1 - k];
+  return length;
+}
+
+static zg_status look_through(const check *c, int64_t index, findings *f) {
+  const zg_array *array = &c->zoo->arrays[index];
+  int64_t length = share_length(array), count = array->n * array->d;
+  int64_t step = zg_reader_slab_rows(length) * length;
+  *f = (findings){.zero = true};
+  for (int64_t at = 0; at < count; at += step) {
+    zg_slab slab;
+    ZG_TRY(zg_reader_flat(c->reader, index, at, zg_min(step, count - at), &slab));
+    look_at(&slab, f);
+    if (zg_data_form_of(array->data)->shares) look_at_shares(&slab, length, f);
+  }
+  return ZG_OK;
+}
+
 static void check_values(check *c, int64_t index, const char *where) {
   const zg_array *array = &c->zoo->arrays[index];
-  int64_t count = array->n * array->d, step = zg_reader_slab_rows(1);
-  findings f = {.finite = true, .zero = true};
-  zg_status status = ZG_OK;
-  for (int64_t at = 0; status == ZG_OK && at < count; at += step) {
-    zg_slab slab;
-    status = zg_reader_flat(c->reader, index, at, zg_min(step, count - at), &slab);
-    if (status == ZG_OK) look_at(&slab, &f);
-  }
+  const zg_data_form *form = zg_data_form_of(array->data);
+  /* Softmax in bfloat16 or half is off by so much; more is no softmax. */
+  const double tolerance = 2e-3 + 4 * zg_dtype_epsilon(array->dtype);
   bool gradient = array->data == ZG_GRADIENTS || array->data == ZG_SAMPLE_GRADIENTS;
-  if (status != ZG_OK)
+  findings f;
+  if (look_through(c, index, &f) != ZG_OK)
     fault(c, where, "its numbers cannot be read");
-  else if (!f.finite)
+  else if (f.infinite || (f.missing && !form->gaps))
     fault(c, where, "contains NaN or infinite numbers");
   else if (gradient && f.zero)
     fault(c, where, "is zero");
-  else if (array->data == ZG_NTK_INDEX && f.negative)
-    fault(c, where, "contains negative indices");
+  else if (form->positive && f.negative)
+    fault(c, where, "contains negative %s",
+          form->holds == ZG_HOLDS_INTEGERS ? "indices" : "numbers");
+  else if (form->shares && !(f.worst <= tolerance))
+    fault(c, where, "its %s do not sum to 1: one is off by %.3g",
+          form->shares == 1 ? "rows" : "maps", f.worst);
 }
 
 static void check_kind(check *c, int64_t index, const char *where) {
@@ -194,10 +232,69 @@ static void check_parameters(check *c, int64_t index, const char *where) {
   zg_list_clear(&names);
 }
 
+/* The array of a kind that has the same model and name; NULL: none. */
+static const zg_array *counterpart(const check *c, const zg_array *array,
+                                   zg_data data) {
+  int64_t count, first = zg_zoo_find(c->zoo, data, array->model, &count);
+  for (int64_t k = first; k < first + count; k++)
+    if (!strcmp(c->zoo->arrays[k].name, array->name)) return &c->zoo->arrays[k];
+  return NULL;
+}
+
+static void check_map(check *c, const zg_array *map, const char *where) {
+  const zg_array *layer = counterpart(c, map, ZG_ACTIVATIONS);
+  if (!layer)
+    fault(c, where, "is the map of a layer that has no activations");
+  else if (layer->n != map->n)
+    fault(c, where, "has %lld samples; the activations of this layer have %lld",
+          (long long)map->n, (long long)layer->n);
+}
+
+static void check_heads(check *c, const zg_array *importance, const char *where) {
+  const zg_array *attention = counterpart(c, importance, ZG_ATTENTION);
+  if (attention && attention->dims[1] != importance->n)
+    fault(c, where, "has %lld heads; the attention of this layer has %lld",
+          (long long)importance->n, (long long)attention->dims[1]);
+}
+
+static void check_margins(check *c, const zg_array *margins, const char *where) {
+  const zg_array *logits = counterpart(c, margins, ZG_LOGITS);
+  if (!logits)
+    fault(c, where, "stands without logits");
+  else if (logits->n != margins->n || logits->d != margins->d)
+    fault(c, where, "is %lld x %lld; the logits are %lld x %lld", (long long)margins->n,
+          (long long)margins->d, (long long)logits->n, (long long)logits->d);
+}
+
+static void check_edges(check *c, int64_t index, const char *where) {
+  const zg_array *edges = &c->zoo->arrays[index];
+  const zg_array *nodes = counterpart(c, edges, ZG_GRAPH_OP);
+  if (!nodes || edges->n == 0) return;
+  int64_t *ends = ZG_NEW(int64_t, 2 * edges->n), last = -1;
+  if (zg_reader_integers(c->reader, index, 0, edges->n, ends) == ZG_OK)
+    for (int64_t k = 0; k < 2 * edges->n; k++)
+      last = zg_max(last, ends[k]);
+  if (last >= nodes->n)
+    fault(c, where, "leads to node %lld of %lld (they count from 0)", (long long)last,
+          (long long)nodes->n);
+  free(ends);
+}
+
+static void check_words(check *c, int64_t index, const char *where) {
+  zg_list words = {0};
+  if (zg_reader_texts(c->reader, index, &words) != ZG_OK)
+    fault(c, where, "its strings cannot be read");
+  zg_list_clear(&words);
+}
+
 static void check_array(check *c, int64_t index) {
+  const zg_array *array = &c->zoo->arrays[index];
   char *where = place(c, index);
-  check_values(c, index, where);
-  switch (c->zoo->arrays[index].data) {
+  if (array->dtype == ZG_STRING)
+    check_words(c, index, where);
+  else
+    check_values(c, index, where);
+  switch (array->data) {
   case ZG_WEIGHTS:
     check_kind(c, index, where);
     break;
@@ -208,6 +305,18 @@ static void check_array(check *c, int64_t index) {
     break;
   case ZG_SHARPNESS:
     check_radius(c, index, where);
+    break;
+  case ZG_MARGIN_GRADIENTS:
+    check_margins(c, array, where);
+    break;
+  case ZG_HEAD_IMPORTANCE:
+    check_heads(c, array, where);
+    break;
+  case ZG_MAPS:
+    check_map(c, array, where);
+    break;
+  case ZG_GRAPH_EDGE:
+    check_edges(c, index, where);
     break;
   default:
     break;

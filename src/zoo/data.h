@@ -6,14 +6,28 @@
 
 #include "zoo/zoo.h"
 
+/** What the entries of an array have to be. */
+typedef enum zg_holds {
+  ZG_HOLDS_NUMBERS,
+  ZG_HOLDS_INTEGERS,
+  ZG_HOLDS_STRINGS
+} zg_holds;
+
 typedef struct zg_data_form {
-  const char *name;   /**< for messages and tables */
-  const char *group;  /**< below the model: a group of arrays, or the array itself */
-  const char *member; /**< of one group per layer; NULL: the array is the layer */
-  const char *word;   /**< what a name is called; NULL: arrays have no names */
-  const char *axes;   /**< as the format page states them */
-  int least, most;    /**< axes */
-  bool integers;      /**< nothing else will do */
+  const char *name;     /**< for messages and tables */
+  const char *group;    /**< below the model: a group of arrays, or the array itself */
+  const char *member;   /**< of one group per layer; NULL: the array is the layer */
+  const char *word;     /**< what a name is called; NULL: arrays have no names */
+  const char *axes;     /**< as the format page states them */
+  int least, most;      /**< axes */
+  int64_t narrow, wide; /**< bounds of the last axis; 0: none */
+  zg_holds holds;
+  bool by_layer; /**< the selection's layers choose among the arrays */
+  bool sampled;  /**< a row is a sample: the selection's limit counts */
+  bool empty;    /**< there may be no rows */
+  bool gaps;     /**< NaN is a number that was not recorded */
+  bool positive; /**< no number is below 0 */
+  int shares;    /**< over so many last axes the numbers sum to 1; 0: they need not */
 } zg_data_form;
 
 const zg_data_form *zg_data_form_of(zg_data data);

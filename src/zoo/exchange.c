@@ -158,10 +158,20 @@ static zg_status hash_attributes(zg_reader *reader, int64_t index,
   }
 }
 
+static zg_status hash_texts(zg_reader *reader, int64_t array, zg_hash *hash) {
+  zg_list texts = {0};
+  zg_status status = zg_reader_texts(reader, array, &texts);
+  for (int64_t k = 0; k < texts.count; k++)
+    zg_hash_add_text(hash, texts.items[k]);
+  zg_list_clear(&texts);
+  return status;
+}
+
 static zg_status hash_array(zg_reader *reader, const zg_zoo *zoo, int64_t index,
                             bool all, zg_hash *hash) {
   const zg_array *array = &zoo->arrays[index];
   ZG_TRY(hash_attributes(reader, index, array, hash));
+  if (array->dtype == ZG_STRING) return hash_texts(reader, index, hash);
   return all ? hash_all(reader, index, array, hash)
              : hash_sample(reader, index, array, hash);
 }

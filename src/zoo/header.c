@@ -9,18 +9,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool holds(zg_holds expected, H5T_class_t class, zg_dtype dtype) {
+  switch (expected) {
+  case ZG_HOLDS_STRINGS:
+    return dtype == ZG_STRING;
+  case ZG_HOLDS_INTEGERS:
+    return class == H5T_INTEGER;
+  default:
+    return dtype != ZG_STRING;
+  }
+}
+
 static zg_status read_type(zg_zoo *zoo, int64_t index, hid_t dataset) {
+  static const char *const expected[] = {[ZG_HOLDS_NUMBERS] = "numbers",
+                                         [ZG_HOLDS_INTEGERS] = "integers",
+                                         [ZG_HOLDS_STRINGS] = "strings"};
   zg_array *array = &zoo->arrays[index];
-  bool integers = zg_data_form_of(array->data)->integers;
+  zg_holds form = zg_data_form_of(array->data)->holds;
   ZG_H5 type = H5Dget_type(dataset);
   H5T_class_t class = H5Tget_class(type);
-  if (zg_dtype_of(type, &array->dtype) && (!integers || class == H5T_INTEGER))
-    return ZG_OK;
-  return zg_array_fail(zoo, index, "holds %s where %s belong",
-                       class == H5T_STRING              ? "strings"
-                       : integers && class == H5T_FLOAT ? "fractional numbers"
-                                                        : "something else",
-                       integers ? "integers" : "numbers");
+  bool known = zg_dtype_of(type, &array->dtype);
+  if (known && holds(form, class, array->dtype)) return ZG_OK;
+  const char *found = "something else";
+  if (class == H5T_STRING) found = "strings";
+  if (known && form == ZG_HOLDS_STRINGS) found = "numbers";
+  if (known && form == ZG_HOLDS_INTEGERS && class == H5T_FLOAT)
+    found = "fractional numbers";
+  return zg_array_fail(zoo, index, "holds %s where %s belong", found, expected[form]);
 }
 
 static zg_status read_shape(zg_zoo *zoo, int64_t index, hid_t dataset) {
@@ -35,6 +50,10 @@ static zg_status read_shape(zg_zoo *zoo, int64_t index, hid_t dataset) {
     return zg_array_fail(zoo, index, "has %d axes where %s is expected", array->rank,
                          form->axes);
   H5Sget_simple_extent_dims(space, dims, NULL);
+  int64_t last = array->rank ? (int64_t)dims[array->rank - 1] : 0;
+  if (form->wide && (last < form->narrow || last > form->wide))
+    return zg_array_fail(zoo, index, "has %lld columns where %s is expected",
+                         (long long)last, form->axes);
   array->n =
       array->rank ? (int64_t)dims[0] : (int64_t)H5Sget_simple_extent_npoints(space);
   array->d = 1;
@@ -57,7 +76,8 @@ static zg_status check_size(const zg_zoo *zoo, int64_t index) {
                          (long long)array->n, layer ? "samples" : "rows",
                          (long long)array->d, layer ? "features" : "numbers");
   if (layer && array->d < 1) return zg_array_fail(zoo, index, "has no features");
-  if (!layer && numbers < 1) return zg_array_fail(zoo, index, "is empty");
+  if (!layer && numbers < 1 && !zg_data_form_of(array->data)->empty)
+    return zg_array_fail(zoo, index, "is empty");
   return ZG_OK;
 }
 

@@ -223,6 +223,24 @@ static int64_t next_box(const zg_array *array, int64_t first, int64_t end, box *
   return steps * stride;
 }
 
+zg_status zg_reader_columns(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
+                            int64_t column, int64_t most, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  box part = rows_of(array, row, rows), inner;
+  int64_t columns = 1;
+  if (array->rank > 1) { /* a row is an array of its own */
+    zg_array one = {.rank = array->rank - 1};
+    memcpy(one.dims, array->dims + 1, (size_t)one.rank * sizeof *one.dims);
+    one.d = array->d / one.dims[0];
+    columns = next_box(&one, column, zg_min(column + most, array->d), &inner);
+    for (int k = 1; k < array->rank; k++) {
+      part.start[k] = inner.start[k - 1];
+      part.count[k] = inner.count[k - 1];
+    }
+  }
+  return read_slab(reader, index, &part, 1, rows, columns, slab);
+}
+
 zg_status zg_reader_flat(zg_reader *reader, int64_t index, int64_t first, int64_t count,
                          zg_slab *slab) {
   const zg_array *array = &reader->zoo->arrays[index];
@@ -231,6 +249,35 @@ zg_status zg_reader_flat(zg_reader *reader, int64_t index, int64_t first, int64_
   if (array->rank == 0) parts[part_count++] = (box){.start = {0}};
   for (int64_t at = first; array->rank && at < first + count;)
     at += next_box(array, at, first + count, &parts[part_count++]);
+  return read_slab(reader, index, parts, part_count, 1, count, slab);
+}
+
+/* The same box with an axis more, at one position of the second. */
+static box with_position(const box *part, int rank, int64_t position) {
+  box b = *part;
+  for (int k = rank - 1; k > 1; k--) {
+    b.start[k] = part->start[k - 1];
+    b.count[k] = part->count[k - 1];
+  }
+  b.start[1] = (hsize_t)position;
+  b.count[1] = 1;
+  return b;
+}
+
+zg_status zg_reader_layer(zg_reader *reader, int64_t index, int64_t position,
+                          int64_t first, int64_t count, zg_slab *slab) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  zg_array without = *array; /* the second axis */
+  box parts[2 * ZG_MAX_DIMS];
+  int part_count = 0;
+  without.rank--;
+  without.d /= array->dims[1];
+  for (int k = 1; k < without.rank; k++)
+    without.dims[k] = array->dims[k + 1];
+  for (int64_t at = first; at < first + count; part_count++) {
+    at += next_box(&without, at, first + count, &parts[part_count]);
+    parts[part_count] = with_position(&parts[part_count], array->rank, position);
+  }
   return read_slab(reader, index, parts, part_count, 1, count, slab);
 }
 
@@ -243,6 +290,17 @@ zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
   if (read_box(dataset, array, &part, H5T_NATIVE_INT64, values) < 0)
     return zg_array_fail(reader->zoo, index, damaged);
   count_read(reader, array, rows * array->d);
+  return ZG_OK;
+}
+
+zg_status zg_reader_texts(zg_reader *reader, int64_t index, zg_list *texts) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  hid_t dataset;
+  ZG_TRY(zg_reader_open(reader, index, &dataset));
+  if (zg_h5_texts(dataset, 0, texts) != ZG_OK)
+    return zg_array_fail(reader->zoo, index,
+                         "its strings cannot be read: damaged file?");
+  reader->bytes_read += array->n * zg_dtype_bytes(array->dtype);
   return ZG_OK;
 }
 

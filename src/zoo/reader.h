@@ -29,14 +29,29 @@ zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t 
 zg_status zg_reader_part(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                          int64_t column, int64_t columns, zg_slab *slab);
 
+/** Rows [row, row + rows) of the first axis, and of the flattened trailing axes columns
+ * from `column` on: as many as one box of the array holds, at least 1 and at most
+ * `most`. slab [rows, that many]. */
+zg_status zg_reader_columns(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
+                            int64_t column, int64_t most, zg_slab *slab);
+
 /** Numbers [first, first + count) of an array in C order, and no others: slab [1,
  * count]. */
 zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_t count,
                          zg_slab *slab);
 
+/** Numbers [first, first + count), in C order, of what an array has at one position of
+ * its second axis, which drops out: slab [1, count]. A head of attention, [n, queries,
+ * keys]. */
+zg_status zg_reader_layer(zg_reader *reader, int64_t array, int64_t position,
+                          int64_t first, int64_t count, zg_slab *slab);
+
 /** Rows as integers. \param [out] values  [rows, d], the caller's. */
 zg_status zg_reader_integers(zg_reader *reader, int64_t array, int64_t row,
                              int64_t rows, int64_t *values);
+
+/** The strings of an array of one axis, added to `texts`. */
+zg_status zg_reader_texts(zg_reader *reader, int64_t array, zg_list *texts);
 
 /** A numeric attribute of an array, a scalar or a list.
  * \param [out] values  the caller frees; NULL without any.

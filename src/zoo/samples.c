@@ -2,10 +2,23 @@
  * What has to hold when a measure pairs rows: one number of samples, the same samples.
  */
 #include "base/memory.h"
+#include "zoo/data.h"
 #include "zoo/h5.h"
 #include "zoo/zoo.h"
 
 #include <string.h>
+
+enum { LEAST_SAMPLES = 4 };
+
+zg_status zg_zoo_check_samples(const zg_zoo *zoo) {
+  const zg_array *layer = zoo->arrays;
+  for (int64_t k = 0; k < zoo->layer_count; k++)
+    if (zg_zoo_rows(zoo, &layer[k]) >= LEAST_SAMPLES) return ZG_OK;
+  if (!zoo->layer_count) return ZG_OK;
+  return zg_fail(ZG_ERR_DATA, "%s: %lld samples are too few: at least %d are needed",
+                 zoo->files[zoo->models[layer->model].file].path,
+                 (long long)zg_zoo_rows(zoo, layer), LEAST_SAMPLES);
+}
 
 static zg_status check_counts(const zg_zoo *zoo) {
   const zg_array *first = &zoo->arrays[0];
@@ -20,11 +33,7 @@ static zg_status check_counts(const zg_zoo *zoo) {
                    (long long)layer->n, zoo->models[first->model].name, first->name,
                    (long long)first->n);
   }
-  if (zg_zoo_rows(zoo, first) < 4)
-    return zg_fail(ZG_ERR_DATA, "%s: %lld samples are too few: at least 4 are needed",
-                   zoo->files[zoo->models[first->model].file].path,
-                   (long long)zg_zoo_rows(zoo, first));
-  return ZG_OK;
+  return zg_zoo_check_samples(zoo);
 }
 
 static zg_status read_ids(const char *path, int64_t limit, zg_list *ids) {
@@ -74,6 +83,7 @@ static zg_status check_ids(const zg_zoo *zoo, zg_data data) {
 zg_status zg_zoo_check_paired(const zg_zoo *zoo) {
   if (zoo->layer_count) ZG_TRY(check_counts(zoo));
   if (zoo->file_count == 1) return ZG_OK;
-  ZG_TRY(check_ids(zoo, ZG_ACTIVATIONS));
-  return check_ids(zoo, ZG_LOGITS);
+  for (zg_data data = 0; data < ZG_DATA; data++)
+    if (zg_data_form_of(data)->sampled) ZG_TRY(check_ids(zoo, data));
+  return ZG_OK;
 }

@@ -106,13 +106,13 @@ static zg_status list_group(const scan *s, hid_t model, const char *name, hid_t 
                  path_of_file(s), name_of_model(s), name);
 }
 
-/* Layers of activations are selected by name. */
+/* Layers are selected by name. */
 static bool selected_array(scan *s, zg_data data, const char *name) {
-  return data != ZG_ACTIVATIONS || !s->select ||
+  return !zg_data_form_of(data)->by_layer || !s->select ||
          selected(&s->select->layers, s->layer_pattern_met, name);
 }
 
-/* activations, weights, gradients: a group of arrays. */
+/* A group of arrays: activations, weights, gradients, ... */
 static zg_status scan_group(scan *s, hid_t model, zg_data data) {
   zg_list names = {0};
   ZG_H5 group = -1;
@@ -129,7 +129,7 @@ static zg_status scan_group(scan *s, hid_t model, zg_data data) {
   return excuse(s, status);
 }
 
-/* sample_gradients, jacobian, logits, sharpness: one array. */
+/* One array: sample_gradients, jacobian, logits, ... */
 static zg_status scan_single(scan *s, hid_t model, zg_data data) {
   const char *link = zg_data_form_of(data)->group;
   return exists(model, link) ? add_array(s, model, link, data, "", 0) : ZG_OK;
@@ -183,7 +183,20 @@ static zg_status scan_tangent(scan *s, hid_t model) {
   return excuse(s, status);
 }
 
+/* What is said of a group whose members are arrays of a kind each. */
+static zg_status check_graph(const scan *s, hid_t model) {
+  if (!exists(model, "graph")) return ZG_OK;
+  ZG_H5 group = H5Gopen2(model, "graph", H5P_DEFAULT);
+  if (group >= 0 && exists(group, "op") && exists(group, "edge")) return ZG_OK;
+  return zg_fail(ZG_ERR_DATA, "%s: model '%s': 'graph' %s", path_of_file(s),
+                 name_of_model(s),
+                 group < 0             ? "is not a group that can be opened"
+                 : exists(group, "op") ? "has no edge beside its op"
+                                       : "has no op");
+}
+
 static zg_status scan_data(scan *s, hid_t model) {
+  if (wanted(s, ZG_GRAPH_OP)) ZG_TRY(excuse(s, check_graph(s, model)));
   bool tangent = false;
   for (zg_data data = 0; data < ZG_DATA; data++) {
     if (!wanted(s, data)) continue;
@@ -275,6 +288,13 @@ static zg_status scan_file(scan *s, const char *path) {
   return status;
 }
 
+/* Whether patterns of layers have something to choose from. */
+static bool wants_layers(const scan *s) {
+  for (zg_data data = 0; data < ZG_DATA; data++)
+    if (wanted(s, data) && zg_data_form_of(data)->by_layer) return true;
+  return false;
+}
+
 static zg_status check_patterns(const zg_list *patterns, const bool *met,
                                 const char *what) {
   for (int64_t k = 0; k < patterns->count; k++)
@@ -320,7 +340,7 @@ zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
     status = scan_file(&s, paths->items[k]);
   if (select && status == ZG_OK)
     status = check_patterns(&select->models, s.model_pattern_met, "models");
-  if (select && status == ZG_OK && wanted(&s, ZG_ACTIVATIONS))
+  if (select && status == ZG_OK && wants_layers(&s))
     status = check_patterns(&select->layers, s.layer_pattern_met, "layers");
   free(s.model_pattern_met);
   free(s.layer_pattern_met);

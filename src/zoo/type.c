@@ -9,7 +9,8 @@ static const struct {
 } types[] = {[ZG_FLOAT16] = {"float16", 10, 2},
              [ZG_FLOAT32] = {"float32", 23, 4},
              [ZG_FLOAT64] = {"float64", 52, 8},
-             [ZG_OTHER_NUMBER] = {"number", 52, 8}};
+             [ZG_OTHER_NUMBER] = {"number", 52, 8},
+             [ZG_STRING] = {"string", 52, 16}};
 
 const char *zg_dtype_name(zg_dtype dtype) {
   return types[dtype].name;
@@ -33,8 +34,8 @@ static bool is_half(hid_t type) {
 
 bool zg_dtype_of(hid_t type, zg_dtype *dtype) {
   H5T_class_t class = H5Tget_class(type);
-  if (class != H5T_FLOAT && class != H5T_INTEGER) return false;
-  *dtype = ZG_OTHER_NUMBER;
+  if (class != H5T_FLOAT && class != H5T_INTEGER && class != H5T_STRING) return false;
+  *dtype = class == H5T_STRING ? ZG_STRING : ZG_OTHER_NUMBER;
   if (class == H5T_FLOAT) {
     if (is_half(type)) *dtype = ZG_FLOAT16;
     if (H5Tget_size(type) == 4) *dtype = ZG_FLOAT32;

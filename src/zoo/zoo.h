@@ -17,12 +17,18 @@
 
 /** Type of the numbers in a file, as far as it matters for reading and for precision.
  */
-typedef enum zg_dtype { ZG_FLOAT16, ZG_FLOAT32, ZG_FLOAT64, ZG_OTHER_NUMBER } zg_dtype;
+typedef enum zg_dtype {
+  ZG_FLOAT16,
+  ZG_FLOAT32,
+  ZG_FLOAT64,
+  ZG_OTHER_NUMBER,
+  ZG_STRING /**< no number: see zg_reader_texts */
+} zg_dtype;
 /** "float16", ... */
 const char *zg_dtype_name(zg_dtype dtype);
 /** Spacing of the numbers at 1 (2^-10, 2^-23, 2^-52). */
 double zg_dtype_epsilon(zg_dtype dtype);
-/** Bytes of one number in the file. */
+/** Bytes of one number in the file; about, of a string. */
 int64_t zg_dtype_bytes(zg_dtype dtype);
 
 enum { ZG_MAX_DIMS = 32 };
@@ -41,6 +47,13 @@ typedef enum zg_data {
   ZG_NTK_DIRECT,       /**< ntk/LAYER/direct [m, C, q] */
   ZG_LOGITS,           /**< logits [n, C] */
   ZG_SHARPNESS,        /**< sharpness [radii, batches] */
+  ZG_MARGIN_GRADIENTS, /**< margin_gradients [n, C], NaN: not recorded */
+  ZG_ATTENTION,        /**< attention/LAYER [n, heads, queries, keys] */
+  ZG_HEAD_IMPORTANCE,  /**< head_importance/LAYER [heads] */
+  ZG_CROSS_ATTENTION,  /**< cross_attention/LAYER [n, tokens, h, w] */
+  ZG_MAPS,             /**< maps/LAYER [n, 2 or 3] */
+  ZG_GRAPH_OP,         /**< graph/op [nodes], strings */
+  ZG_GRAPH_EDGE,       /**< graph/edge [edges, 2], integers; edges may be 0 */
   ZG_DATA
 } zg_data;
 /** "activations", "ntk/input", ...: for messages and tables. */
@@ -100,8 +113,9 @@ typedef struct zg_file {
 /** What is taken from a zoo. Empty pattern lists mean everything. */
 typedef struct zg_select {
   zg_list models;  /**< shell patterns */
-  zg_list layers;  /**< shell patterns for activations */
-  int64_t samples; /**< the first so many of activations and logits; 0: all */
+  zg_list layers;  /**< shell patterns for what is named by a layer, factors of tangent
+                      kernels apart, as these belong together */
+  int64_t samples; /**< the first so many of what has a row per sample; 0: all */
   uint32_t data;   /**< bits (ZG_DATA_BIT) of what is catalogued, so that faults in what
                       nobody reads do no harm; 0: everything */
 } zg_select;
@@ -130,22 +144,31 @@ zg_status zg_zoo_expand(const zg_list *entries, const char *directory, zg_list *
  * \param [out] zoo     created; destroy with zg_zoo_destroy.
  * \return ZG_ERR_INPUT for a missing file; ZG_ERR_DATA for what is no zoo, no models,
  * arrays that are none, of other axes than their data have, or empty, a model name
- * twice, patterns without a match (those for layers only where activations are asked
- * for); named in the message. */
+ * twice, patterns without a match (those for layers only where something is asked for
+ * that they choose from); named in the message. */
 zg_status zg_zoo_open(const zg_list *paths, const zg_select *select, zg_zoo **zoo);
 void zg_zoo_destroy(zg_zoo **zoo);
 
-/** First axis of an array as far as it counts: its n, or for activations and logits the
- * selection's limit. */
+/** First axis of an array as far as it counts: its n, or the selection's limit for what
+ * it limits: activations, maps, logits, margin_gradients, attention, cross_attention.
+ */
 int64_t zg_zoo_rows(const zg_zoo *zoo, const zg_array *array);
 
 /** The arrays of one kind of data of one model: they are consecutive.
  * \param [out] count  how many; may be 0. \return position of the first. */
 int64_t zg_zoo_find(const zg_zoo *zoo, zg_data data, int64_t model, int64_t *count);
 
+/** Heads of all attention together. */
+int64_t zg_zoo_heads(const zg_zoo *zoo);
+
+/** Check that a layer of activations has 4 samples, which measures need that do not
+ * pair rows. Not collective. \return ZG_ERR_DATA when there are layers, and none has.
+ */
+zg_status zg_zoo_check_samples(const zg_zoo *zoo);
+
 /** Check what measures that pair rows need: one number of samples in all layers of
  * activations, at least 4, and sample ids that agree between files where there are as
- * many as activations or logits have rows. Reads the ids. Not collective.
+ * many as the first array of its data has rows. Reads the ids. Not collective.
  * \return ZG_ERR_DATA with the first layer or file that differs. */
 zg_status zg_zoo_check_paired(const zg_zoo *zoo);
 

@@ -318,7 +318,8 @@ static void what_is_done_is_not_done_again(void) {
 /* Items 0, 1, 3 and 2, 4 go together; item 5 has no data. */
 static void create_products(zg_products *p) {
   static int64_t first[] = {0, 1, 3}, second[] = {2, 4};
-  zg_group groups[] = {{.members = first, .count = 3}, {.members = second, .count = 2}};
+  zg_group groups[] = {{.members = first, .count = 3},
+                       {.members = second, .count = 2, .family = 1}};
   zg_pass pass = {.items = 6, .groups = groups, .group_count = 2};
   zg_products_create(&pass, p);
 }

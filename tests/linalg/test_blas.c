@@ -104,6 +104,35 @@ static void products_are_accumulated_below_and_above_the_block_width(void) {
       check_accumulation(p, sizes[s], 40);
 }
 
+/* The same of two sets of vectors. */
+static void check_cross(zg_precision p, int64_t m, int64_t n, int64_t k) {
+  const double alpha = 2;
+  int64_t lda = k + 3, ldb = k + 1;
+  void *A = make_numbers(p, m * lda, 4), *B = make_numbers(p, n * ldb, 6);
+  double *S = make_numbers(ZG_DOUBLE, m * n, 5),
+         *before = make_numbers(ZG_DOUBLE, m * n, 5);
+  double *fine = calloc((size_t)(m * n), sizeof *fine);
+  zg_accumulate_cross(p, m, n, k, alpha, A, lda, B, ldb, S, fine);
+  double run = (double)(k < ZG_RUN ? k : ZG_RUN);
+  double tolerance = alpha * epsilon_of(p) * sqrt(run) * (double)k;
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t i = 0; i < m; i++) {
+      double expected = before[j * m + i] + alpha * dot(p, k, A, i * lda, B, j * ldb);
+      zg_test_close(S[j * m + i] + fine[j * m + i], expected, tolerance, "A'B");
+    }
+  free(A), free(B), free(S), free(fine), free(before);
+}
+
+static void cross_products_are_accumulated(void) {
+  for (zg_precision p = ZG_SINGLE; p <= ZG_DOUBLE; p++) {
+    check_cross(p, 1, 1, 1);
+    check_cross(p, 3, 5, 40);
+    check_cross(p, 17, 300, 9);
+    check_cross(p, 300, 257, 9);
+    check_cross(p, 4, 2, 2 * ZG_RUN + 5);
+  }
+}
+
 static void products_longer_than_a_run_are_accumulated(void) {
   static const int64_t lengths[] = {0,      1,          ZG_RUN - 1,
                                     ZG_RUN, ZG_RUN + 1, 3 * ZG_RUN + 5};
@@ -130,6 +159,7 @@ const zg_test zg_tests[] = {
      self_products_fill_the_lower_triangle_only},
     {"products_are_accumulated_below_and_above_the_block_width",
      products_are_accumulated_below_and_above_the_block_width},
+    {"cross_products_are_accumulated", cross_products_are_accumulated},
     {"products_longer_than_a_run_are_accumulated",
      products_longer_than_a_run_are_accumulated},
     {"runs_keep_single_precision_sums_from_losing_digits",

@@ -1,8 +1,10 @@
 /** \file
  * Order statistics and the median of distances, against sorting everything. */
+#include "base/memory.h"
 #include "linalg/select.h"
 #include "mpi_main.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -120,6 +122,41 @@ static void ranks_of_huge_matrices_do_not_overflow(void) {
   CU_ASSERT(rank[0] == rank[1] && rank[0] < pairs / 2 && rank[0] > pairs / 2 - n);
 }
 
+/* ---- sorting ---- */
+
+static int compare_numbers(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void check_sorted(double *values, int64_t count) {
+  double *expected = ZG_NEW(double, count);
+  uint64_t *scratch = ZG_NEW(uint64_t, 2 * count);
+  for (int64_t k = 0; k < count; k++)
+    expected[k] = values[k];
+  if (count) qsort(expected, (size_t)count, sizeof *expected, compare_numbers);
+  zg_sort(values, count, scratch);
+  for (int64_t k = 0; k < count; k++)
+    CU_ASSERT_EQUAL(values[k], expected[k]);
+  free(scratch);
+  free(expected);
+}
+
+static void numbers_are_sorted(void) {
+  double values[5000];
+  for (int64_t count = 0; count <= 5000; count = 2 * count + 1) {
+    for (int64_t k = 0; k < count; k++)
+      values[k] =
+          zg_test_random(5, (unsigned long)k) * pow(10, (double)(k % 600) - 300);
+    check_sorted(values, count);
+    for (int64_t k = 0; k < count; k++)
+      values[k] = floor(4 * zg_test_random(6, (unsigned long)k)); /* ties, zeros */
+    check_sorted(values, count);
+  }
+  double odd[] = {INFINITY, 0.0, -0.0, -5e-324, 5e-324, -INFINITY, 1, -1, DBL_MAX};
+  check_sorted(odd, 9);
+}
+
 const zg_test zg_tests[] = {
     {"order_statistics_are_those_of_a_sort", order_statistics_are_those_of_a_sort},
     {"selection_from_many_numbers_takes_linear_time",
@@ -127,4 +164,5 @@ const zg_test zg_tests[] = {
     {"the_median_is_that_of_the_whole_matrix", the_median_is_that_of_the_whole_matrix},
     {"ranks_are_where_the_middle_values_lie", ranks_are_where_the_middle_values_lie},
     {"ranks_of_huge_matrices_do_not_overflow", ranks_of_huge_matrices_do_not_overflow},
+    {"numbers_are_sorted", numbers_are_sorted},
     {NULL, NULL}};

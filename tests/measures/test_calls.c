@@ -53,10 +53,23 @@ static const expectation expectations[] = {
      "standard_error:0 "},
     {"ntk_distance", "sketch=64 keep_kernel=1 source=factors", ZG_FORM_TANGENT, FACTORS,
      ZG_AXIS_MODEL, "kernel:2 eigenvalues:1 standard_error:0 "},
+    {"attention_kl", "", ZG_FORM_VECTOR, 1 << ZG_ATTENTION, ZG_AXIS_ATTENTION, ""},
+    {"attention_kl", "per=head floor=0.1", ZG_FORM_VECTOR, 1 << ZG_ATTENTION,
+     ZG_AXIS_HEAD, ""},
+    {"head_importance", "form=quantile", ZG_FORM_PROFILE, 1 << ZG_HEAD_IMPORTANCE,
+     ZG_AXIS_MODEL, ""},
+    {"cross_attention", "", ZG_FORM_VECTOR, 1 << ZG_CROSS_ATTENTION,
+     ZG_AXIS_CROSS_ATTENTION, ""},
+    {"boundary", "", ZG_FORM_PROFILE, LOGITS | 1 << ZG_MARGIN_GRADIENTS, ZG_AXIS_MODEL,
+     ""},
     {"cka", "", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""},
     {"cka", "kernel=rbf", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "median:0 "},
     {"hsic", "kernel=rbf estimator=minibatch", ZG_FORM_GRAM, 1 << ZG_ACTIVATIONS,
-     ZG_AXIS_ITEM, ""}};
+     ZG_AXIS_ITEM, ""},
+    {"mmd", "", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "sigma:0 "},
+    {"mmd", "features=9", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, "sigma:0 "},
+    {"mmd", "kernel=linear", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""},
+    {"wasserstein", "form=exact", ZG_FORM_PAIR, 1 << ZG_ACTIVATIONS, ZG_AXIS_ITEM, ""}};
 
 static void check_kept(const zg_call *call, const char *expected) {
   char found[256] = "";
@@ -90,10 +103,49 @@ static void names_of_axes_and_forms_are_words(void) {
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_MODEL), "model");
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_GRADIENT), "gradient");
   CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_WEIGHT), "weight");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_ATTENTION), "attention");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_HEAD), "head");
+  CU_ASSERT_STRING_EQUAL(zg_axis_name(ZG_AXIS_CROSS_ATTENTION), "cross_attention");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_GRAM), "gram");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_TANGENT), "tangent");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_VECTOR), "vector");
   CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_PROFILE), "profile");
+  CU_ASSERT_STRING_EQUAL(zg_form_name(ZG_FORM_PAIR), "pair");
+}
+
+static void only_some_calls_pair_rows(void) {
+  static const struct {
+    const char *measure, *options;
+    bool pairs;
+  } cases[] = {{"cka", "", true},
+               {"mmd", "", false},
+               {"wasserstein", "", false},
+               {"wasserstein", "form=sinkhorn", false},
+               {"wasserstein", "form=exact", true}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    zg_call call = zg_test_call_of(cases[k].measure, cases[k].options);
+    CU_ASSERT_EQUAL(zg_call_pairs_rows(&call), cases[k].pairs);
+  }
+}
+
+/* Whether the same terms of pairs serve both. */
+static bool share(const char *measure, const char *one, const char *other) {
+  zg_call a = zg_test_call_of(measure, one), b = zg_test_call_of(measure, other);
+  zg_spec x = a.measure->spec(&a), y = b.measure->spec(&b);
+  return zg_spec_shares_pass(&x, &y);
+}
+
+static void calls_of_equal_terms_share_a_pass(void) {
+  CU_ASSERT(share("mmd", "", "estimator=biased"));
+  CU_ASSERT(share("mmd", "kernel=linear", "kernel=linear estimator=biased"));
+  CU_ASSERT_FALSE(share("mmd", "", "sigma=2"));
+  CU_ASSERT_FALSE(share("mmd", "", "features=2"));
+  CU_ASSERT_FALSE(share("mmd", "features=2", "features=3"));
+  CU_ASSERT_FALSE(share("mmd", "", "kernel=linear"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "seed=1"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "projections=1"));
+  CU_ASSERT_FALSE(share("wasserstein", "", "form=gaussian"));
+  CU_ASSERT_FALSE(share("wasserstein", "form=sinkhorn", "form=sinkhorn epsilon=1"));
 }
 
 /* ---- what a tangent call asks of the engine ---- */
@@ -133,6 +185,10 @@ static void calls_share_what_they_have_in_common(void) {
   check_sharing("weight_frobenius", "", "weight_frobenius", "per=matrix", false);
   check_sharing("gradient_cosine", "", "gradient_conflict", "", true);
   check_sharing("gradient_cosine", "", "weight_frobenius", "per=matrix", false);
+  check_sharing("attention_kl", "", "attention_kl", "", true);
+  check_sharing("attention_kl", "", "attention_kl", "floor=0.1", false);
+  check_sharing("attention_kl", "", "attention_kl", "per=head", false);
+  check_sharing("cross_attention", "", "cross_attention", "grid=4 grid=3", false);
   check_sharing("fisher", "", "fisher", "form=task", false);
   check_sharing("fisher", "form=task", "fisher", "form=task", true);
   check_sharing("ntk_distance", "", "ntk_alignment", "", true);
@@ -237,6 +293,8 @@ static void lists_are_part_of_the_name(void) {
 const zg_test zg_tests[] = {
     {"calls_say_what_they_read_and_make", calls_say_what_they_read_and_make},
     {"names_of_axes_and_forms_are_words", names_of_axes_and_forms_are_words},
+    {"only_some_calls_pair_rows", only_some_calls_pair_rows},
+    {"calls_of_equal_terms_share_a_pass", calls_of_equal_terms_share_a_pass},
     {"options_become_kernels", options_become_kernels},
     {"calls_share_what_they_have_in_common", calls_share_what_they_have_in_common},
     {"contradicting_options_are_named", contradicting_options_are_named},

@@ -27,7 +27,9 @@ static zg_pair with(zg_pair pair, bool same, bool refined) {
 
 static const char *const pairwise[] = {
     "weight_frobenius", "fisher",          "path_norm",         "ntk_distance",
-    "ntk_alignment",    "gradient_cosine", "gradient_conflict", "sharpness"};
+    "ntk_alignment",    "gradient_cosine", "gradient_conflict", "sharpness",
+    "cosine",           "isotropy",        "attention_kl",      "head_importance",
+    "cross_attention",  "boundary"};
 enum { PAIRWISE = sizeof pairwise / sizeof *pairwise };
 
 /* Non-finite numbers outrank all, and no measure makes a number of what is spoilt. */
@@ -77,6 +79,37 @@ static void relative_distances_are_divided_by_the_mean_norm(void) {
   zg_test_undefined(&call, with(zeros, true, false), ZG_CODE_ZERO_VARIANCE);
 }
 
+/* ---- cosine ---- */
+
+static void cosine_distances_of_close_pairs_are_made_of_differences(void) {
+  static const char *const pairings[] = {"pairing=flattened", "pairing=samples"};
+  for (int k = 0; k < 2; k++) {
+    zg_call call = zg_test_call_of("cosine", pairings[k]);
+    zg_test_entry(&call, right_angle, 1, ZG_CODE_OK);
+    zg_pair opposite = {.norm_a = 3, .norm_b = 4, .cosine = -1, .apart = 2};
+    zg_test_entry(&call, opposite, 2, ZG_CODE_OK);
+    zg_pair close = {.norm_a = 3, .norm_b = 4, .cosine = 1, .apart = 1e-9};
+    zg_test_entry(&call, with(close, false, true), 5e-19, ZG_CODE_REFINED);
+    zg_test_entry(&call, with(close, true, false), 0, ZG_CODE_OK);
+    zg_pair zero = {.norm_a = 3, .norm_b = 0};
+    zg_test_undefined(&call, zero, ZG_CODE_ZERO_VARIANCE);
+  }
+}
+
+/* ---- isotropy ---- */
+
+/* Over the rank there is a value; whoever has none outranks that. */
+static void isotropy_has_a_value_over_the_rank(void) {
+  static const double narrow[3] = {8, 3, 2}, wide[3] = {2, 5, 4};
+  zg_call call = zg_test_call_of("isotropy", "");
+  zg_pair pair = {.profile_a = narrow, .profile_b = wide, .width = 3};
+  zg_test_entry(&call, pair, 2 * log(2), ZG_CODE_OK);
+  pair.code_b = ZG_CODE_RANK;
+  zg_test_entry(&call, pair, 2 * log(2), ZG_CODE_RANK);
+  pair.code_a = ZG_CODE_CONVERGENCE;
+  zg_test_undefined(&call, pair, ZG_CODE_CONVERGENCE);
+}
+
 /* ---- fisher ---- */
 
 static void fisher_distances_are_what_their_forms_give(void) {
@@ -110,14 +143,14 @@ static void logits_become_points_of_the_sphere(void) {
     for (double shift = -2e3; shift <= 2e3; shift += 1e3) {
       double t = 0.15 * k, row[2]; /* 0.15 to 1.35, inside (0, pi/2) */
       logits_of(t, shift, row);
-      CU_ASSERT(form->map(2, row));
+      CU_ASSERT_EQUAL(form->map(2, row), ZG_CODE_OK);
       /* the shift costs the logits eps |shift| */
       double allowed = DBL_EPSILON * (16 + 2 * fabs(shift));
       zg_test_close(row[0], cos(t), allowed, "root of p");
       zg_test_close(row[1], sin(t), allowed, "root of q");
     }
   double certain[3] = {800, 0, -1e308};
-  CU_ASSERT(form->map(3, certain));
+  CU_ASSERT_EQUAL(form->map(3, certain), ZG_CODE_OK);
   CU_ASSERT(certain[0] == 1 && certain[1] < 1e-150 && certain[2] == 0);
 }
 
@@ -129,7 +162,7 @@ static void rows_that_are_not_finite_are_refused(void) {
     for (int place = 0; place < 3; place++) {
       double row[3] = {1, 2, 3};
       row[place] = bad[b];
-      CU_ASSERT_FALSE(form->map(3, row));
+      CU_ASSERT_EQUAL(form->map(3, row), ZG_CODE_NONFINITE);
     }
 }
 
@@ -262,6 +295,38 @@ static void alignments_are_cosines(void) {
   }
 }
 
+/* ---- attention ---- */
+
+static void divergences_without_support_are_infinite(void) {
+  zg_call call = zg_test_call_of("attention_kl", "");
+  zg_pair pair = {.apart = 0.25};
+  zg_code code;
+  zg_test_entry(&call, pair, 0.25, ZG_CODE_OK);
+  zg_test_entry(&call, with(pair, false, true), 0.25, ZG_CODE_REFINED);
+  zg_test_entry(&call, with(pair, true, false), 0, ZG_CODE_OK);
+  pair.unsupported = true;
+  CU_ASSERT(zg_test_finish(&call, pair, &code) == INFINITY && code == ZG_CODE_SUPPORT);
+  pair.code_a = ZG_CODE_NONFINITE;
+  zg_test_undefined(&call, pair, ZG_CODE_NONFINITE);
+}
+
+static void what_rounding_leaves_below_zero_is_zero(void) {
+  zg_call call = zg_test_call_of("attention_kl", "");
+  zg_pair pair = {.apart = -1e-16};
+  zg_test_entry(&call, pair, 0, ZG_CODE_OK);
+  pair.apart = -1e-3; /* rows that do not sum to 1 */
+  zg_test_entry(&call, pair, -1e-3, ZG_CODE_OK);
+}
+
+static void maps_are_compared_by_their_cosine(void) {
+  zg_call call = zg_test_call_of("cross_attention", "grid=3 grid=7");
+  zg_spec spec = call.measure->spec(&call);
+  CU_ASSERT(spec.grid[0] == 3 && spec.grid[1] == 7);
+  zg_pair pair = {.cosine = 0.75};
+  zg_test_entry(&call, pair, 0.75, ZG_CODE_OK);
+  zg_test_entry(&call, with(pair, true, false), 1, ZG_CODE_OK);
+}
+
 /* ---- profiles ---- */
 
 static void path_norms_are_compared_by_their_logarithms(void) {
@@ -305,6 +370,9 @@ const zg_test zg_tests[] = {
     {"what_is_spoilt_is_undefined_whoever_it_is",
      what_is_spoilt_is_undefined_whoever_it_is},
     {"weights_are_apart_by_their_distance", weights_are_apart_by_their_distance},
+    {"cosine_distances_of_close_pairs_are_made_of_differences",
+     cosine_distances_of_close_pairs_are_made_of_differences},
+    {"isotropy_has_a_value_over_the_rank", isotropy_has_a_value_over_the_rank},
     {"relative_distances_are_divided_by_the_mean_norm",
      relative_distances_are_divided_by_the_mean_norm},
     {"fisher_distances_are_what_their_forms_give",
@@ -321,6 +389,11 @@ const zg_test zg_tests[] = {
     {"the_total_of_nothing_is_nothing", the_total_of_nothing_is_nothing},
     {"kernels_are_apart_by_their_distance", kernels_are_apart_by_their_distance},
     {"alignments_are_cosines", alignments_are_cosines},
+    {"divergences_without_support_are_infinite",
+     divergences_without_support_are_infinite},
+    {"what_rounding_leaves_below_zero_is_zero",
+     what_rounding_leaves_below_zero_is_zero},
+    {"maps_are_compared_by_their_cosine", maps_are_compared_by_their_cosine},
     {"path_norms_are_compared_by_their_logarithms",
      path_norms_are_compared_by_their_logarithms},
     {"recorded_profiles_need_equal_radii", recorded_profiles_need_equal_radii},

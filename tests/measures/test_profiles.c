@@ -80,7 +80,10 @@ static zg_code profile_of(model_file *f, const zg_call *call, double *profile,
       memcpy(note, finding.note, ZG_NOTE_BYTES);
     }
   }
-  form->summarise(call, tasks, width, values, profile, &code);
+  if (form->summarise)
+    form->summarise(call, tasks, width, values, profile, &code);
+  else
+    memcpy(profile, values, (size_t)width * sizeof *profile);
   free(values);
   return code;
 }

@@ -144,7 +144,7 @@ static void check_default(zg_call *call, int64_t k) {
     bool list = option->type == ZG_OPTION_LIST; /* of one number */
     CU_ASSERT_EQUAL(call->values[k], list ? 1 : option->initial);
     if (list) CU_ASSERT_EQUAL(call->list[0], option->initial);
-    CU_ASSERT(within_bounds(option, option->initial));
+    CU_ASSERT(within_bounds(option, option->initial) == !option->word);
   }
 }
 
@@ -202,6 +202,23 @@ static void check_round_trip(zg_call *call, int64_t k, const char *text, bool al
   call->values[k] = -99;
   CU_ASSERT_PTR_NULL(set(call, k, printed));
   CU_ASSERT_EQUAL(call->values[k], value);
+}
+
+/* A word stands for the default, which no number does. */
+static void check_word(zg_call *call, int64_t k) {
+  const zg_option *option = &call->measure->options[k];
+  char printed[ZG_VALUE_BYTES];
+  if (!option->word) return;
+  CU_ASSERT_EQUAL(option->type, ZG_OPTION_NUMBER);
+  CU_ASSERT(consists_of(option->word, word));
+  CU_ASSERT_STRING_EQUAL(zg_option_print(call, k, printed), option->word);
+  call->values[k] = option->most;
+  CU_ASSERT_PTR_NULL(zg_option_parse(call, k, option->word));
+  CU_ASSERT_EQUAL(call->values[k], option->initial);
+}
+
+static void words_stand_for_defaults(void) {
+  for_every_option(check_word);
 }
 
 static void check_values(zg_call *call, int64_t k) {
@@ -269,6 +286,7 @@ const zg_test zg_tests[] = {
     {"tables_of_options_are_sound", tables_of_options_are_sound},
     {"options_need_what_exists", options_need_what_exists},
     {"defaults_are_within_their_bounds", defaults_are_within_their_bounds},
+    {"words_stand_for_defaults", words_stand_for_defaults},
     {"values_survive_printing_and_parsing", values_survive_printing_and_parsing},
     {"what_is_no_value_is_refused", what_is_no_value_is_refused},
     {"without_options_a_tensor_is_named_like_its_measure",

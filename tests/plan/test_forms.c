@@ -170,6 +170,36 @@ static void fisher_pairs_what_its_form_needs(void) {
   clear(&zoo);
 }
 
+static void heads_and_layers_of_equal_rows_go_together(void) {
+  zg_zoo zoo = {0};
+  add(&zoo, ZG_ATTENTION, 0, "a", DIMS(9, 2, 5, 7)); /* layer 0, heads 0 and 1 */
+  add(&zoo, ZG_ATTENTION, 1, "b", DIMS(9, 3, 5, 7)); /* other heads: 2 to 4 */
+  add(&zoo, ZG_ATTENTION, 1, "c", DIMS(9, 1, 7, 5)); /* other queries and keys: 5 */
+  add(&zoo, ZG_ATTENTION, 2, "d", DIMS(8, 2, 5, 7)); /* other samples: 6 and 7 */
+  add(&zoo, ZG_ATTENTION, 3, "e", DIMS(9, 2, 5, 7)); /* 8 and 9 */
+  check_groups(&zoo, "attention_kl", "", 5, "0 4 | 1 | 2 | 3");
+  check_groups(&zoo, "attention_kl", "per=head", 10, "0 1 2 3 4 8 9 | 5 | 6 7");
+  zoo.samples = 8; /* the first so many */
+  check_groups(&zoo, "attention_kl", "", 5, "0 3 4 | 1 | 2");
+  clear(&zoo);
+}
+
+/* One group for each grid that some pair has in common, none for other reasons; an item
+ * is in several. */
+static void maps_meet_on_the_smaller_grid(void) {
+  zg_zoo zoo = {0};
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "a", DIMS(9, 4, 8, 8));
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "b", DIMS(9, 4, 16, 16));
+  add(&zoo, ZG_CROSS_ATTENTION, 0, "c", DIMS(9, 4, 8, 8));
+  check_groups(&zoo, "cross_attention", "", 3, "0 1 2");
+  add(&zoo, ZG_CROSS_ATTENTION, 1, "d", DIMS(9, 4, 16, 16)); /* 1 and 3 meet on 16 */
+  add(&zoo, ZG_CROSS_ATTENTION, 1, "e", DIMS(9, 3, 8, 8));   /* other tokens */
+  add(&zoo, ZG_CROSS_ATTENTION, 2, "f", DIMS(9, 4, 4, 12));  /* on 4 x 8, 4 x 12 */
+  check_groups(&zoo, "cross_attention", "", 6, "0 1 2 3 | 0 2 5 | 1 3 | 1 3 5 | 4");
+  check_groups(&zoo, "cross_attention", "grid=3 grid=2", 6, "0 1 2 3 5 | 4");
+  clear(&zoo);
+}
+
 static void add_dense_model(zg_zoo *zoo, int64_t model, int64_t m, int64_t classes) {
   add(zoo, ZG_NTK_INPUT, model, "fc", DIMS(m, 5));
   add(zoo, ZG_NTK_SIGNAL, model, "fc", DIMS(m, classes, 6));
@@ -693,12 +723,106 @@ static void every_form_is_printed(void) {
   clear(&zoo);
 }
 
+/* ---- pairs ---- */
+
+static zg_zoo layers_of(int64_t count, int64_t n, int64_t d) {
+  zg_zoo zoo = {0};
+  for (int64_t k = 0; k < count; k++)
+    add(&zoo, ZG_ACTIVATIONS, k, "layer", DIMS(n, d));
+  return zoo;
+}
+
+/* Runs of items that blocks [first, first + count) need. */
+static int64_t runs_needed(const zg_pair_block *blocks, int64_t first, int64_t count) {
+  bool needed[64] = {false};
+  int64_t runs = 0;
+  for (int64_t k = first; k < first + count; k++)
+    needed[blocks[k].row] = needed[blocks[k].column] = true;
+  for (int r = 0; r < 64; r++)
+    runs += needed[r];
+  return runs;
+}
+
+/* Every block once, and a rank's share of them compact: twice what a square needs. */
+static void check_blocks(const zg_pass *pass) {
+  int64_t runs = zg_ceil_div(pass->items, pass->piece);
+  zg_pair_block *blocks = zg_plan_pair_blocks(pass);
+  bool seen[64][64] = {{false}};
+  CU_ASSERT_EQUAL(pass->tasks, runs * (runs + 1) / 2);
+  for (int64_t k = 0; k < pass->tasks; k++) {
+    CU_ASSERT(0 <= blocks[k].column && blocks[k].column <= blocks[k].row);
+    CU_ASSERT_FATAL(blocks[k].row < runs);
+    CU_ASSERT_FALSE(seen[blocks[k].row][blocks[k].column]);
+    seen[blocks[k].row][blocks[k].column] = true;
+  }
+  for (int64_t ranks = 1; ranks <= pass->tasks; ranks++)
+    for (int64_t r = 0; r < ranks; r++) {
+      int64_t first = zg_part(pass->tasks, ranks, r);
+      int64_t count = zg_part(pass->tasks, ranks, r + 1) - first;
+      double square = 2 * sqrt((double)count);
+      CU_ASSERT((double)runs_needed(blocks, first, count) <= 2 * square);
+    }
+  free(blocks);
+}
+
+static void pairs_are_cut_into_compact_blocks(void) {
+  for (int64_t items = 1; items < 60; items += 7) {
+    zg_zoo zoo = layers_of(items, 50, 10);
+    zg_call call = zg_test_call_of("wasserstein", "projections=8");
+    zg_request request = request_of(&zoo, &call, 1);
+    zg_plan *plan = plan_of(&request);
+    check_blocks(&plan->passes[0]);
+    zg_plan_destroy(&plan);
+    clear(&zoo);
+  }
+}
+
+/* As many items stay as fit, two runs at least; runs get shorter where these do not. */
+static void blocks_of_pairs_shrink_to_the_memory(void) {
+  zg_zoo zoo = layers_of(200, 1000, 10);
+  zg_call call = zg_test_call_of("wasserstein", ""); /* 2 MB an item */
+  zg_request request = request_of(&zoo, &call, 1);
+  int64_t previous = INT64_MAX;
+  for (request.memory = GiB; request.memory > 72 << 20; request.memory -= 16 << 20) {
+    zg_plan *plan = plan_of(&request);
+    const zg_pass *pass = &plan->passes[0];
+    CU_ASSERT(plan->memory.total <= request.memory);
+    CU_ASSERT(pass->piece <= previous && pass->piece >= 1);
+    CU_ASSERT(pass->bytes_kept >= 2 * pass->piece * 8 * 256 * 1000);
+    previous = pass->piece;
+    zg_plan_destroy(&plan);
+  }
+  CU_ASSERT(previous < 4);
+  zg_plan *plan = NULL;
+  request.memory = 66 << 20;
+  CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_SYSTEM);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "measure wasserstein needs"));
+  clear(&zoo);
+}
+
+/* Blocks do not depend on the number of ranks, or a run could not go on with others. */
+static void blocks_of_pairs_do_not_depend_on_the_ranks(void) {
+  zg_zoo zoo = layers_of(40, 300, 10);
+  zg_call call = zg_test_call_of("mmd", "");
+  zg_request request = request_of(&zoo, &call, 1);
+  for (request.ranks = 1; request.ranks <= 1000; request.ranks *= 10) {
+    zg_plan *plan = plan_of(&request);
+    CU_ASSERT_EQUAL(plan->passes[0].piece, 5);
+    CU_ASSERT_EQUAL(plan->passes[0].tasks, 36);
+    zg_plan_destroy(&plan);
+  }
+  clear(&zoo);
+}
+
 const zg_test zg_tests[] = {
     {"models_of_equal_parameters_go_together", models_of_equal_parameters_go_together},
     {"the_order_of_parameters_does_not_matter",
      the_order_of_parameters_does_not_matter},
     {"matrices_of_equal_shape_go_together", matrices_of_equal_shape_go_together},
     {"gradients_of_equal_length_go_together", gradients_of_equal_length_go_together},
+    {"heads_and_layers_of_equal_rows_go_together",
+     heads_and_layers_of_equal_rows_go_together},
+    {"maps_meet_on_the_smaller_grid", maps_meet_on_the_smaller_grid},
     {"fisher_pairs_what_its_form_needs", fisher_pairs_what_its_form_needs},
     {"kernels_need_equal_samples_and_whole_ones_equal_classes",
      kernels_need_equal_samples_and_whole_ones_equal_classes},
@@ -724,4 +848,8 @@ const zg_test zg_tests[] = {
     {"profiles_have_a_task_per_array_or_model",
      profiles_have_a_task_per_array_or_model},
     {"every_form_is_printed", every_form_is_printed},
+    {"pairs_are_cut_into_compact_blocks", pairs_are_cut_into_compact_blocks},
+    {"blocks_of_pairs_shrink_to_the_memory", blocks_of_pairs_shrink_to_the_memory},
+    {"blocks_of_pairs_do_not_depend_on_the_ranks",
+     blocks_of_pairs_do_not_depend_on_the_ranks},
     {NULL, NULL}};

@@ -60,29 +60,33 @@ static zg_results_layout layout_of(bool float32) {
                              .code_count = CODES};
 }
 
-/* Entry of a tensor, symmetric; undefined where the code is not 0. */
-static int8_t code(int64_t i, int64_t k) {
-  return (int8_t)((i + k) % 4 == 3 ? 1 + (i * k) % 2 : 0);
+/* Entry of a tensor, the first of them symmetric; undefined where the code is not 0. */
+static int8_t code(int64_t tensor, int64_t i, int64_t k) {
+  return (int8_t)((i + k + (i < k ? tensor : 0)) % 4 == 3 ? 1 + (i * k) % 2 : 0);
 }
 static double value(int64_t tensor, int64_t i, int64_t k) {
-  int64_t low = zg_min(i, k), high = zg_max(i, k);
-  if (code(i, k)) return NAN;
+  int64_t low = tensor ? k : zg_min(i, k), high = tensor ? i : zg_max(i, k);
+  if (code(tensor, i, k)) return NAN;
   return zg_test_random(50 + (unsigned long)tensor, (unsigned long)(N * high + low));
 }
 
 static void write_tensor(zg_results *results, int64_t tensor, int64_t first,
                          int64_t count) {
-  int64_t width = first + count;
+  bool symmetric = tensor == 0;
+  int64_t width = symmetric ? first + count : N;
   double *values = ZG_NEW(double, count *width);
   int8_t *codes = ZG_NEW(int8_t, count * width);
   for (int64_t r = 0; r < count; r++)
     for (int64_t k = 0; k < width; k++) {
-      bool beyond = k > first + r; /* not read */
+      bool beyond = symmetric && k > first + r; /* not read */
       values[r * width + k] = beyond ? 1e300 : value(tensor, first + r, k);
-      codes[r * width + k] = beyond ? 99 : code(first + r, k);
+      codes[r * width + k] = beyond ? 99 : code(tensor, first + r, k);
     }
   CU_ASSERT_EQUAL(
-      zg_results_write_symmetric(results, tensor, first, count, values, codes), ZG_OK);
+      symmetric
+          ? zg_results_write_symmetric(results, tensor, first, count, values, codes)
+          : zg_results_write_rows(results, tensor, first, count, N, values, codes),
+      ZG_OK);
   free(values);
   free(codes);
 }
@@ -133,7 +137,7 @@ static void check_tensor(const char *path, int64_t index, bool float32) {
       double expected = value(index, i, k), found = tensor->values[i * N + k];
       if (float32) expected = (double)(float)expected;
       CU_ASSERT(isnan(expected) ? isnan(found) : found == expected);
-      CU_ASSERT_EQUAL(tensor->codes[i * N + k], code(i, k));
+      CU_ASSERT_EQUAL(tensor->codes[i * N + k], code(index, i, k));
     }
   }
   zg_tensor_destroy(&tensor);
@@ -156,7 +160,7 @@ static void codes_are_counted(void) {
   write_file(zg_test_path("codes.h5", path), false);
   for (int64_t i = 0; i < N; i++)
     for (int64_t k = 0; k < N; k++)
-      expected[code(i, k)]++;
+      expected[code(1, i, k)]++;
   CU_ASSERT_EQUAL(zg_tensor_count_codes(path, "alpha", counts), ZG_OK);
   for (int k = 0; k < ZG_CODE_VALUES; k++)
     CU_ASSERT_EQUAL(counts[k], k < CODES ? expected[k] : 0);

@@ -63,6 +63,12 @@ class Network:
     tangent            {layer: Factors}
     logits             [n, C]
     sharpness          [radii, batches], Stored with `radius`
+    margin_gradients   [n, C]
+    attention          {layer: [n, heads, queries, keys]}
+    head_importance    {layer: [heads]}
+    cross_attention    {layer: [n, tokens, h, w]}
+    maps               {layer: [n, 2 or 3]}
+    graph              {"op": [nodes] strings, "edge": [edges, 2] integers}
     """
 
     activations: dict = field(default_factory=dict)
@@ -73,13 +79,22 @@ class Network:
     tangent: dict = field(default_factory=dict)
     logits: object = None
     sharpness: object = None
+    margin_gradients: object = None
+    attention: dict = field(default_factory=dict)
+    head_importance: dict = field(default_factory=dict)
+    cross_attention: dict = field(default_factory=dict)
+    maps: dict = field(default_factory=dict)
+    graph: dict = field(default_factory=dict)
+
+    GROUPS = ("activations", "weights", "gradients", "attention", "head_importance", "cross_attention", "maps", "graph")
+    SINGLES = ("sample_gradients", "jacobian", "logits", "sharpness", "margin_gradients")
 
     def write(self, group, track_order=True):
         """Write into the model's group of an open HDF5 file."""
-        for name in ("activations", "weights", "gradients"):
+        for name in self.GROUPS:
             if getattr(self, name):
                 write_arrays(group.create_group(name, track_order=track_order), getattr(self, name))
-        singles = {name: getattr(self, name) for name in ("sample_gradients", "jacobian", "logits", "sharpness")}
+        singles = {name: getattr(self, name) for name in self.SINGLES}
         write_arrays(group, {name: array for name, array in singles.items() if array is not None})
         if self.tangent:
             layers = group.create_group("ntk", track_order=track_order)

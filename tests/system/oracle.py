@@ -201,14 +201,14 @@ def finished(items, sound, products, measure):
 
 
 def deviation(values, expected):
-    """Largest difference relative to max(|expected|, 1e-3 of the largest expected); infinite when the undefined
-    entries are not the same."""
-    undefined = np.isnan(expected)
-    if (np.isnan(values) != undefined).any():
+    """Largest difference relative to max(|expected|, 1e-3 of the largest finite one expected); infinite when the
+    undefined or the infinite entries are not the same."""
+    finite = np.isfinite(expected)
+    if not np.array_equal(values[~finite], expected[~finite], equal_nan=True) or not np.isfinite(values[finite]).all():
         return np.inf
-    if undefined.all():
+    if not finite.any():
         return 0.0
-    scale = np.maximum(np.abs(expected), 1e-3 * np.nanmax(np.abs(expected)))
-    difference = np.abs(values - expected)[~undefined]
-    scale = scale[~undefined]
+    values, expected = values[finite], expected[finite]
+    scale = np.maximum(np.abs(expected), 1e-3 * np.max(np.abs(expected)))
+    difference = np.abs(values - expected)
     return float(np.max(np.divide(difference, scale, out=np.zeros_like(difference), where=difference > 0)))

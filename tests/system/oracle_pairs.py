@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-OK, NONFINITE, ZERO_NORM, MISFIT, REFINED, ABSENT = 0, 1, 2, 3, 8, 10
+OK, NONFINITE, ZERO_NORM, MISFIT, FEW_SAMPLES, NOT_CONVERGED, REFINED, BOUND, ABSENT = 0, 1, 2, 3, 4, 7, 8, 9, 10
 EXTENDED = np.longdouble
 
 

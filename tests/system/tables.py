@@ -7,20 +7,32 @@ from collections import defaultdict
 import numpy as np
 
 import oracle
+import oracle_activations
+import oracle_architecture
+import oracle_attention
 import oracle_fisher
 import oracle_gradients
+import oracle_maps
 import oracle_parameters
 import oracle_tangent
 from oracle_pairs import OK, REFINED
 from zoogram import SystemTestCase, text
 
 ORACLES = {
+    "architecture": oracle_architecture.architecture,
+    "cosine": oracle_activations.cosine,
+    "isotropy": oracle_activations.isotropy,
+    "tsne_error": oracle_maps.tsne_error,
     "weight_frobenius": oracle_parameters.weight_frobenius,
     "path_norm": oracle_parameters.path_norm,
     "fisher": oracle_fisher.fisher,
     "gradient_cosine": oracle_gradients.gradient_cosine,
     "gradient_conflict": oracle_gradients.gradient_conflict,
     "sharpness": oracle_gradients.sharpness,
+    "attention_kl": oracle_attention.attention_kl,
+    "head_importance": oracle_attention.head_importance,
+    "cross_attention": oracle_attention.cross_attention,
+    "boundary": oracle_attention.boundary,
     "ntk_distance": oracle_tangent.ntk_distance,
     "ntk_alignment": oracle_tangent.ntk_alignment,
 }
@@ -96,7 +108,7 @@ class TablesTestCase(SystemTestCase):
                       f"{found.columns[worst[1]]}: {found.values[worst]!r}, oracle {table.values[worst]!r}")
         diagonal = np.diag(found.values)[~np.isnan(np.diag(table.values))]
         measure = text(found.attributes["measure"])
-        exact = 1.0 if measure in ("gradient_cosine", "ntk_alignment") else 0.0
+        exact = 1.0 if measure in ("architecture", "gradient_cosine", "ntk_alignment", "cross_attention") else 0.0
         self.assertTrue((diagonal == exact).all(), f"{name}: diagonal {diagonal}")
 
     def assertTables(self, tensors, tables, precision="double", tolerance=None):

@@ -87,6 +87,83 @@ class TangentFactors(BadModelsTestCase):
             self.assertIn(name, finished.out + finished.err)
 
 
+class ShownFaults(BadModelsTestCase):
+    """What show --check says of attention, maps, margins and graphs."""
+
+    @staticmethod
+    def sound(n=6):
+        random = np.random.default_rng(5)
+        uniform = random.uniform
+        attention = uniform(size=(n, 2, 3, 3))
+        maps = uniform(size=(n, 2, 4, 5))
+        margins = uniform(size=(n, 3))
+        margins[:, 1] = np.nan
+        return Network(activations={"x": uniform(size=(n, 4))}, logits=uniform(size=(n, 3)), margin_gradients=margins,
+                       attention={"x": (attention / attention.sum(-1, keepdims=True)).astype(np.float16)},
+                       head_importance={"x": np.array([-1.0, 2.0])},
+                       cross_attention={"x": maps / maps.sum((-2, -1), keepdims=True)},
+                       maps={"x": uniform(size=(n, 2))},
+                       graph={"op": ["input", "relu", "output"], "edge": np.array([[0, 1], [1, 2]])})
+
+    def faults(self, **changes):
+        network = self.sound()
+        for name, array in changes.items():
+            setattr(network, name, array)
+        self.zoo({"m": network})
+        finished = zoogram("show", self.path / "zoo.h5", "--check")
+        self.assertEqual(finished.code, DATA if changes else 0, finished.report)
+        return finished.out + finished.err
+
+    def test_sound(self):
+        self.assertIn("no faults", self.faults())
+
+    def test_values(self):
+        whole = {name: getattr(self.sound(), name) for name in ("attention", "cross_attention", "margin_gradients")}
+        attention, maps, margins = whole["attention"]["x"], whole["cross_attention"]["x"], whole["margin_gradients"]
+        short, negative, missing = attention.copy(), attention.copy(), attention.copy()
+        short[5, 1, 2] *= 0.98
+        negative[0, 0, 0] = [1.5, -0.5, 0]
+        missing[2, 1, 0, 0] = np.nan
+        heavy, infinite = maps.copy(), margins.copy()
+        heavy[5, 1] *= 1.02
+        infinite[0, 0] = np.inf
+        for changes, words in (({"attention": {"x": short}}, ("m/attention/x", "rows", "sum to 1")),
+                               ({"attention": {"x": negative}}, ("m/attention/x", "negative")),
+                               ({"attention": {"x": missing}}, ("m/attention/x", "NaN")),
+                               ({"cross_attention": {"x": heavy}}, ("m/cross_attention/x", "maps", "sum to 1")),
+                               ({"margin_gradients": infinite}, ("m/margin_gradients", "infinite")),
+                               ({"margin_gradients": -margins}, ("m/margin_gradients", "negative")),
+                               ({"head_importance": {"x": [np.nan, 1]}}, ("m/head_importance/x", "NaN")),
+                               ({"maps": {"x": np.full((6, 2), np.inf)}}, ("m/maps/x", "infinite"))):
+            with self.subTest(words):
+                out = self.faults(**changes)
+                for word in (*words, "1 fault"):
+                    self.assertIn(word, out)
+
+    def test_what_does_not_fit_together(self):
+        ones = np.ones
+        for changes, words in (({"maps": {"x": ones((5, 3))}}, ("m/maps/x", "5", "6")),
+                               ({"maps": {"y": ones((6, 3))}}, ("m/maps/y", "no activations")),
+                               ({"maps": {"x": ones((6, 4))}}, ("map 'x'", "[n, 2 or 3]")),
+                               ({"head_importance": {"x": ones(3)}}, ("m/head_importance/x", "3 heads", "2")),
+                               ({"margin_gradients": ones((6, 2))}, ("m/margin_gradients", "6 x 2", "6 x 3")),
+                               ({"logits": None}, ("m/margin_gradients", "without logits")),
+                               ({"graph": {"op": ["a", "b"], "edge": [[0, 2]]}}, ("m/graph/edge", "node 2 of 2")),
+                               ({"graph": {"op": ["a", "b"], "edge": [[0, -1]]}}, ("m/graph/edge", "negative")),
+                               ({"graph": {"op": ["a", "b"]}}, ("'m'", "graph", "no edge")),
+                               ({"graph": {"edge": [[0, 0]]}}, ("'m'", "graph", "no op"))):
+            with self.subTest(words):
+                out = self.faults(**changes)
+                for word in (*words, "1 fault"):
+                    self.assertIn(word, out)
+
+    def test_catalogue(self):
+        self.zoo({"m": self.sound()})
+        finished = zoogram("show", self.path / "zoo.h5")
+        for line in ("attention", "6 x 2 x 3 x 3", "graph/op", "string", "graph/edge", "maps", "margin_gradients"):
+            self.assertIn(line, finished.out)
+
+
 class OtherData(BadModelsTestCase):
     def test_axes(self):
         good = Network(logits=np.ones((5, 3)), gradients={"t": np.ones(4)}, weights={"w": np.ones((2, 2))},

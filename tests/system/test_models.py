@@ -346,6 +346,25 @@ class Interruption(TablesTestCase):
                     for k in range(9)}
         return networks, [entry("path_norm")]
 
+    def attention(self):
+        """Heads and maps that are slow to unpack, some of them close to one another."""
+        random = np.random.default_rng(4)
+        side, packed = (24 if SHORT else 48), {"compression": "gzip", "compression_opts": 1}
+        rows = random.gamma(1, size=(60, 3, side, side)) + 0.01
+        networks = {}
+        for k in range(4):
+            near = rows * (1 + 1e-5 * random.standard_normal(rows.shape)) if k < 2 else random.gamma(1, size=rows.shape) + 0.01
+            networks[f"m{k}"] = Network(attention={"x": Stored((near / near.sum(-1, keepdims=True)).astype(np.float32), packed)},
+                                        cross_attention={"x": Stored(near[..., : side - k, :].astype(np.float32), packed)})
+        return networks, [entry("attention_kl", per="head"), entry("cross_attention")]
+
+    def pairs(self):
+        """Layers of which every two are compared by themselves."""
+        random = np.random.default_rng(4)
+        n, layers = (400, 12) if SHORT else (1000, 20)
+        return ({"m": {f"l{k}": random.standard_normal((n, 64)) for k in range(layers)}},
+                [{"measure": "mmd", "name": "mmd"}, {"measure": "wasserstein", "form": "gaussian", "name": "gaussian"}])
+
     def segments(self):
         """Names of the checkpoints that are complete."""
         return {path.name for path in self.path.glob("results.h5.state/pass*") if path.suffix != ".tmp"}
@@ -384,7 +403,7 @@ class Interruption(TablesTestCase):
 
     def test_killed_runs_go_on_with_the_same_bits(self):
         interrupted = 0
-        for scenario in (self.kernels, self.vectors, self.profiles):
+        for scenario in (self.kernels, self.vectors, self.profiles, self.attention, self.pairs):
             with self.subTest(scenario.__name__):
                 networks, entries = scenario()
                 self.zoo(networks)

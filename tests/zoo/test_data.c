@@ -78,6 +78,14 @@ static void make_full(char *path) {
   add(file, "a/ntk/emb/signal", 4, DIMS(2, 4, 3, 8));
   add(file, "a/ntk/norm/direct", 3, DIMS(2, 4, 8));
   add(file, "a/unknown/thing", 1, DIMS(8));
+  add(file, "b/margin_gradients", 2, DIMS(9, 4));
+  add(file, "b/attention/l", 4, DIMS(5, 2, 3, 3));
+  add(file, "b/attention/k", 4, DIMS(5, 4, 3, 6));
+  add(file, "b/head_importance/l", 1, DIMS(2));
+  add(file, "b/cross_attention/l", 4, DIMS(6, 2, 3, 3));
+  add(file, "b/maps/x", 2, DIMS(9, 2));
+  zg_test_zoo_texts(file, "/models/b/graph/op", 1, 2, (const char *const[]){"u", "v"});
+  add_integers(file, "b/graph/edge", 2, DIMS(0, 2));
   zg_test_zoo_close(file);
 }
 
@@ -88,7 +96,9 @@ static void arrays_come_by_data_then_model_then_order(void) {
                "activations:a/x activations:b/x weights:a/w weights:b/w9 weights:b/w10 "
                "gradients:a/task1 gradients:a/task2 sample_gradients:a jacobian:a "
                "ntk/input:a/fc ntk/index:a/emb ntk/signal:a/emb ntk/signal:a/fc "
-               "ntk/direct:a/norm logits:b sharpness:b");
+               "ntk/direct:a/norm logits:b sharpness:b margin_gradients:b "
+               "attention:b/k attention:b/l head_importance:b/l cross_attention:b/l "
+               "maps:b/x graph/op:b graph/edge:b");
 }
 
 static void only_the_data_that_are_asked_for_are_there(void) {
@@ -97,6 +107,8 @@ static void only_the_data_that_are_asked_for_are_there(void) {
   check_arrays(path, ZG_DATA_BIT(ZG_LOGITS) | ZG_DATA_BIT(ZG_GRADIENTS),
                "gradients:a/task1 gradients:a/task2 logits:b");
   check_arrays(path, ZG_DATA_BIT(ZG_NTK_SIGNAL), "ntk/signal:a/emb ntk/signal:a/fc");
+  check_arrays(path, ZG_DATA_BIT(ZG_GRAPH_OP) | ZG_DATA_BIT(ZG_GRAPH_EDGE),
+               "graph/op:b graph/edge:b");
   zg_zoo *zoo = open_zoo(path, ZG_DATA_BIT(ZG_WEIGHTS));
   CU_ASSERT(zoo->layer_count == 0 && zoo->array_count == 3 && zoo->model_count == 2);
   zg_zoo_destroy(&zoo);
@@ -120,6 +132,17 @@ static void the_arrays_of_a_model_are_found(void) {
   CU_ASSERT(zg_zoo_find(zoo, ZG_WEIGHTS, 1, &count) == 3 && count == 2);
   zg_zoo_find(zoo, ZG_LOGITS, 0, &count);
   CU_ASSERT_EQUAL(count, 0);
+  zg_zoo_destroy(&zoo);
+}
+
+static void heads_are_counted(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  make_full(path);
+  zg_zoo *zoo = open_zoo(path, 0);
+  CU_ASSERT_EQUAL(zg_zoo_heads(zoo), 6);
+  zg_zoo_destroy(&zoo);
+  zoo = open_zoo(path, ZG_DATA_BIT(ZG_LOGITS));
+  CU_ASSERT_EQUAL(zg_zoo_heads(zoo), 0);
   zg_zoo_destroy(&zoo);
 }
 
@@ -268,7 +291,10 @@ static void layers_say_whether_they_have_a_bias(void) {
   zg_zoo_destroy(&zoo);
 }
 
-static void the_limit_counts_for_activations_and_logits(void) {
+static void the_limit_counts_where_rows_are_samples(void) {
+  const uint32_t sampled = ZG_DATA_BIT(ZG_ACTIVATIONS) | ZG_DATA_BIT(ZG_LOGITS) |
+                           ZG_DATA_BIT(ZG_MAPS) | ZG_DATA_BIT(ZG_MARGIN_GRADIENTS) |
+                           ZG_DATA_BIT(ZG_ATTENTION) | ZG_DATA_BIT(ZG_CROSS_ATTENTION);
   char path[ZG_TEST_PATH_BYTES];
   make_full(path);
   zg_zoo *zoo;
@@ -276,13 +302,13 @@ static void the_limit_counts_for_activations_and_logits(void) {
   CU_ASSERT_EQUAL_FATAL(try_open(path, &select, &zoo), ZG_OK);
   for (int64_t k = 0; k < zoo->array_count; k++) {
     const zg_array *array = &zoo->arrays[k];
-    bool limited = array->data == ZG_ACTIVATIONS || array->data == ZG_LOGITS;
+    bool limited = sampled & ZG_DATA_BIT(array->data);
     CU_ASSERT_EQUAL(zg_zoo_rows(zoo, array), limited ? 2 : array->n);
   }
   zg_zoo_destroy(&zoo);
 }
 
-static void patterns_of_layers_are_for_activations(void) {
+static void patterns_of_layers_choose_what_is_named_by_layers(void) {
   char path[ZG_TEST_PATH_BYTES];
   make_full(path);
   zg_zoo *zoo = NULL;
@@ -292,6 +318,13 @@ static void patterns_of_layers_are_for_activations(void) {
   select.data = ZG_DATA_BIT(ZG_WEIGHTS) | ZG_DATA_BIT(ZG_NTK_INPUT);
   CU_ASSERT_EQUAL(try_open(path, &select, &zoo), ZG_OK);
   CU_ASSERT_EQUAL(zoo->array_count, 4);
+  zg_zoo_destroy(&zoo);
+  zg_list_clear(&select.layers);
+  zg_list_add(&select.layers, "l");
+  select.data = ZG_DATA_BIT(ZG_ATTENTION) | ZG_DATA_BIT(ZG_HEAD_IMPORTANCE) |
+                ZG_DATA_BIT(ZG_CROSS_ATTENTION) | ZG_DATA_BIT(ZG_MAPS);
+  CU_ASSERT_EQUAL(try_open(path, &select, &zoo), ZG_OK);
+  CU_ASSERT_EQUAL(zoo->array_count, 3); /* neither attention/k nor maps/x */
   zg_zoo_destroy(&zoo);
   zg_list_clear(&select.layers);
 }
@@ -369,6 +402,51 @@ static void flat_logits(hid_t file) {
 static void deep_sharpness(hid_t file) {
   add(file, "net/sharpness", 3, DIMS(3, 1, 1));
 }
+static void flat_attention(hid_t file) {
+  add(file, "net/attention/odd", 3, DIMS(3, 2, 2));
+}
+static void empty_attention(hid_t file) {
+  add(file, "net/attention/odd", 4, DIMS(3, 2, 2, 0));
+}
+static void deep_importance(hid_t file) {
+  add(file, "net/head_importance/odd", 2, DIMS(3, 2));
+}
+static void flat_cross_attention(hid_t file) {
+  add(file, "net/cross_attention/odd", 3, DIMS(3, 2, 2));
+}
+static void wide_map(hid_t file) {
+  add(file, "net/maps/odd", 2, DIMS(3, 4));
+}
+static void narrow_map(hid_t file) {
+  add(file, "net/maps/odd", 2, DIMS(3, 1));
+}
+static void flat_margins(hid_t file) {
+  add(file, "net/margin_gradients", 1, DIMS(3));
+}
+static void add_ops(hid_t file) {
+  zg_test_zoo_texts(file, "/models/net/graph/op", 0, 1, (const char *const[]){"add"});
+}
+static void ops_of_numbers(hid_t file) {
+  add_integers(file, "net/graph/op", 1, DIMS(3));
+  add_integers(file, "net/graph/edge", 2, DIMS(3, 2));
+}
+static void edges_of_three(hid_t file) {
+  add_ops(file);
+  add_integers(file, "net/graph/edge", 2, DIMS(3, 3));
+}
+static void edges_of_fractions(hid_t file) {
+  add_ops(file);
+  add(file, "net/graph/edge", 2, DIMS(3, 2));
+}
+static void no_edges(hid_t file) {
+  add_ops(file);
+}
+static void no_ops(hid_t file) {
+  add_integers(file, "net/graph/edge", 2, DIMS(3, 2));
+}
+static void graph_that_is_no_group(hid_t file) {
+  add(file, "net/graph", 1, DIMS(3));
+}
 
 static const struct {
   void (*make)(hid_t file);
@@ -396,7 +474,20 @@ static const struct {
     {bias_of_two, ZG_NTK_DIRECT, {"layer 'odd'", "'bias'"}},
     {bias_in_words, ZG_NTK_DIRECT, {"layer 'odd'", "'bias'"}},
     {flat_logits, ZG_LOGITS, {"logits", "[n, C]"}},
-    {deep_sharpness, ZG_SHARPNESS, {"sharpness", "[radii, batches]"}}};
+    {deep_sharpness, ZG_SHARPNESS, {"sharpness", "[radii, batches]"}},
+    {flat_attention, ZG_ATTENTION, {"'odd'", "3 axes", "[n, heads, queries, keys]"}},
+    {empty_attention, ZG_ATTENTION, {"attention 'odd'", "empty"}},
+    {deep_importance, ZG_HEAD_IMPORTANCE, {"head_importance 'odd'", "[heads]"}},
+    {flat_cross_attention, ZG_CROSS_ATTENTION, {"'odd'", "[n, tokens, h, w]"}},
+    {wide_map, ZG_MAPS, {"map 'odd'", "4 columns", "[n, 2 or 3]"}},
+    {narrow_map, ZG_MAPS, {"map 'odd'", "1 columns", "[n, 2 or 3]"}},
+    {flat_margins, ZG_MARGIN_GRADIENTS, {"margin_gradients", "[n, C]"}},
+    {ops_of_numbers, ZG_GRAPH_OP, {"graph/op", "numbers", "strings"}},
+    {edges_of_three, ZG_GRAPH_EDGE, {"graph/edge", "3 columns", "[edges, 2]"}},
+    {edges_of_fractions, ZG_GRAPH_EDGE, {"graph/edge", "fractional", "integers"}},
+    {no_edges, ZG_GRAPH_OP, {"'graph'", "no edge"}},
+    {no_ops, ZG_GRAPH_OP, {"'graph'", "no op"}},
+    {graph_that_is_no_group, ZG_GRAPH_OP, {"'graph'", "group"}}};
 
 static void make_faulty(size_t k, char *path) {
   hid_t file = zg_test_zoo_create(zg_test_path("faulty.h5", path));
@@ -438,6 +529,7 @@ const zg_test zg_tests[] = {
     {"only_the_data_that_are_asked_for_are_there",
      only_the_data_that_are_asked_for_are_there},
     {"the_arrays_of_a_model_are_found", the_arrays_of_a_model_are_found},
+    {"heads_are_counted", heads_are_counted},
     {"arrays_are_named_with_file_model_and_data",
      arrays_are_named_with_file_model_and_data},
     {"weights_may_have_any_number_of_axes", weights_may_have_any_number_of_axes},
@@ -445,9 +537,10 @@ const zg_test zg_tests[] = {
      the_attribute_kind_decides_before_the_axes},
     {"the_order_of_weights_is_known_or_not", the_order_of_weights_is_known_or_not},
     {"layers_say_whether_they_have_a_bias", layers_say_whether_they_have_a_bias},
-    {"the_limit_counts_for_activations_and_logits",
-     the_limit_counts_for_activations_and_logits},
-    {"patterns_of_layers_are_for_activations", patterns_of_layers_are_for_activations},
+    {"the_limit_counts_where_rows_are_samples",
+     the_limit_counts_where_rows_are_samples},
+    {"patterns_of_layers_choose_what_is_named_by_layers",
+     patterns_of_layers_choose_what_is_named_by_layers},
     {"faults_are_refused_by_name", faults_are_refused_by_name},
     {"faults_in_what_nobody_reads_do_no_harm", faults_in_what_nobody_reads_do_no_harm},
     {NULL, NULL}};

@@ -210,7 +210,7 @@ static void make_model(const char *path, void (*change)(hid_t file)) {
                 {"weights/scalar", 0, {0}},        {"gradients/t", 1, {5000}},
                 {"sample_gradients", 2, {3, 4}},   {"jacobian", 3, {2, 3, 4}},
                 {"ntk/l/direct", 3, {2, 3, 4}},    {"logits", 2, {4, 3}},
-                {"sharpness", 2, {2, 3}}};
+                {"sharpness", 2, {2, 3}},          {"attention/l", 4, {2, 2, 3, 3}}};
   if (zg_test_rank() == 0) {
     double values[5000];
     for (unsigned long k = 0; k < 5000; k++)
@@ -226,6 +226,10 @@ static void make_model(const char *path, void (*change)(hid_t file)) {
                           2);
     H5LTset_attribute_double(file, "/models/m/sharpness", "radius",
                              (const double[]){0.1, 0.2}, 2);
+    zg_test_zoo_texts(file, "/models/m/graph/op", 1, 2,
+                      (const char *const[]){"conv", "relu"});
+    zg_test_zoo_dataset(file, "/models/m/graph/edge", H5T_STD_I32LE, 2,
+                        (const hsize_t[]){1, 2}, (const double[]){0, 1});
     if (change) change(file);
     zg_test_zoo_close(file);
   }
@@ -264,11 +268,13 @@ static void digests_of_models_do_not_depend_on_the_ranks(void) {
   }
 }
 
+/* The number at [position, 0, ...]. */
 static void overwrite(hid_t file, const char *name, hsize_t position) {
   const double value = 77;
+  const hsize_t place[4] = {position};
   hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset),
         one = H5Screate(H5S_SCALAR);
-  H5Sselect_elements(space, H5S_SELECT_SET, 1, &position);
+  H5Sselect_elements(space, H5S_SELECT_SET, 1, place);
   CU_ASSERT(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, one, space, H5P_DEFAULT, &value) >= 0);
   H5Sclose(one), H5Sclose(space), H5Dclose(dataset);
 }
@@ -312,6 +318,17 @@ static void change_the_middle_number(hid_t file) {
 static void change_the_last_number(hid_t file) {
   overwrite(file, "/models/m/gradients/t", 4999);
 }
+static void change_attention(hid_t file) {
+  overwrite(file, "/models/m/attention/l", 0);
+}
+static void change_an_op(hid_t file) {
+  H5Ldelete(file, "/models/m/graph/op", H5P_DEFAULT);
+  zg_test_zoo_texts(file, "/models/m/graph/op", 1, 2,
+                    (const char *const[]){"conv", "gelu"});
+}
+static void change_an_edge(hid_t file) {
+  overwrite(file, "/models/m/graph/edge", 0);
+}
 static void change_any_number(hid_t file) {
   overwrite(file, "/models/m/gradients/t", 1500);
 }
@@ -328,7 +345,10 @@ static void everything_that_matters_changes_the_digest_of_a_model(void) {
                                                 change_the_data,
                                                 change_the_first_number,
                                                 change_the_middle_number,
-                                                change_the_last_number};
+                                                change_the_last_number,
+                                                change_attention,
+                                                change_an_op,
+                                                change_an_edge};
   enum { CHANGES = sizeof changes / sizeof *changes };
   for (int all = 0; all < 2; all++) {
     char digests[CHANGES + 1][ZG_DIGEST_BYTES];

@@ -121,6 +121,36 @@ static void rows_and_columns_are_read(void) {
   zg_zoo_destroy(&zoo);
 }
 
+/* Every run of numbers at every position of the second axis, of an array of at least
+ * two axes. */
+static int64_t differences_at(zg_reader *reader, const zg_array *array, int64_t index,
+                              int64_t position) {
+  int64_t second = array->dims[1], inner = array->d / second, wrong = 0;
+  int64_t total = array->n * inner;
+  for (int64_t first = 0; first < total; first++)
+    for (int64_t count = 1; first + count <= total; count++) {
+      zg_slab slab;
+      CU_ASSERT_EQUAL_FATAL(
+          zg_reader_layer(reader, index, position, first, count, &slab), ZG_OK);
+      for (int64_t i = first; i < first + count; i++)
+        wrong += at(&slab, i - first) !=
+                 number((i / inner * second + position) * inner + i % inner);
+    }
+  return wrong;
+}
+
+static void what_stands_at_a_position_of_the_second_axis_is_read(void) {
+  zg_zoo *zoo = make_weights();
+  zg_reader *reader = zg_reader_create(zoo);
+  for (int64_t k = 0; k < zoo->array_count; k++) {
+    const zg_array *array = &zoo->arrays[k];
+    for (int64_t p = 0; array->rank > 1 && p < array->dims[1]; p++)
+      CU_ASSERT_EQUAL(differences_at(reader, array, k, p), 0);
+  }
+  zg_reader_destroy(&reader);
+  zg_zoo_destroy(&zoo);
+}
+
 static void a_scalar_is_one_row_of_one_number(void) {
   zg_zoo *zoo = make_weights();
   zg_reader *reader = zg_reader_create(zoo);
@@ -268,6 +298,8 @@ static void attributes_are_read_as_numbers_or_words(void) {
 const zg_test zg_tests[] = {
     {"any_run_of_numbers_is_read", any_run_of_numbers_is_read},
     {"rows_and_columns_are_read", rows_and_columns_are_read},
+    {"what_stands_at_a_position_of_the_second_axis_is_read",
+     what_stands_at_a_position_of_the_second_axis_is_read},
     {"a_scalar_is_one_row_of_one_number", a_scalar_is_one_row_of_one_number},
     {"integers_keep_all_their_digits", integers_keep_all_their_digits},
     {"many_arrays_may_be_read_in_turn", many_arrays_may_be_read_in_turn},

@@ -230,7 +230,36 @@ static void files_that_change_under_the_reader_are_reported(void) {
   check_changed(ZG_ERR_DATA, make_shorter);
 }
 
+static void strings_come_fixed_and_variable(void) {
+  static const char *const texts[] = {"conv", "relu", "", "add"};
+  char path[ZG_TEST_PATH_BYTES];
+  hid_t file = zg_test_zoo_create(zg_test_path("texts.h5", path));
+  for (int variable = 0; variable < 2; variable++) {
+    const char *const model = variable ? "variable" : "fixed";
+    char name[64];
+    snprintf(name, sizeof name, "/models/%s/graph/op", model);
+    zg_test_zoo_texts(file, name, variable, 4, texts);
+    snprintf(name, sizeof name, "/models/%s/graph/edge", model);
+    zg_test_zoo_dataset(file, name, H5T_STD_I32LE, 2, (const hsize_t[]){0, 2}, NULL);
+  }
+  zg_test_zoo_close(file);
+  zg_zoo *zoo = open_zoo(path);
+  zg_reader *reader = zg_reader_create(zoo);
+  for (int64_t k = zoo->first[ZG_GRAPH_OP]; k < zoo->first[ZG_GRAPH_OP + 1]; k++) {
+    zg_list found = {0};
+    CU_ASSERT(zoo->arrays[k].dtype == ZG_STRING && zoo->arrays[k].n == 4);
+    CU_ASSERT_EQUAL(zg_reader_texts(reader, k, &found), ZG_OK);
+    CU_ASSERT_EQUAL_FATAL(found.count, 4);
+    for (int t = 0; t < 4; t++)
+      CU_ASSERT_STRING_EQUAL(found.items[t], texts[t]);
+    zg_list_clear(&found);
+  }
+  zg_reader_destroy(&reader);
+  zg_zoo_destroy(&zoo);
+}
+
 const zg_test zg_tests[] = {
+    {"strings_come_fixed_and_variable", strings_come_fixed_and_variable},
     {"numbers_of_every_type_are_read", numbers_of_every_type_are_read},
     {"single_precision_is_not_widened_and_double_not_narrowed",
      single_precision_is_not_widened_and_double_not_narrowed},

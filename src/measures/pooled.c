@@ -1,0 +1,318 @@
+#include "measures/pooled.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "grid/comm.h"
+#include "linalg/cloud.h"
+#include "linalg/numbers.h"
+#include "linalg/select.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  SLICES = 1 << 16,    /* that a sweep tells apart */
+  FEW = 1 << 20,       /* so many distances are collected and selected from */
+  BLOCK = 64,          /* rows whose distances are formed at a time */
+  RUN_BYTES = 64 << 20 /* of the clouds of a run of items */
+};
+
+/* The upper middle value lies in [low, high), as keys. */
+typedef struct search {
+  uint64_t low, high;
+  int64_t below, inside; /* pairs whose distance is smaller than low; in the bracket */
+} search;
+
+typedef struct finder {
+  const zg_sharing *sharing;
+  int64_t first, items, rows; /* arrays of the zoo */
+  int64_t run;                /* items of a run */
+  int rank, ranks;
+  zg_cloud *clouds[2]; /* two runs; n = 0 where an item has no part */
+  double *storage[2];
+  int64_t held[2]; /* which run; -1: none */
+  double *room, *distances;
+  search search;
+  int64_t *counts; /* [SLICES] */
+  bool collecting;
+  double *values; /* [FEW] in the bracket */
+  int64_t collected;
+  double largest_below;
+} finder;
+
+/* Numbers >= 0 have the order of their bits. */
+static uint64_t key_of(double value) {
+  uint64_t key;
+  memcpy(&key, &value, sizeof key);
+  return key;
+}
+
+static double value_of(uint64_t key) {
+  double value;
+  memcpy(&value, &key, sizeof value);
+  return value;
+}
+
+/* ---- rows ---- */
+
+static int64_t rows_of(const finder *f, int64_t item) {
+  const zg_zoo *zoo = f->sharing->zoo;
+  int64_t n = zg_zoo_rows(zoo, &zoo->arrays[f->first + item]);
+  return n < 4 ? 0 : zg_min(n, f->rows);
+}
+
+static int64_t width_of(const finder *f, int64_t item) {
+  return f->sharing->zoo->arrays[f->first + item].d;
+}
+
+static int64_t numbers_of(const finder *f, int64_t item) {
+  return zg_cloud_numbers(rows_of(f, item), width_of(f, item));
+}
+
+/* The first rows of an item; an empty cloud when they are not finite. */
+static zg_status load_item(finder *f, int64_t item, double *memory, zg_cloud *cloud) {
+  int64_t n = rows_of(f, item), d = width_of(f, item), step = zg_reader_slab_rows(d);
+  double *points = ZG_NEW(double, n *d);
+  zg_status status = ZG_OK;
+  for (int64_t row = 0; status == ZG_OK && row < n; row += step) {
+    zg_slab slab;
+    status = zg_reader_rows(f->sharing->reader, f->first + item, row,
+                            zg_min(step, n - row), &slab);
+    if (status == ZG_OK) zg_slab_doubles(&slab, points + row * d);
+  }
+  *cloud = (zg_cloud){.d = d};
+  if (status == ZG_OK && n && zg_all_finite(ZG_DOUBLE, points, n * d))
+    *cloud = zg_cloud_make(memory, n, d, points);
+  free(points);
+  return status;
+}
+
+static int64_t run_end(const finder *f, int64_t run) {
+  return zg_min(f->items, (run + 1) * f->run);
+}
+
+static zg_status load_run(finder *f, int side, int64_t run) {
+  if (f->held[side] == run) return ZG_OK;
+  double *memory = f->storage[side];
+  f->held[side] = run;
+  for (int64_t i = run * f->run; i < run_end(f, run); i++) {
+    ZG_TRY(load_item(f, i, memory, &f->clouds[side][i - run * f->run]));
+    memory += numbers_of(f, i);
+  }
+  return ZG_OK;
+}
+
+/* ---- distances ---- */
+
+static int slice_shift(const search *s) {
+  int shift = 0;
+  while ((s->high - s->low - 1) >> shift >= SLICES)
+    shift++;
+  return shift;
+}
+
+/* Take distances into account; those in the bracket move to the front. */
+static void take(finder *f, double *distances, int64_t count) {
+  int64_t below;
+  double largest;
+  search *s = &f->search;
+  int64_t inside =
+      zg_split(distances, count, value_of(s->low), value_of(s->high), &below, &largest);
+  f->largest_below = fmax(f->largest_below, largest);
+  if (f->collecting) {
+    memcpy(f->values + f->collected, distances, (size_t)inside * sizeof *distances);
+    f->collected += inside;
+    return;
+  }
+  int shift = slice_shift(s);
+  for (int64_t k = 0; k < inside; k++)
+    f->counts[(key_of(distances[k]) - s->low) >> shift]++;
+}
+
+/* All pairs of rows of two clouds; of one cloud with itself, each pair once. */
+static void take_pair(finder *f, const zg_cloud *a, const zg_cloud *b, bool same) {
+  zg_cloud_pair pair = zg_cloud_pair_of(a, b, f->room);
+  for (int64_t row = 0; row < a->n; row += BLOCK) {
+    int64_t rows = zg_min(BLOCK, a->n - row), count = 0;
+    zg_cloud_distances(&pair, row, rows, f->distances);
+    for (int64_t r = 0; r < rows; r++) {
+      int64_t length = same ? row + r : b->n;
+      memmove(f->distances + count, f->distances + r * b->n,
+              (size_t)length * sizeof(double));
+      count += length;
+    }
+    take(f, f->distances, count);
+  }
+}
+
+static zg_status take_block(finder *f, int64_t row, int64_t column) {
+  if (f->sharing->should_stop()) return zg_fail(ZG_STOPPED, "stopped before the end");
+  ZG_TRY(load_run(f, 0, row));
+  ZG_TRY(load_run(f, 1, column));
+  for (int64_t i = row * f->run; i < run_end(f, row); i++)
+    for (int64_t k = column * f->run; k < run_end(f, column) && k <= i; k++) {
+      const zg_cloud *a = &f->clouds[0][i - row * f->run];
+      const zg_cloud *b = &f->clouds[1][k - column * f->run];
+      if (a->n && b->n && a->d == b->d) take_pair(f, a, b, i == k);
+    }
+  return ZG_OK;
+}
+
+/* Blocks of pairs of runs go around the ranks. */
+static zg_status sweep(finder *f) {
+  int64_t runs = zg_ceil_div(f->items, f->run), block = 0;
+  zg_status status = ZG_OK;
+  f->collected = 0;
+  f->largest_below = 0;
+  memset(f->counts, 0, SLICES * sizeof *f->counts);
+  for (int64_t row = 0; row < runs; row++)
+    for (int64_t column = 0; column <= row; column++, block++) {
+      if (block % f->ranks != f->rank || status != ZG_OK) continue;
+      status = take_block(f, row, column);
+      zg_progress("medians",
+                  (double)(block + 1) / ((double)runs * (double)(runs + 1) / 2));
+    }
+  return zg_agree(f->sharing->comm, status);
+}
+
+/* ---- the search ---- */
+
+/* Rows that have a part, and pairs of them: on every rank. */
+static zg_status count_rows(finder *f, int64_t *rows, int64_t *pairs) {
+  int64_t *counts = ZG_NEW0(int64_t, f->items);
+  zg_status status = ZG_OK;
+  for (int64_t i = f->rank; status == ZG_OK && i < f->items; i += f->ranks) {
+    zg_cloud cloud;
+    status = load_item(f, i, f->storage[0], &cloud);
+    counts[i] = cloud.n;
+  }
+  status = zg_agree(f->sharing->comm, status);
+  if (status == ZG_OK) zg_sum_counts(f->sharing->comm, counts, f->items);
+  *rows = *pairs = 0;
+  for (int64_t i = 0; i < f->items; i++) {
+    *rows += counts[i];
+    *pairs += counts[i] * (counts[i] - 1) / 2;
+    for (int64_t k = 0; k < i; k++)
+      if (width_of(f, i) == width_of(f, k)) *pairs += counts[i] * counts[k];
+  }
+  free(counts);
+  return status;
+}
+
+static void narrow(finder *f, int64_t wanted) {
+  search *s = &f->search;
+  int64_t below = s->below;
+  int shift = slice_shift(s);
+  zg_sum_counts(f->sharing->comm, f->counts, SLICES);
+  int64_t k = 0;
+  while (wanted >= below + f->counts[k])
+    below += f->counts[k++];
+  uint64_t low = s->low + ((uint64_t)k << shift), high = low + ((uint64_t)1 << shift);
+  *s = (search){.low = low,
+                .high = high < s->high ? high : s->high,
+                .below = below,
+                .inside = f->counts[k]};
+}
+
+/* What the ranks have collected, on every rank, in no matter which order. */
+static void gather(finder *f) {
+  int own = (int)f->collected;
+  int *counts = ZG_NEW(int, 2 * f->ranks), *starts = counts + f->ranks;
+  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, f->sharing->comm);
+  starts[0] = 0;
+  for (int r = 1; r < f->ranks; r++)
+    starts[r] = starts[r - 1] + counts[r - 1];
+  double *mine = ZG_NEW(double, own);
+  memcpy(mine, f->values, (size_t)own * sizeof *mine);
+  MPI_Allgatherv(mine, own, MPI_DOUBLE, f->values, counts, starts, MPI_DOUBLE,
+                 f->sharing->comm);
+  zg_max_doubles(f->sharing->comm, &f->largest_below, 1);
+  free(mine);
+  free(counts);
+}
+
+/* The mean of the pairs of rank `lower` and `upper`, which are neighbours or equal; a
+ * rank of -1 is a zero of the diagonal. */
+static zg_status find(finder *f, int64_t lower, int64_t upper, double *median) {
+  while (f->search.inside > FEW && f->search.high - f->search.low > 1) {
+    ZG_TRY(sweep(f));
+    narrow(f, upper);
+  }
+  const search *s = &f->search;
+  double above = value_of(s->low), beneath = above;
+  bool tied = s->inside > FEW;
+  if (!tied || lower < s->below) {
+    f->collecting = !tied;
+    ZG_TRY(sweep(f));
+    gather(f);
+  }
+  if (!tied) above = zg_order_statistic(f->values, s->inside, upper - s->below);
+  if (lower == upper)
+    beneath = above;
+  else if (lower < s->below)
+    beneath = lower < 0 ? 0 : f->largest_below;
+  else if (!tied)
+    beneath = zg_order_statistic(f->values, upper - s->below, lower - s->below);
+  *median = 0.5 * (beneath + above);
+  return ZG_OK;
+}
+
+/* ---- its life ---- */
+
+static void create(const zg_sharing *sharing, zg_data data, int64_t rows, finder *f) {
+  const zg_zoo *zoo = sharing->zoo;
+  int64_t largest = 1, most = 1;
+  *f = (finder){.sharing = sharing,
+                .first = zoo->first[data],
+                .items = zoo->first[data + 1] - zoo->first[data],
+                .rows = rows,
+                .search = {.high = key_of(INFINITY)},
+                .held = {-1, -1},
+                .counts = ZG_NEW(int64_t, SLICES),
+                .values = ZG_NEW(double, FEW)};
+  MPI_Comm_rank(sharing->comm, &f->rank);
+  MPI_Comm_size(sharing->comm, &f->ranks);
+  for (int64_t i = 0; i < f->items; i++) {
+    largest = zg_max(largest, numbers_of(f, i));
+    most = zg_max(most, rows_of(f, i));
+  }
+  int64_t runs = (int64_t)ceil(sqrt(8 * f->ranks)); /* some blocks for every rank */
+  f->run = zg_min(zg_ceil_div(f->items, runs), RUN_BYTES / (8 * largest));
+  f->run = zg_max(1, f->run);
+  for (int side = 0; side < 2; side++) {
+    f->clouds[side] = ZG_NEW0(zg_cloud, f->run);
+    f->storage[side] = ZG_NEW(double, f->run *largest);
+  }
+  f->room = ZG_NEW(double, 2 * most);
+  f->distances = ZG_NEW(double, BLOCK *most);
+}
+
+static void destroy(finder *f) {
+  for (int side = 0; side < 2; side++) {
+    free(f->clouds[side]);
+    free(f->storage[side]);
+  }
+  free(f->room);
+  free(f->distances);
+  free(f->counts);
+  free(f->values);
+}
+
+zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows,
+                           double *median) {
+  finder f;
+  int64_t count, pairs;
+  *median = 0;
+  create(sharing, data, rows, &f);
+  zg_status status = count_rows(&f, &count, &pairs);
+  int64_t all = count + 2 * pairs; /* zeros of the diagonal, and each pair twice */
+  int64_t ranks[2] = {(all - 1) / 2, all / 2};
+  for (int k = 0; k < 2; k++)
+    ranks[k] = ranks[k] < count ? -1 : (ranks[k] - count) / 2;
+  f.search.inside = pairs;
+  if (status == ZG_OK && count && ranks[1] >= 0)
+    status = find(&f, ranks[0], ranks[1], median);
+  destroy(&f);
+  return status;
+}
