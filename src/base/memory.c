@@ -79,6 +79,10 @@ static int64_t number_in(const char *path, const char *key) {
   return value;
 }
 
+int64_t zg_shared_memory(void) {
+  return zg_max(0, number_in("/proc/self/status", "RssShmem:")) * 1024;
+}
+
 static int64_t tighten(int64_t limit, int64_t candidate) {
   return candidate > 0 ? zg_min(limit, candidate) : limit;
 }

@@ -53,6 +53,8 @@ static inline int64_t zg_part(int64_t count, int64_t parts, int64_t k) {
 
 /** Largest resident size of this process so far, in bytes. */
 int64_t zg_peak_memory(void);
+/** Bytes that this process has touched of memory that it shares with others. */
+int64_t zg_shared_memory(void);
 /** Memory that one of `local_ranks` processes on this node may use, in bytes: the
  * smaller of what is free on the node and of the limits set by Slurm, cgroup and
  * ulimit. */

@@ -66,8 +66,8 @@ void zg_print_help(void);
 /** `zoogram COMMAND --help`. */
 void zg_print_usage(const zg_command *command);
 
-extern const zg_command zg_command_run, zg_command_plan, zg_command_show,
-    zg_command_list, zg_command_help;
+extern const zg_command zg_command_run, zg_command_plan, zg_command_calibrate,
+    zg_command_show, zg_command_list, zg_command_help;
 
 /** `zoogram --version`: version, build configuration, libraries, BLAS core. */
 void zg_print_version(void);

@@ -37,12 +37,11 @@ void zg_print_help(void) {
     zg_print_usage(*command);
     printf("\n");
   }
-  printf(
-      "  zoogram --version\n"
-      "      version, build configuration, libraries, BLAS core\n\n"
-      "zoogram help formats describes the zoo, the job file, the results and the exit "
-      "codes.\n"
-      "A first run: mpirun -n 2 zoogram run jobs/digits.yaml\n");
+  printf("  zoogram --version\n"
+         "      version, build configuration, libraries, BLAS core\n\n"
+         "zoogram help formats describes the zoo, the job file, the machine file, the "
+         "results and the exit codes.\n"
+         "A first run: mpirun -n 2 zoogram run jobs/digits.yaml\n");
 }
 
 static void print_formats(void) {
@@ -58,7 +57,8 @@ static zg_status execute(const zg_args *args) {
   } else if (zg_command_find(topic)) {
     zg_print_usage(zg_command_find(topic));
   } else {
-    static const char *const topics[] = {"formats", "run", "plan", "show", "list"};
+    static const char *const topics[] = {"formats",   "run",  "plan",
+                                         "calibrate", "show", "list"};
     return zg_fail_unknown("topic", topic, topics, sizeof topics / sizeof *topics);
   }
   return ZG_OK;

@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const zg_command *const zg_commands[] = {&zg_command_run,  &zg_command_plan,
-                                         &zg_command_show, &zg_command_list,
-                                         &zg_command_help, NULL};
+const zg_command *const zg_commands[] = {&zg_command_run,
+                                         &zg_command_plan,
+                                         &zg_command_calibrate,
+                                         &zg_command_show,
+                                         &zg_command_list,
+                                         &zg_command_help,
+                                         NULL};
 enum { COMMANDS = sizeof zg_commands / sizeof *zg_commands - 1 };
 
 const zg_command *zg_command_find(const char *name) {
@@ -149,8 +153,9 @@ static zg_status find_command(const char *word, const zg_command **command) {
 static zg_status parse(int argc, char **argv, const zg_command **command,
                        zg_args *args) {
   if (!argc)
-    return zg_fail(ZG_ERR_USAGE, "expected a command: run, plan, show, list or help "
-                                 "(see zoogram help)");
+    return zg_fail(ZG_ERR_USAGE,
+                   "expected a command: run, plan, calibrate, show, list or "
+                   "help (see zoogram help)");
   bool help = has_word(argc, argv, "--help") || has_word(argc, argv, "-h");
   if (has_word(argc, argv, "--version")) {
     zg_print_version();

@@ -1,6 +1,7 @@
 #include "cli/prepare.h"
 
 #include "base/memory.h"
+#include "linalg/micro.h"
 
 static bool pairs_rows(const zg_job *job) {
   for (int64_t k = 0; k < job->call_count; k++)
@@ -30,17 +31,30 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
   return status;
 }
 
-zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
-                          int64_t memory, bool packed, zg_plan **plan) {
+zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo,
+                          const zg_resources *resources, zg_plan **plan) {
   zg_request request = {.zoo = zoo,
                         .calls = job->calls,
                         .call_count = job->call_count,
                         .precision = job->double_precision ? ZG_DOUBLE : ZG_SINGLE,
-                        .ranks = ranks,
+                        .ranks = resources->ranks,
                         .team_size = job->team_size,
-                        .memory = job->memory_per_rank ? job->memory_per_rank : memory,
-                        .packed = packed};
+                        .memory = job->memory_per_rank ? job->memory_per_rank
+                                                       : resources->memory,
+                        .packed = resources->packed,
+                        .local_ranks = resources->local_ranks};
   return zg_plan_create(&request, plan);
+}
+
+zg_resources zg_prepare_resources(MPI_Comm comm) {
+  zg_resources r = {.local_ranks = zg_local_ranks(comm),
+                    .packed = !zg_any(comm, !zg_micro_is_fast())};
+  MPI_Comm_size(comm, &r.ranks);
+  r.memory = zg_memory_limit(r.local_ranks) / 10 * 9;
+  MPI_Allreduce(MPI_IN_PLACE, &r.memory, 1, MPI_INT64_T, MPI_MIN, comm);
+  MPI_Allreduce(MPI_IN_PLACE, &r.local_ranks, 1, MPI_INT, MPI_MIN, comm);
+  if (!r.packed) zg_micro_use(ZG_ISA_C);
+  return r;
 }
 
 static void add_count(zg_text *text, const char *before, int64_t count,

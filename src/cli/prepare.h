@@ -1,8 +1,10 @@
 /** \file
- * From a job to its zoo and its plan, on one process; shared by `run` and `plan`. */
+ * From a job to its zoo and its plan, on one process; shared by `run` and `plan`. And
+ * what ranks agree on before they make a plan. */
 #ifndef ZG_CLI_PREPARE_H
 #define ZG_CLI_PREPARE_H
 
+#include "grid/comm.h"
 #include "job/job.h"
 #include "plan/plan.h"
 
@@ -10,10 +12,21 @@
  * \param [out] zoo  created; destroy with zg_zoo_destroy. */
 zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo);
 
-/** \param [in] memory  bytes one rank may use where the job does not say. Not
- * collective. */
-zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo, int ranks,
-                          int64_t memory, bool packed, zg_plan **plan);
+/** What a run has to do with. */
+typedef struct zg_resources {
+  int ranks;
+  int local_ranks; /**< on a node, at least */
+  int64_t memory;  /**< bytes that a rank may use where the job does not say */
+  bool packed;     /**< packed panels are fast on all ranks' CPUs */
+} zg_resources;
+
+/** Those of the ranks of `comm`, the same on all of them. Where one has no fast packed
+ * panels, all use the same slow ones from here on. Collective. */
+zg_resources zg_prepare_resources(MPI_Comm comm);
+
+/** Not collective. */
+zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo,
+                          const zg_resources *resources, zg_plan **plan);
 
 /** "30 layers of 5 models in 1 file, n = 300, widths 10 to 512, float16": for the log.
  * The caller frees. */

@@ -5,12 +5,12 @@
 #include "cli/cli.h"
 #include "cli/environment.h"
 #include "cli/output.h"
+#include "cli/predict.h"
 #include "cli/prepare.h"
 #include "cli/version.h"
 #include "engine/engine.h"
 #include "engine/state.h"
 #include "linalg/core.h"
-#include "linalg/micro.h"
 #include "results/owner.h"
 #include "results/read.h"
 #include "zoo/exchange.h"
@@ -41,6 +41,8 @@ typedef struct session {
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
   zg_owner *owner;              /* on rank 0 */
   bool complete;                /* the results are there already */
+  bool resumes;                 /* on rank 0: part of them, too */
+  zg_prediction prediction;     /* on rank 0 */
 } session;
 
 static const char *flag(const session *s, const char *name) {
@@ -74,11 +76,13 @@ static void log_header(const session *s, int local_ranks) {
 
 static void log_plan(const session *s) {
   char *described = zg_describe_zoo(s->zoo), *text = zg_plan_text(s->plan);
+  char *predicted = zg_prediction_text(&s->prediction, s->plan);
   zg_note("zoo\n  found         %s", described);
   if (s->zoo->models_found > s->zoo->model_count ||
       s->zoo->layers_found > s->zoo->layer_count)
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
-  zg_note("plan\n%s", text);
+  zg_note("plan\n%s\n%s", text, predicted);
+  if (s->prediction.trouble[0]) zg_warn("no prediction: %s", s->prediction.trouble);
   if (s->job->team_size > s->ranks)
     zg_warn("team_size %lld is more than the %d ranks: they are one team",
             (long long)s->job->team_size, s->ranks);
@@ -87,6 +91,7 @@ static void log_plan(const session *s) {
             s->plan->ranks, s->plan->team_size);
   free(described);
   free(text);
+  free(predicted);
 }
 
 static void log_phases(const session *s, const zg_report *report) {
@@ -101,6 +106,19 @@ static void log_phases(const session *s, const zg_report *report) {
   }
 }
 
+/* Numbers read from files and sent by a rank: the mean, and the rank with most. */
+static void log_words(const session *s, const zg_report *report) {
+  zg_rank_stat read = zg_rank_stat_of(s->comm, (double)report->numbers_read);
+  zg_rank_stat sent = zg_rank_stat_of(s->comm, (double)report->numbers_sent);
+  char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES], c[ZG_UNIT_BYTES], d[ZG_UNIT_BYTES];
+  char model[ZG_UNIT_BYTES + 16] = "";
+  if (s->plan->words > 0)
+    snprintf(model, sizeof model, "; model %s", zg_format_si(a, s->plan->words, ""));
+  zg_note("  words         %s read, %s sent per rank (at most %s, %s)%s",
+          zg_format_si(a, read.mean, ""), zg_format_si(b, sent.mean, ""),
+          zg_format_si(c, read.most, ""), zg_format_si(d, sent.most, ""), model);
+}
+
 static void log_rates(const session *s, const zg_report *report) {
   static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_FORM, ZG_PHASE_KERNEL,
                                        ZG_PHASE_REDUCE};
@@ -110,11 +128,13 @@ static void log_rates(const session *s, const zg_report *report) {
   zg_rank_stat seconds = zg_rank_stat_of(s->comm, busy);
   zg_rank_stat flop = zg_rank_stat_of(s->comm, report->flop);
   zg_rank_stat bytes = zg_rank_stat_of(s->comm, (double)report->bytes_read);
-  zg_rank_stat memory = zg_rank_stat_of(s->comm, (double)zg_peak_memory());
+  zg_rank_stat memory =
+      zg_rank_stat_of(s->comm, (double)(zg_peak_memory() - report->shared));
   char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES];
   zg_note("  work          %s, %s per busy rank", zg_format_si(a, flop.sum, "flop"),
           zg_format_si(b, seconds.sum > 0 ? flop.sum / seconds.sum : 0, "flop/s"));
   zg_note("  read          %s in all", zg_format_bytes(a, bytes.sum));
+  log_words(s, report);
   zg_note("  peak memory   %s (rank %d), planned %s", zg_format_bytes(a, memory.most),
           memory.most_rank, zg_format_bytes(b, (double)s->plan->memory.total));
 }
@@ -126,13 +146,23 @@ static void log_entries(const zg_report *report) {
               code, zg_code_meaning((zg_code)code));
 }
 
+/* How good the prediction was, for a run that had all of the work before it. */
+static void log_prediction(const session *s, double seconds) {
+  char predicted[ZG_UNIT_BYTES];
+  if (!s->prediction.known || s->resumes) return;
+  double total = s->prediction.cost.total;
+  zg_note("  predicted     %s: measured/predicted %.2f",
+          zg_format_duration(predicted, total), seconds / total);
+}
+
 static void log_footer(const session *s, const zg_report *report) {
   char total[ZG_UNIT_BYTES];
+  double seconds = zg_clock() - s->start;
   log_phases(s, report);
   log_rates(s, report);
+  log_prediction(s, seconds);
   log_entries(report);
-  zg_note("done in %s: %s", zg_format_duration(total, zg_clock() - s->start),
-          s->job->output);
+  zg_note("done in %s: %s", zg_format_duration(total, seconds), s->job->output);
 }
 
 /* ---- preparation ---- */
@@ -157,12 +187,14 @@ static zg_status load_zoo(session *s) {
   return ZG_OK;
 }
 
-static zg_status make_plan(session *s, int local_ranks) {
-  int64_t memory = zg_memory_limit(local_ranks);
-  MPI_Allreduce(MPI_IN_PLACE, &memory, 1, MPI_INT64_T, MPI_MIN, s->comm);
-  bool packed = !zg_any(s->comm, !zg_micro_is_fast());
-  if (!packed) zg_micro_use(ZG_ISA_C);
-  return zg_prepare_plan(s->job, s->zoo, s->ranks, memory / 10 * 9, packed, &s->plan);
+static zg_status make_plan(session *s) {
+  zg_resources resources = zg_prepare_resources(s->comm);
+  return zg_prepare_plan(s->job, s->zoo, &resources, &s->plan);
+}
+
+/* A prediction is for the reader of the log; that there is none is no error. */
+static void predict(session *s) {
+  if (s->rank == 0) zg_predict(NULL, s->plan, &s->prediction);
 }
 
 /* Job and inputs by which results are recognised as those of the same job. */
@@ -198,11 +230,21 @@ static zg_status look_at_existing(session *s) {
                  output);
 }
 
+/* Whether an interrupted run has left something to go on with. */
+static bool has_state(const session *s) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s.state", s->job->output);
+  bool there = !flag(s, "--restart") && access(path.data, F_OK) == 0;
+  zg_text_clear(&path);
+  return there;
+}
+
 static zg_status take_output(session *s) {
   zg_status status = ZG_OK;
   if (s->rank == 0) {
     status = zg_owner_acquire(s->job->output, owner_patience, &s->owner);
     if (status == ZG_OK) status = look_at_existing(s);
+    s->resumes = has_state(s);
   }
   status = zg_agree(s->comm, status);
   s->complete = zg_any(s->comm, s->complete);
@@ -269,12 +311,12 @@ static zg_status compute(session *s, zg_report *report) {
 
 static zg_status run_job(session *s) {
   ZG_TRY(load_job(s));
-  int local_ranks = zg_local_ranks(s->comm);
   ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
                                        flag(s, "--log"))));
-  log_header(s, local_ranks);
+  log_header(s, zg_local_ranks(s->comm));
   ZG_TRY(load_zoo(s));
-  ZG_TRY(make_plan(s, local_ranks));
+  ZG_TRY(make_plan(s));
+  predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));
   ZG_TRY(take_output(s));

@@ -116,7 +116,6 @@ static void combine(zg_pass_state *s) {
   if (zg_is_rbf(s) && !s->pass->spec.gram.batch) add_row_sums(s);
   if (zg_is_rbf(s) && s->pass->spec.gram.batch) mark_dead(s);
   if (!zg_is_rbf(s) && s->pass->needs[ZG_CENTRED]) add_linear_totals(s);
-  if (works) zg_pairs_symmetrise(&work->team, &s->triangle);
   for (int c = 0; c < ZG_CENTRINGS; c++) {
     if (!s->pass->needs[c]) continue;
     zg_pairs *product = &s->gram->product[c];

@@ -3,6 +3,7 @@
 #include "engine/forms.h"
 #include "engine/output.h"
 #include "engine/state.h"
+#include "engine/store.h"
 
 const char *zg_phase_name(zg_phase phase) {
   static const char *const names[ZG_PHASES] = {
@@ -14,14 +15,18 @@ const char *zg_phase_name(zg_phase phase) {
 }
 
 static zg_status run_passes(zg_work *work, zg_results *results) {
-  static zg_form_fn *const forms[] = {[ZG_FORM_GRAM] = zg_gram_run,
-                                      [ZG_FORM_TANGENT] = zg_tangent_run,
+  static zg_form_fn *const forms[] = {[ZG_FORM_TANGENT] = zg_tangent_run,
                                       [ZG_FORM_VECTOR] = zg_vector_run,
                                       [ZG_FORM_PROFILE] = zg_profile_run,
                                       [ZG_FORM_PAIR] = zg_pair_run};
   const zg_plan *plan = work->run->plan;
   for (int64_t p = 0; p < plan->pass_count; p++)
-    ZG_TRY(forms[plan->passes[p].spec.form](work, p, results));
+    if (plan->passes[p].spec.form == ZG_FORM_GRAM)
+      ZG_TRY(zg_gram_run(work, p, results));
+  zg_store_destroy(&work->store); /* room for the others */
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].spec.form != ZG_FORM_GRAM)
+      ZG_TRY(forms[plan->passes[p].spec.form](work, p, results));
   return ZG_OK;
 }
 
@@ -62,16 +67,21 @@ static zg_status compute(zg_work *work, zg_results *results) {
 zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_work work = {.run = run, .report = report};
   zg_results *results = NULL;
+  int64_t sent = zg_numbers_sent();
   ZG_TRY(zg_output_create(run, &results));
   zg_team_create(run->comm, run->plan->team_size, &work.team);
   zg_team_create(run->comm, 1, &work.solo);
   work.reader = zg_reader_create(run->zoo);
   zg_status status = compute(&work, results);
   report->bytes_read = zg_reader_bytes(work.reader);
+  report->numbers_read = zg_reader_read(work.reader);
+  report->numbers_sent = zg_numbers_sent() - sent;
   zg_reader_destroy(&work.reader);
   zg_team_destroy(&work.team);
   zg_team_destroy(&work.solo);
   zg_items_clear(&work.items);
+  zg_store_destroy(&work.store);
+  zg_triangle_destroy(&work.triangle);
   if (status == ZG_OK) status = finish_results(&work, &results);
   zg_state_close(&work.state, status == ZG_OK);
   if (status == ZG_OK) return success(&work);

@@ -8,6 +8,7 @@
  *
  * The gram form:
  *     items.h    statistics of every item: means, scale, whether it is usable
+ *     store.h    packed panels of all samples, shared by the ranks of a node
  *     panels.h   centred rows of all items, in panels that stay while memory lasts
  *     step.h     tiles and the panels they are made of
  *     median.h   exact medians of squared distances
@@ -51,7 +52,11 @@ typedef struct zg_report {
   zg_timer phases[ZG_PHASES];
   double flop; /**< useful: pairs counted once */
   int64_t bytes_read;
+  int64_t numbers_read, numbers_sent; /**< in all (zg_numbers_sent) */
+  int64_t numbers_measured;           /**< of those read: for statistics of items */
   int64_t tiles;
+  int64_t shared; /**< bytes of memory shared on the node that are counted as other
+                     ranks' */
   int64_t entries[ZG_CODES]; /**< entries of all tensors by code; summed over ranks */
 } zg_report;
 
@@ -66,6 +71,7 @@ typedef struct zg_run {
   double checkpoint;  /**< seconds between checkpoints at most */
   bool restart;       /**< discard the checkpoints of an interrupted run */
   bool float32;       /**< type of the tensors */
+  bool keep_shares;   /**< no team takes over what was dealt to another */
   const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
   bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
 } zg_run;

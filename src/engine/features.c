@@ -225,11 +225,9 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
 
 static void finish(features *f, zg_gram *gram) {
   MPI_Comm comm = f->work->run->comm;
-  int64_t N = f->norms.n;
   zg_phase_start(f->work, ZG_PHASE_COMBINE);
   zg_sum_doubles(comm, f->products, f->D * f->D);
-  zg_sum_doubles(comm, f->norms.coarse, N * N);
-  zg_sum_doubles(comm, f->norms.fine, N * N);
+  zg_pairs_sum(&f->work->solo, &f->norms);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (f->pass->needs[c]) set_products(f, (zg_centring)c, gram);
   zg_phase_stop(f->work, ZG_PHASE_COMBINE);

@@ -1,4 +1,4 @@
-#include "engine/work.h"
+#include "engine/store.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -30,6 +30,7 @@ static zg_status measure_rows(zg_work *work, int64_t item, int64_t first, int64_
     zg_slab slab;
     ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, end - row), &slab));
     zg_moments_add(moments, &slab, scratch);
+    zg_store_put(work->store, item, row, &slab);
   }
   return ZG_OK;
 }
@@ -133,13 +134,17 @@ zg_status zg_items_measure(zg_work *work) {
                .bad = ZG_NEW0(int32_t, N),
                .means = ZG_NEW0(double, D *groups)};
   work->items = (zg_items){.items = ZG_NEW0(zg_item, N), .means = ZG_NEW0(double, D)};
+  int64_t before = zg_reader_read(work->reader);
   zg_phase_start(work, ZG_PHASE_READ);
+  work->store = zg_store_create(work);
   zg_status status = zg_agree(work->run->comm, measure_all(work, &p));
-  zg_phase_stop(work, ZG_PHASE_READ);
+  work->report->numbers_measured += zg_reader_read(work->reader) - before;
   if (status == ZG_OK) {
     share(work, &p);
     keep(work, &p);
+    status = zg_store_finish(work->store, groups);
   }
+  zg_phase_stop(work, ZG_PHASE_READ);
   free(p.squares);
   free(p.largest);
   free(p.heaviest);

@@ -1,6 +1,7 @@
 #include "engine/panels.h"
 
 #include "base/memory.h"
+#include "engine/store.h"
 #include "grid/tile.h"
 #include "linalg/micro.h"
 
@@ -11,11 +12,15 @@ static bool is_packed(const zg_work *work, int64_t i, bool packed) {
   return packed && work->items.items[i].precision == ZG_SINGLE;
 }
 
+static bool is_stored(const zg_work *work, int64_t i, bool packed) {
+  return packed && zg_store_has(work->store, i);
+}
+
 /* Bytes of this rank's part of one item's panel: whole cache lines. */
 static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows, bool packed) {
   const int64_t line = 64;
   const zg_item *item = &work->items.items[i];
-  if (!zg_item_usable(item)) return 0;
+  if (!zg_item_usable(item) || is_stored(work, i, packed)) return 0;
   int64_t d = zg_work_width(work, i);
   int64_t numbers = is_packed(work, i, packed) ? zg_packed_rows(rows) * d
                                                : zg_panel_size(&work->team, rows, d);
@@ -35,7 +40,7 @@ void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed
   const zg_plan *plan = work->run->plan;
   int64_t capacity = 2;
   if (zg_team_works(&work->team))
-    capacity = plan->memory.panels / zg_max(1, panel_bytes(work, rows, packed));
+    capacity = plan->panel_room / zg_max(1, panel_bytes(work, rows, packed));
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
@@ -86,8 +91,13 @@ static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
                       .used = -1};
   char *at = panel->storage;
   for (int64_t i = 0; i < N; i++) {
-    if (zg_item_usable(&work->items.items[i])) panel->features[i] = at;
-    if (panel->features[i] && is_packed(work, i, panels->packed))
+    if (!zg_item_usable(&work->items.items[i])) continue;
+    if (is_stored(work, i, panels->packed)) {
+      panel->features[i] = zg_store_panel(work->store, i, first);
+      continue;
+    }
+    panel->features[i] = at;
+    if (is_packed(work, i, panels->packed))
       clear_rest(rows, zg_work_width(work, i), panel->features[i]);
     at += part_bytes(work, i, rows, panels->packed);
   }
@@ -142,6 +152,12 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
 static zg_status read_item(zg_panels *panels, int64_t i, zg_panel *panel,
                            void *buffer) {
   zg_work *work = panels->work;
+  if (is_stored(work, i, panels->packed)) {
+    memcpy(panel->norms + i * panel->rows,
+           zg_store_norms(work->store, i) + panel->first,
+           (size_t)panel->rows * sizeof *panel->norms);
+    return ZG_OK;
+  }
   zg_precision precision = work->items.items[i].precision;
   int64_t skip, count, d = zg_work_width(work, i);
   zg_panel_share(&work->team, panel->rows, &skip, &count);

@@ -68,9 +68,25 @@ static zg_status visit_tile(void *context, int64_t k) {
   return status;
 }
 
+/* Which team does which tile: made anew when another number of panels stays. Only the
+ * first ranks of teams need it, all of them the same. */
+static const zg_triangle *deal_triangle(zg_work *work, const zg_panels *panels) {
+  const zg_team *team = &work->team;
+  zg_triangle *t = &work->triangle;
+  int64_t count = work->run->plan->panel_count, capacity = panels->capacity;
+  if (team->position != 0) return NULL;
+  MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, team->peers);
+  if (t->first && t->panels == count && t->capacity == capacity) return t;
+  zg_triangle_destroy(t);
+  zg_triangle_create(count, team->teams, capacity, t);
+  return t;
+}
+
 static zg_status sweep_tiles(tiles *t, const char *what, const zg_sums *sums) {
   zg_deal deal = {.team = &t->work->team,
                   .tasks = zg_plan_tiles(t->work->run->plan, t->pass)};
+  if (!t->pass->spec.gram.batch && !t->scattered)
+    deal.triangle = deal_triangle(t->work, t->panels);
   return zg_sweep(t->work, &deal, what, sums, visit_tile, t);
 }
 

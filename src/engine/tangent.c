@@ -92,9 +92,7 @@ static void release_tiles(zg_tangent *s) {
 static void combine(zg_tangent *s) {
   MPI_Comm comm = s->work->run->comm;
   zg_phase_start(s->work, ZG_PHASE_COMBINE);
-  zg_pairs_symmetrise(&s->work->solo, &s->pairs);
-  zg_sum_doubles(comm, s->pairs.coarse, s->items * s->items);
-  zg_sum_doubles(comm, s->pairs.fine, s->items * s->items);
+  zg_pairs_sum(&s->work->solo, &s->pairs);
   zg_sum_doubles(comm, s->totals, s->items * ZG_KERNEL_TOTALS);
   zg_sum_doubles(comm, s->row_coarse, s->row_count);
   zg_sum_doubles(comm, s->row_fine, s->row_count);

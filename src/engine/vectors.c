@@ -300,9 +300,7 @@ static void combine(sums *s) {
   MPI_Comm comm = s->work->run->comm;
   int64_t n = s->pass->items;
   zg_phase_start(s->work, ZG_PHASE_COMBINE);
-  zg_pairs_symmetrise(&s->work->solo, &s->pairs);
-  zg_sum_doubles(comm, s->pairs.coarse, n * n);
-  zg_sum_doubles(comm, s->pairs.fine, n * n);
+  zg_pairs_sum(&s->work->solo, &s->pairs);
   zg_sum_doubles(comm, s->square_coarse, n);
   zg_sum_doubles(comm, s->square_fine, n);
   zg_sum_doubles(comm, s->bad, n);

@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "grid/team.h"
+#include "plan/triangle.h"
 #include "zoo/reader.h"
 
 /** Statistics of an item (a layer). */
@@ -24,6 +25,8 @@ typedef struct zg_items {
   double *means;  /**< [D], owned */
 } zg_items;
 
+typedef struct zg_store zg_store;
+
 typedef struct zg_work {
   const zg_run *run;
   zg_report *report;
@@ -31,6 +34,8 @@ typedef struct zg_work {
   zg_team solo; /**< of the others: every rank a team of its own */
   zg_reader *reader;
   zg_items items;
+  zg_store *store;        /**< packed panels (engine/store.h), or NULL */
+  zg_triangle triangle;   /**< tiles of gram passes; see step.c */
   struct zg_state *state; /**< checkpoints (engine/state.h) */
   int64_t complaints;     /**< about data, in the log */
 } zg_work;

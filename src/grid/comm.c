@@ -8,6 +8,23 @@
 /* Counts are int in MPI 3; larger transfers go in pieces of this many elements. */
 static const int64_t piece = (int64_t)1 << 26;
 
+static int64_t numbers_sent;
+
+int64_t zg_numbers_sent(void) {
+  return numbers_sent;
+}
+
+void zg_count_sent(int64_t numbers) {
+  numbers_sent += numbers;
+}
+
+/* What one of P ranks sends when each number travels once, but for its own share. */
+static void count_shared(MPI_Comm comm, int64_t numbers) {
+  int ranks;
+  MPI_Comm_size(comm, &ranks);
+  zg_count_sent(numbers - zg_ceil_div(numbers, ranks));
+}
+
 static void end_all_ranks(int exit_code) {
   MPI_Abort(MPI_COMM_WORLD, exit_code);
 }
@@ -41,6 +58,7 @@ zg_status zg_agree(MPI_Comm comm, zg_status status) {
 void zg_broadcast(MPI_Comm comm, void *data, int64_t bytes) {
   for (int64_t at = 0; at < bytes; at += piece)
     MPI_Bcast((char *)data + at, (int)zg_min(piece, bytes - at), MPI_BYTE, 0, comm);
+  count_shared(comm, bytes / (int64_t)sizeof(double));
 }
 
 void zg_broadcast_text(MPI_Comm comm, char **text) {
@@ -57,6 +75,7 @@ static void reduce_in_place(MPI_Comm comm, void *values, int64_t count, size_t s
   for (int64_t at = 0; at < count; at += piece)
     MPI_Allreduce(MPI_IN_PLACE, (char *)values + at * (int64_t)size,
                   (int)zg_min(piece, count - at), type, op, comm);
+  count_shared(comm, 2 * count);
 }
 
 void zg_sum_doubles(MPI_Comm comm, double *values, int64_t count) {

@@ -34,6 +34,13 @@ void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count);
 /** Whether any rank says so. Collective. */
 bool zg_any(MPI_Comm comm, bool condition);
 
+/** Numbers that this rank has sent so far: every call above adds what the best
+ * algorithm for it would make one of its ranks send (a sum over P ranks 2 (P - 1) / P
+ * of the numbers, a broadcast half of that), other callers of MPI report theirs.
+ * Agreements, counters and what ScaLAPACK's products exchange are not in it. */
+int64_t zg_numbers_sent(void);
+void zg_count_sent(int64_t numbers);
+
 /** A number per rank, seen from rank 0. */
 typedef struct zg_rank_stat {
   double mean, most, sum;

@@ -135,40 +135,143 @@ void zg_pairs_symmetrise(const zg_team *team, zg_pairs *pairs) {
       symmetrise_distributed(team, pairs, parts[k]);
 }
 
-/* Sum rows [row, end) over the peers, onto one of them. */
-static void reduce_rows(const zg_team *team, int owner, int64_t row, int64_t end,
-                        zg_pairs *pairs) {
-  const int64_t piece = (int64_t)1 << 26;
-  int64_t start = row * pairs->count, count = (end - row) * pairs->count;
-  double *parts[] = {pairs->coarse + start, pairs->fine + start};
-  for (int k = 0; k < 2; k++)
-    for (int64_t at = 0; at < count; at += piece) {
-      int length = (int)zg_min(piece, count - at);
-      bool mine = team->team == owner;
-      MPI_Reduce(mine ? MPI_IN_PLACE : parts[k] + at, mine ? parts[k] + at : NULL,
-                 length, MPI_DOUBLE, MPI_SUM, owner, team->peers);
-    }
+/* ---- sums over teams ---- */
+
+/* Numbers that are packed and sent at once. */
+enum { PIECE = 1 << 17 };
+
+static int64_t rows_at_once(int64_t width) {
+  return zg_max(1, PIECE / zg_max(1, width));
 }
 
+/* Copy the half of rows [row, end) on and above the diagonal to `packed` or back.
+ * \return how many numbers. */
+static int64_t copy_half(const zg_pairs *pairs, double *part, int64_t row, int64_t end,
+                         bool back, double *packed) {
+  int64_t total = 0;
+  for (int64_t i = row; i < end; i++) {
+    int64_t skip = zg_min(pairs->count, zg_max(0, i - pairs->first));
+    int64_t count = pairs->count - skip;
+    double *here = part + i * pairs->count + skip, *there = packed + total;
+    memcpy(back ? here : there, back ? there : here, (size_t)count * sizeof *packed);
+    total += count;
+  }
+  return total;
+}
+
+/* Sum the upper half of rows [row, end) over the ranks of `comm`, onto `owner` or, if
+ * that is -1, onto all of them: what teams have added lies in that half. Sums are
+ * exact, so it does not matter in which order. */
+static void sum_half(MPI_Comm comm, int owner, int64_t row, int64_t end,
+                     zg_pairs *pairs) {
+  int rank, ranks;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  if (ranks == 1) return;
+  bool mine = rank == owner;
+  int64_t step = rows_at_once(pairs->count);
+  double *parts[] = {pairs->coarse, pairs->fine};
+  double *packed = ZG_NEW(double, zg_min(step, end - row) * pairs->count);
+  for (int64_t i = row; i < end; i += step)
+    for (int k = 0; k < 2; k++) {
+      int64_t to = zg_min(end, i + step);
+      int64_t count = copy_half(pairs, parts[k], i, to, false, packed);
+      if (owner < 0)
+        zg_sum_doubles(comm, packed, count);
+      else
+        MPI_Reduce(mine ? MPI_IN_PLACE : packed, mine ? packed : NULL, zg_int(count),
+                   MPI_DOUBLE, MPI_SUM, owner, comm);
+      if (owner >= 0 && !mine) zg_count_sent(count);
+      if (owner < 0 || mine) copy_half(pairs, parts[k], i, to, true, packed);
+    }
+  free(packed);
+}
+
+void zg_pairs_sum(const zg_team *solo, zg_pairs *pairs) {
+  sum_half(solo->world, -1, 0, pairs->n, pairs);
+  zg_pairs_symmetrise(solo, pairs);
+}
+
+/* From here on the sums alone are in `coarse`. */
+static void join_parts(zg_pairs *pairs, int64_t row, int64_t end) {
+  for (int64_t k = row * pairs->count; k < end * pairs->count; k++) {
+    pairs->coarse[k] += pairs->fine[k];
+    pairs->fine[k] = 0;
+  }
+}
+
+/* Send rows of the block [own rows, columns of `to`] to that rank, and put those of the
+ * block from `from` where they lie in the mirror. Either may be MPI_PROC_NULL. */
+static void exchange_block(const zg_team *team, int to, int from, zg_pairs *pairs) {
+  int64_t n = pairs->n, largest = zg_ceil_div(n, team->teams);
+  int64_t step = rows_at_once(largest), columns = 0, rows = 0, column = 0, row = 0;
+  if (to >= 0) column = zg_part(n, team->teams, to);
+  if (to >= 0) columns = zg_part(n, team->teams, to + 1) - column;
+  if (from >= 0) row = zg_part(n, team->teams, from);
+  if (from >= 0) rows = zg_part(n, team->teams, from + 1) - row;
+  double *out = ZG_NEW(double, step *largest), *in = ZG_NEW(double, step *largest);
+  for (int64_t k = 0; k < largest; k += step) {
+    int64_t sent = zg_max(0, zg_min(step, pairs->owned - k)) * columns;
+    int64_t received = zg_max(0, zg_min(step, rows - k)) * pairs->owned;
+    for (int64_t j = 0; j < sent; j++)
+      out[j] = pairs->coarse[(pairs->own + k + j / columns) * n + column + j % columns];
+    MPI_Sendrecv(out, zg_int(sent), MPI_DOUBLE, to, 0, in, zg_int(received), MPI_DOUBLE,
+                 from, 0, team->peers, MPI_STATUS_IGNORE);
+    zg_count_sent(sent);
+    for (int64_t j = 0; j < received; j++)
+      pairs->coarse[(pairs->own + j % pairs->owned) * n + row + k + j / pairs->owned] =
+          in[j];
+  }
+  free(out);
+  free(in);
+}
+
+/* Every rank has the upper half of its rows; what is left of the diagonal is the mirror
+ * of what others have. */
+static void mirror_rows(const zg_team *team, zg_pairs *pairs) {
+  int64_t n = pairs->n, end = pairs->own + pairs->owned;
+  for (int64_t i = pairs->own; i < end; i++)
+    for (int64_t k = i + 1; k < end; k++)
+      pairs->coarse[k * n + i] = pairs->coarse[i * n + k];
+  for (int s = 1; s < team->teams; s++)
+    exchange_block(team, team->team + s < team->teams ? team->team + s : MPI_PROC_NULL,
+                   team->team - s >= 0 ? team->team - s : MPI_PROC_NULL, pairs);
+}
+
+/* One-rank teams: a reduce-scatter, one owner after the other, so that little has to be
+ * packed at once. */
 static void spread_rows(const zg_team *team, zg_pairs *pairs) {
   for (int owner = 0; owner < team->teams; owner++)
-    reduce_rows(team, owner, zg_part(pairs->n, team->teams, owner),
-                zg_part(pairs->n, team->teams, owner + 1), pairs);
+    sum_half(team->peers, owner, zg_part(pairs->n, team->teams, owner),
+             zg_part(pairs->n, team->teams, owner + 1), pairs);
   pairs->by_rows = true;
   pairs->own = zg_part(pairs->n, team->teams, team->team);
   pairs->owned = zg_part(pairs->n, team->teams, team->team + 1) - pairs->own;
+  join_parts(pairs, pairs->own, pairs->own + pairs->owned);
+  mirror_rows(team, pairs);
+}
+
+/* Larger teams: the first one has everything, as it is cut. */
+static void gather_columns(const zg_team *team, zg_pairs *pairs) {
+  sum_half(team->peers, 0, 0, pairs->n, pairs);
+  pairs->own = pairs->first;
+  pairs->owned = team->team == 0 ? pairs->count : 0;
+  if (team->team > 0) return;
+  for (int64_t i = 0; i < pairs->n; i++) { /* this team's own part of the other half */
+    int64_t below = zg_min(pairs->count, zg_max(0, i - pairs->first));
+    memset(pairs->coarse + i * pairs->count, 0, (size_t)below * sizeof(double));
+    memset(pairs->fine + i * pairs->count, 0, (size_t)below * sizeof(double));
+  }
+  zg_pairs_symmetrise(team, pairs);
 }
 
 void zg_pairs_combine(const zg_team *team, zg_pairs *pairs, double *diagonal) {
   memset(diagonal, 0, (size_t)pairs->n * sizeof *diagonal);
   if (zg_team_works(team)) {
-    if (team->size == 1) {
+    if (team->size == 1)
       spread_rows(team, pairs);
-    } else {
-      reduce_rows(team, 0, 0, pairs->n, pairs);
-      pairs->own = pairs->first;
-      pairs->owned = team->team == 0 ? pairs->count : 0;
-    }
+    else
+      gather_columns(team, pairs);
     for (int64_t i = pairs->own; i < pairs->own + pairs->owned; i++)
       diagonal[i] = zg_pairs_at(pairs, i, i);
   }

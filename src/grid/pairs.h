@@ -63,10 +63,14 @@ void zg_pairs_add(const zg_pairs *other, zg_pairs *pairs);
 /** Fill the other triangle. Collective over the team. */
 void zg_pairs_symmetrise(const zg_team *team, zg_pairs *pairs);
 
-/** Add up over all teams. One-rank teams then own equal runs of items; of larger teams
- * the ranks of the first own what they hold, the others nothing. \param [out] diagonal
- * [n], on every rank of world. Collective over world. */
+/** Add up over all teams, from one triangle of each: N^2/2 numbers, coarse and fine.
+ * One-rank teams then own equal runs of items; of larger teams the ranks of the first
+ * own what they hold, the others nothing. \param [out] diagonal [n], on every rank of
+ * world. Collective over world. */
 void zg_pairs_combine(const zg_team *team, zg_pairs *pairs, double *diagonal);
+/** The same with everything on every rank, coarse and fine; teams of one rank.
+ * Collective over world. */
+void zg_pairs_sum(const zg_team *solo, zg_pairs *pairs);
 
 /** The combined sum of an owned item i with any item k. Not collective. */
 static inline double zg_pairs_at(const zg_pairs *pairs, int64_t i, int64_t k) {

@@ -202,17 +202,17 @@ static zg_status spread(stack *s, int64_t rows, zg_fill_fn *fill, void *context,
 static zg_status alone(int64_t rows, int64_t columns, zg_fill_fn *fill, void *context,
                        double *values) {
   double *buffer = ZG_NEW(double, BLOCK *columns);
-  zg_triangle *triangle = zg_triangle_create(columns);
+  zg_tsqr *triangle = zg_tsqr_create(columns);
   zg_status status = ZG_OK;
   for (int64_t row = 0; status == ZG_OK && row < rows; row += BLOCK) {
     int64_t count = zg_min(BLOCK, rows - row);
     status = fill(context, row, count, buffer);
-    if (status == ZG_OK) zg_triangle_add(triangle, count, buffer);
+    if (status == ZG_OK) zg_tsqr_add(triangle, count, buffer);
   }
-  if (status == ZG_OK && !zg_triangle_values(triangle, values))
+  if (status == ZG_OK && !zg_tsqr_values(triangle, values))
     status = zg_fail(ZG_ERR_DATA,
                      "a matrix whose singular values are asked for is not finite");
-  zg_triangle_destroy(&triangle);
+  zg_tsqr_destroy(&triangle);
   free(buffer);
   return status;
 }
@@ -223,7 +223,7 @@ zg_status zg_distributed_singular_values(MPI_Comm comm, int64_t rows, int64_t co
   int rank, ranks;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &ranks);
-  if (columns > ZG_TRIANGLE_MOST && ranks == 1)
+  if (columns > ZG_TSQR_MOST && ranks == 1)
     return zg_fail(ZG_ERR_USAGE, "a matrix of %lld columns is too large for one rank",
                    (long long)columns);
   if (team_size(columns, ranks) == 1) {
@@ -241,6 +241,6 @@ zg_status zg_distributed_singular_values(MPI_Comm comm, int64_t rows, int64_t co
 
 int64_t zg_distributed_singular_memory(int64_t columns, int ranks) {
   int64_t size = team_size(columns, ranks);
-  if (size == 1) return zg_triangle_memory(columns) + 8 * BLOCK * columns;
+  if (size == 1) return zg_tsqr_memory(columns) + 8 * BLOCK * columns;
   return 8 * (2 * columns * columns / size + 6 * BLOCK * columns);
 }

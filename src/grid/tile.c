@@ -144,6 +144,9 @@ void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t ro
     return;
   }
   int from[9], to[9], m = zg_int(d), n = zg_int(rows);
+  int64_t first, count;
+  zg_panel_share(team, rows, &first, &count);
+  zg_count_sent(count * d - zg_ceil_div(count * d, team->size));
   describe(from, &team->row, d, rows, m, zg_int(zg_ceil_div(rows, team->size)), d);
   describe_panel(team, rows, d, to);
   if (precision == ZG_SINGLE)

@@ -1,5 +1,6 @@
 #include "linalg/features.h"
 
+#include "linalg/micro.h"
 #include "linalg/vector.h"
 
 #include <math.h>
@@ -159,4 +160,28 @@ void zg_centre_rows(const zg_slab *slab, const double *mean, double scale,
       norms[a] = from_single ? centre_single_double(row, d, mean, scale, to)
                              : centre_double_double(row, d, mean, scale, to);
   }
+}
+
+ZG_VECTOR static void centre_feature(double mean, double scale, float *restrict x,
+                                     double *restrict squares) {
+  for (int64_t r = 0; r < ZG_PANEL; r++) {
+    x[r] = (float)(((double)x[r] - mean) * scale);
+    double y = (double)x[r];
+    squares[r] += y * y;
+  }
+}
+
+/* The partial sums of a norm are those of DEFINE_CENTRING. */
+void zg_centre_packed(int64_t rows, int64_t d, const double *mean, double scale,
+                      float *panel, double *norms) {
+  double lanes[8][ZG_PANEL] = {{0}};
+  for (int64_t k = 0; k < d; k++) {
+    int64_t lane = k < d / 8 * 8 ? k % 8 : 0;
+    centre_feature(mean[k], scale, panel + k * ZG_PANEL, lanes[lane]);
+    for (int64_t r = rows; r < ZG_PANEL; r++)
+      panel[k * ZG_PANEL + r] = 0;
+  }
+  for (int64_t r = 0; r < ZG_PANEL; r++)
+    norms[r] = ((lanes[0][r] + lanes[1][r]) + (lanes[2][r] + lanes[3][r])) +
+               ((lanes[4][r] + lanes[5][r]) + (lanes[6][r] + lanes[7][r]));
 }

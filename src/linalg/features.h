@@ -47,4 +47,13 @@ bool zg_is_constant(double squares, int64_t rows, int64_t d, double epsilon,
 void zg_centre_rows(const zg_slab *slab, const double *mean, double scale,
                     zg_precision precision, void *out, double *norms);
 
+/** The same in place for rows that were packed as they were read (linalg/micro.h): the
+ * same bits.
+ * \param [in]     rows   that count, up to ZG_PANEL; the others become zero.
+ * \param [in]     mean   [d]
+ * \param [in,out] panel  [d][ZG_PANEL]
+ * \param [out]    norms  [ZG_PANEL] */
+void zg_centre_packed(int64_t rows, int64_t d, const double *mean, double scale,
+                      float *panel, double *norms);
+
 #endif

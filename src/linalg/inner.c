@@ -80,16 +80,20 @@ typedef struct block {
 
 /* The blocks that hold something of the lower triangle. \return how many. */
 static int64_t list_blocks(int64_t n, block *blocks) {
+  const int64_t group = 3 * COLUMNS; /* columns that stay near while rows go by */
   int64_t count = 0;
-  for (int64_t row = 0; row < n; row += ROWS)
-    for (int64_t column = 0; column < n && column < row + ROWS; column += COLUMNS) {
-      if (blocks) {
-        memset(&blocks[count], 0, sizeof *blocks);
-        blocks[count].row = row;
-        blocks[count].column = column;
+  for (int64_t first = 0; first < n; first += group)
+    for (int64_t row = first / ROWS * ROWS; row < n; row += ROWS)
+      for (int64_t column = first; column < zg_min(n, first + group);
+           column += COLUMNS) {
+        if (column >= row + ROWS) continue;
+        if (blocks) {
+          memset(&blocks[count], 0, sizeof *blocks);
+          blocks[count].row = row;
+          blocks[count].column = column;
+        }
+        count++;
       }
-      count++;
-    }
   return count;
 }
 

@@ -16,16 +16,16 @@ void dgesvd_(const char *, const char *, const int *, const int *, double *,
 /* Reflections that are applied together. */
 enum { TOGETHER = 32 };
 
-struct zg_triangle {
+struct zg_tsqr {
   int64_t d;
   double *L; /* [d, d], lower by columns: row-major rows are columns here, so that the
                 triangle is that of an LQ factorisation of the transpose */
   double *T, *work; /* [d, TOGETHER] */
 };
 
-zg_triangle *zg_triangle_create(int64_t d) {
-  ZG_REQUIRE(d > 0 && d <= ZG_TRIANGLE_MOST);
-  zg_triangle *t = ZG_NEW0(zg_triangle, 1);
+zg_tsqr *zg_tsqr_create(int64_t d) {
+  ZG_REQUIRE(d > 0 && d <= ZG_TSQR_MOST);
+  zg_tsqr *t = ZG_NEW0(zg_tsqr, 1);
   t->d = d;
   t->L = ZG_NEW0(double, d *d);
   t->T = ZG_NEW(double, d *TOGETHER);
@@ -33,7 +33,7 @@ zg_triangle *zg_triangle_create(int64_t d) {
   return t;
 }
 
-void zg_triangle_destroy(zg_triangle **triangle) {
+void zg_tsqr_destroy(zg_tsqr **triangle) {
   if (!*triangle) return;
   free((*triangle)->L);
   free((*triangle)->T);
@@ -42,7 +42,7 @@ void zg_triangle_destroy(zg_triangle **triangle) {
   *triangle = NULL;
 }
 
-void zg_triangle_add(zg_triangle *t, int64_t rows, double *block) {
+void zg_tsqr_add(zg_tsqr *t, int64_t rows, double *block) {
   int d = (int)t->d, n = zg_int(rows), rectangular = 0, info;
   int together = d < TOGETHER ? d : TOGETHER;
   if (rows == 0) return;
@@ -59,7 +59,7 @@ static int workspace(int d) {
   return (int)zg_max(5 * (int64_t)d, (int64_t)need);
 }
 
-bool zg_triangle_values(zg_triangle *t, double *values) {
+bool zg_tsqr_values(zg_tsqr *t, double *values) {
   int d = (int)t->d, one = 1, lwork = workspace(d), info = -1;
   double *work = ZG_NEW(double, lwork);
   if (zg_all_finite(ZG_DOUBLE, t->L, t->d * t->d))
@@ -70,6 +70,6 @@ bool zg_triangle_values(zg_triangle *t, double *values) {
   return info == 0;
 }
 
-int64_t zg_triangle_memory(int64_t d) {
+int64_t zg_tsqr_memory(int64_t d) {
   return 8 * (d * d + d * (2 * TOGETHER + 1) + 128 * d);
 }

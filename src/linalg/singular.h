@@ -11,23 +11,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct zg_triangle zg_triangle;
+typedef struct zg_tsqr zg_tsqr;
 
 /** Longest rows that LAPACK's 32-bit integers allow. */
-enum { ZG_TRIANGLE_MOST = 32766 };
+enum { ZG_TSQR_MOST = 32766 };
 
 /** The triangle of a matrix without rows, whose rows will have d numbers, at most
- * ZG_TRIANGLE_MOST. Destroy with zg_triangle_destroy. */
-zg_triangle *zg_triangle_create(int64_t d);
-void zg_triangle_destroy(zg_triangle **triangle);
+ * ZG_TSQR_MOST. Destroy with zg_tsqr_destroy. */
+zg_tsqr *zg_tsqr_create(int64_t d);
+void zg_tsqr_destroy(zg_tsqr **triangle);
 /** Fold in [rows, d] numbers, row-major; they are overwritten. At least about 64 rows
  * at a time make good use of BLAS. Cost: 2 rows d^2 flop. */
-void zg_triangle_add(zg_triangle *triangle, int64_t rows, double *block);
+void zg_tsqr_add(zg_tsqr *triangle, int64_t rows, double *block);
 /** The singular values; the triangle is zero afterwards.
  * \param [out] values  [d], descending. \return false when a number is not finite or
  * LAPACK fails. Cost: 8/3 d^3 flop. */
-bool zg_triangle_values(zg_triangle *triangle, double *values);
+bool zg_tsqr_values(zg_tsqr *triangle, double *values);
 /** Bytes that a triangle takes, its singular values included. */
-int64_t zg_triangle_memory(int64_t d);
+int64_t zg_tsqr_memory(int64_t d);
 
 #endif

@@ -7,6 +7,7 @@
  * For unit vectors v and w, 1 - <v,w> = |v - w|^2 / 2: that of close pairs is made of
  * differences. Rows scaled to length 1 and laid end to end turn the mean into the same
  * thing. */
+#include "linalg/numbers.h"
 #include "measures/measure.h"
 #include "measures/spec.h"
 
@@ -19,22 +20,9 @@ static const zg_option options[] = {
      .help = "flattened: of the whole arrays; samples: mean over the rows' own"},
     {.name = NULL}};
 
-/* In units of the largest number, so that no square overflows. */
 static zg_code to_unit_length(int64_t width, double *row) {
-  double largest = 0, squares = 0;
-  for (int64_t k = 0; k < width; k++) {
-    if (!isfinite(row[k])) return ZG_CODE_NONFINITE;
-    largest = fmax(largest, fabs(row[k]));
-  }
-  if (largest == 0) return ZG_CODE_ZERO_VARIANCE;
-  for (int64_t k = 0; k < width; k++) {
-    row[k] /= largest;
-    squares += row[k] * row[k];
-  }
-  double norm = sqrt(squares);
-  for (int64_t k = 0; k < width; k++)
-    row[k] /= norm;
-  return ZG_CODE_OK;
+  if (!zg_all_finite(ZG_DOUBLE, row, width)) return ZG_CODE_NONFINITE;
+  return zg_make_unit(width, row) ? ZG_CODE_OK : ZG_CODE_ZERO_VARIANCE;
 }
 
 static const zg_vector_form flattened = {

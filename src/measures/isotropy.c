@@ -53,7 +53,7 @@ static int64_t block_vectors(int64_t n, int64_t d) {
 static int64_t memory(const zg_array *array) {
   int64_t sides = zg_min(array->n, array->d);
   int64_t block = block_vectors(array->n, array->d) * sides;
-  int64_t triangle = sides <= MOST_ALONE ? zg_triangle_memory(sides) : 0;
+  int64_t triangle = sides <= MOST_ALONE ? zg_tsqr_memory(sides) : 0;
   return triangle + 8 * (4 * block + 4 * array->d + array->n);
 }
 
@@ -128,25 +128,25 @@ static void transpose(int64_t rows, int64_t columns, const double *from, double 
       to[c * rows + r] = from[r * columns + c];
 }
 
-static zg_status fold_rows(layer *x, zg_triangle *triangle) {
+static zg_status fold_rows(layer *x, zg_tsqr *triangle) {
   int64_t step = block_vectors(x->n, x->d);
   for (int64_t row = 0; row < x->n; row += step) {
     zg_slab slab;
     ZG_TRY(zg_reader_rows(x->reader, x->index, row, zg_min(step, x->n - row), &slab));
     zg_centre_rows(&slab, x->mean, x->scale, ZG_DOUBLE, x->block, x->norms);
-    zg_triangle_add(triangle, slab.rows, x->block);
+    zg_tsqr_add(triangle, slab.rows, x->block);
   }
   return ZG_OK;
 }
 
-static zg_status fold_columns(layer *x, zg_triangle *triangle) {
+static zg_status fold_columns(layer *x, zg_tsqr *triangle) {
   int64_t most = block_vectors(x->n, x->d);
   zg_slab slab = {.d = 0};
   for (int64_t column = 0; column < x->d; column += slab.d) {
     ZG_TRY(zg_reader_columns(x->reader, x->index, 0, x->n, column, most, &slab));
     zg_centre_rows(&slab, x->mean + column, x->scale, ZG_DOUBLE, x->block, x->norms);
     transpose(x->n, slab.d, x->block, x->turned);
-    zg_triangle_add(triangle, slab.d, x->turned);
+    zg_tsqr_add(triangle, slab.d, x->turned);
   }
   return ZG_OK;
 }
@@ -170,15 +170,15 @@ static void summarise_spectrum(int64_t n, int64_t d, const double *s,
 }
 
 static zg_status measure_spectrum(layer *x, zg_finding *finding) {
-  zg_triangle *triangle = zg_triangle_create(x->sides);
+  zg_tsqr *triangle = zg_tsqr_create(x->sides);
   double *values = ZG_NEW(double, x->sides);
   zg_status status = x->n >= x->d ? fold_rows(x, triangle) : fold_columns(x, triangle);
-  if (status == ZG_OK && zg_triangle_values(triangle, values))
+  if (status == ZG_OK && zg_tsqr_values(triangle, values))
     summarise_spectrum(x->n, x->d, values, finding);
   else
     finding->code = ZG_CODE_CONVERGENCE;
   free(values);
-  zg_triangle_destroy(&triangle);
+  zg_tsqr_destroy(&triangle);
   return status;
 }
 
@@ -247,7 +247,7 @@ static zg_status measure_together(MPI_Comm comm, zg_reader *reader, const zg_zoo
   int ranks;
   MPI_Comm_size(comm, &ranks);
   create(reader, zoo, index, &x);
-  if (ranks == 1 && x.sides > ZG_TRIANGLE_MOST) {
+  if (ranks == 1 && x.sides > ZG_TSQR_MOST) {
     destroy(&x);
     return ZG_OK; /* there is nobody to share it with */
   }

@@ -199,15 +199,6 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
       zg_format_bytes(have, (double)request->memory), help);
 }
 
-static void keep_panels(zg_plan *plan, int64_t limit) {
-  int64_t panel = panel_bytes(plan, plan->tile, false);
-  int64_t others = plan->memory.total - plan->memory.panels;
-  plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
-  plan->panels_kept = zg_max(2, plan->panels_kept);
-  plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);
-  plan->memory.total = others + plan->memory.panels;
-}
-
 static void estimate_flop(zg_plan *plan) {
   double N = (double)plan->items, D = (double)plan->features, n = (double)plan->samples;
   for (int64_t p = 0; p < plan->pass_count; p++) {
@@ -221,6 +212,23 @@ static void estimate_flop(zg_plan *plan) {
     bool median = pass->spec.gram.kernel == ZG_KERNEL_RBF && !pass->spec.gram.batch;
     plan->flop += pairs * (D * (median ? 2 : 1) + N * N / 2);
   }
+}
+
+static void estimate_words(zg_plan *plan) {
+  double N = (double)plan->items, P = (double)plan->ranks;
+  double numbers = (double)plan->features * (double)plan->samples;
+  double words = numbers / (plan->resident ? plan->local_ranks : P);
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    if (!is_gram(pass)) return;
+    bool shared = pass->by_features || pass->spec.gram.batch;
+    double sweeps = pass->spec.gram.kernel == ZG_KERNEL_RBF ? 2 : 1;
+    if (plan->resident) sweeps = 0;
+    words +=
+        shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);
+    words += N * N / 2 * (pass->needs[ZG_UCENTRED] + pass->needs[ZG_CENTRED]);
+  }
+  plan->words = words;
 }
 
 /* ---- the route over features ---- */
@@ -260,6 +268,52 @@ void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *
   *rows = zg_min(pass->piece, plan->samples - *first);
 }
 
+/* All packed panels and norms, and the share of a rank in it. */
+static int64_t resident_share(const zg_plan *plan) {
+  int64_t rows = zg_packed_rows(plan->samples);
+  int64_t bytes = rows * plan->features * (int64_t)sizeof(float) +
+                  plan->items * plan->samples * (int64_t)sizeof(double);
+  return zg_ceil_div(bytes, plan->local_ranks);
+}
+
+/* What passes by features take, during which the panels of the others stay. */
+static int64_t most_by_features(const zg_plan *plan) {
+  int64_t most = 0;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    if (!plan->passes[p].by_features) continue;
+    zg_memory m = feature_memory(plan, &plan->passes[p]);
+    most = zg_max(most, ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums);
+  }
+  return most;
+}
+
+static void keep_panels(zg_plan *plan, int64_t limit) {
+  int64_t panel = panel_bytes(plan, plan->tile, false);
+  int64_t share = resident_share(plan), norms = plan->items * plan->samples * 8;
+  int64_t most = zg_max(plan->memory.total + norms, most_by_features(plan));
+  plan->resident = plan->packed && most + share <= limit;
+  if (plan->resident) {
+    plan->panels_kept = plan->panel_count;
+    plan->panel_room = plan->memory.panels + norms;
+    plan->memory.panels += share + norms;
+    plan->memory.total += share + norms;
+    return;
+  }
+  int64_t others = plan->memory.total - plan->memory.panels;
+  plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
+  plan->panels_kept = zg_max(2, plan->panels_kept);
+  plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);
+  plan->memory.total = others + plan->memory.panels;
+  plan->panel_room = plan->memory.panels;
+}
+
+/* Memory of a pass by features, with the panels that stay meanwhile. */
+static zg_status add_features(zg_plan *plan, const zg_pass *pass) {
+  zg_memory memory = feature_memory(plan, pass);
+  if (plan->resident) memory.panels = resident_share(plan);
+  return zg_plan_add_memory(plan, pass, memory);
+}
+
 zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan_sizes(request, plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
@@ -274,15 +328,16 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
   plan->memory = memory_for(plan, plan->tile);
   plan->panels_kept = 2;
+  plan->panel_room = plan->memory.panels;
+  plan->local_ranks = (int)zg_max(1, request->local_ranks);
   if (any_tiles(plan)) keep_panels(plan, request->memory);
   estimate_flop(plan);
+  estimate_words(plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (is_gram(&plan->passes[p])) {
       plan->passes[p].items = plan->items;
       plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
-      if (plan->passes[p].by_features)
-        ZG_TRY(zg_plan_add_memory(plan, &plan->passes[p],
-                                  feature_memory(plan, &plan->passes[p])));
+      if (plan->passes[p].by_features) ZG_TRY(add_features(plan, &plan->passes[p]));
     }
   return ZG_OK;
 }

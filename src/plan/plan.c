@@ -142,8 +142,14 @@ static zg_status make(const zg_request *request, zg_plan *plan) {
                      "the selected models have no layers (no activations)");
     ZG_TRY(zg_plan_gram(request, plan));
   }
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    ZG_TRY(plan_pass(request, plan, &plan->passes[p]));
+  double gram_bytes = plan->bytes;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    zg_pass *pass = &plan->passes[p];
+    double flop = plan->flop, bytes = plan->bytes;
+    ZG_TRY(plan_pass(request, plan, pass));
+    pass->flop = plan->flop - flop;
+    pass->bytes = pass->spec.form == ZG_FORM_GRAM ? gram_bytes : plan->bytes - bytes;
+  }
   return ZG_OK;
 }
 
@@ -153,6 +159,8 @@ zg_status zg_plan_create(const zg_request *request, zg_plan **created) {
   plan->ranks = plan->teams = request->ranks;
   plan->team_size = 1;
   plan->memory_limit = request->memory;
+  plan->call_count = request->call_count;
+  plan->arrays = request->zoo->array_count;
   zg_status status = make(request, plan);
   if (status != ZG_OK) zg_plan_destroy(&plan);
   *created = plan;

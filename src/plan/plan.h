@@ -48,6 +48,8 @@ typedef struct zg_pass {
   int64_t tasks;       /**< tiles, slices, arrays, models or blocks of pairs */
   int64_t pieces_kept; /**< tangent: pieces of one model that stay in memory */
   int64_t bytes_kept;  /**< pair: of prepared items that stay in memory */
+  double flop;         /**< useful, of the plan's; 0 for gram, where passes differ */
+  double bytes;        /**< of what it reads, every number once, as stored */
 } zg_pass;
 
 /** Memory of one rank by what it is for, in bytes. */
@@ -71,6 +73,7 @@ typedef struct zg_request {
   int64_t team_size; /**< ranks; 0 auto, -1 all */
   int64_t memory;    /**< bytes that one rank may use */
   bool packed;       /**< packed panels are fast on all ranks' CPUs */
+  int local_ranks;   /**< ranks on a node, which share what they can; 0: one */
 } zg_request;
 
 typedef struct zg_plan {
@@ -85,15 +88,24 @@ typedef struct zg_plan {
   int64_t tile;             /**< samples of the largest panel: the tile's edge */
   int64_t largest_tile;     /**< with the batches of mini-batch passes */
   int64_t panels_kept;      /**< panels that stay in memory */
+  int64_t panel_room;       /**< bytes for them */
+  bool resident;            /**< all of them, one copy per node (engine/store.h) */
+  int local_ranks;          /**< that share it */
   /* All forms. */
   zg_pass *passes; /**< owned */
   int64_t pass_count;
   int64_t *pass_of_call; /**< [calls], owned */
+  int64_t call_count;
+  int64_t arrays; /**< of the zoo's catalogue */
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
                    formation, or n D^2 by features; per vector pass N^2 p; per tangent
                    pass its products */
+  double words; /**< numbers that a rank reads and sends: for statistics n D / P; per
+                   gram pass n D / sqrt(teams), once more for medians, shared in a team
+                   (by features or in batches n D / P), and N^2/2 of sums; 0 where there
+                   are other forms as well */
   double bytes; /**< read at least: every number once, as stored */
 } zg_plan;
 

@@ -70,10 +70,11 @@ static void print_tiles(zg_text *text, const zg_plan *plan) {
   zg_text_add(text, "  teams         %d of %d rank%s", plan->teams, plan->team_size,
               plan->team_size == 1 ? "" : "s");
   if (plan->idle) zg_text_add(text, ", %d idle", plan->idle);
-  zg_text_add(text, "\n  tile          %lld x %lld samples, %lld panels%s, %lld kept\n",
-              (long long)plan->tile, (long long)plan->tile,
-              (long long)plan->panel_count, plan->packed ? " (packed)" : "",
-              (long long)plan->panels_kept);
+  zg_text_add(
+      text, "\n  tile          %lld x %lld samples, %lld panels%s, %lld kept%s\n",
+      (long long)plan->tile, (long long)plan->tile, (long long)plan->panel_count,
+      plan->packed ? " (packed)" : "", (long long)plan->panels_kept,
+      plan->resident && plan->local_ranks > 1 ? " once per node" : "");
 }
 
 /* By samples, by features, both or neither. */
@@ -154,15 +155,15 @@ json_t *zg_plan_json(const zg_plan *plan) {
                 (json_int_t)m->sums, "sides", (json_int_t)m->sides, "reading",
                 (json_int_t)m->reading, "program", (json_int_t)m->program);
   return json_pack(
-      "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, "
-      "s:f, "
-      "s:f}",
+      "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, "
+      "s:I, s:f, s:f, s:f}",
       "route", route_name(plan), "precision",
       plan->precision == ZG_SINGLE ? "single" : "double", "ranks", plan->ranks, "teams",
       plan->teams, "team_size", plan->team_size, "idle", plan->idle, "items",
       (json_int_t)plan->items, "samples", (json_int_t)plan->samples, "features",
       (json_int_t)plan->features, "tile", (json_int_t)plan->tile, "panels",
       (json_int_t)plan->panel_count, "panels_kept", (json_int_t)plan->panels_kept,
-      "passes", passes, "memory_per_rank", memory, "memory_limit",
-      (json_int_t)plan->memory_limit, "flop", plan->flop, "bytes", plan->bytes);
+      "resident", plan->resident, "passes", passes, "memory_per_rank", memory,
+      "memory_limit", (json_int_t)plan->memory_limit, "flop", plan->flop, "bytes",
+      plan->bytes, "words_per_rank", plan->words);
 }

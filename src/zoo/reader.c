@@ -27,7 +27,7 @@ struct zg_reader {
   int64_t clock;
   void *raw, *converted;
   size_t raw_bytes, converted_bytes;
-  int64_t bytes_read;
+  int64_t bytes_read, numbers_read;
 };
 
 zg_reader *zg_reader_create(const zg_zoo *zoo) {
@@ -56,6 +56,15 @@ void zg_reader_destroy(zg_reader **reader) {
 
 int64_t zg_reader_bytes(const zg_reader *reader) {
   return reader->bytes_read;
+}
+
+int64_t zg_reader_read(const zg_reader *reader) {
+  return reader->numbers_read;
+}
+
+static void count_read(zg_reader *reader, const zg_array *array, int64_t numbers) {
+  reader->numbers_read += numbers;
+  reader->bytes_read += numbers * zg_dtype_bytes(array->dtype);
 }
 
 int64_t zg_reader_slab_rows(int64_t d) {
@@ -159,7 +168,7 @@ static zg_status read_slab(zg_reader *reader, int64_t index, const box *parts,
       numbers *= parts[k].count[axis];
     next += numbers * size;
   }
-  reader->bytes_read += count * (int64_t)size;
+  count_read(reader, array, count);
   *slab = (zg_slab){.precision = size == sizeof(double) ? ZG_DOUBLE : ZG_SINGLE,
                     .data = raw,
                     .rows = rows,
@@ -280,7 +289,7 @@ zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
   ZG_TRY(zg_reader_open(reader, index, &dataset));
   if (read_box(dataset, array, &part, H5T_NATIVE_INT64, values) < 0)
     return zg_array_fail(reader->zoo, index, damaged);
-  reader->bytes_read += rows * array->d * zg_dtype_bytes(array->dtype);
+  count_read(reader, array, rows * array->d);
   return ZG_OK;
 }
 

@@ -71,5 +71,7 @@ int64_t zg_reader_slab_rows(int64_t d);
 
 /** Bytes of numbers read from files so far, as stored uncompressed. */
 int64_t zg_reader_bytes(const zg_reader *reader);
+/** Numbers of arrays read from files so far. */
+int64_t zg_reader_read(const zg_reader *reader);
 
 #endif

@@ -35,6 +35,16 @@ static bool never(void) {
   return false;
 }
 
+static void force_tiles(const zg_test_job *job, zg_plan *plan) {
+  plan->tile = job->tile;
+  plan->panel_count = zg_ceil_div(plan->samples, job->tile);
+  plan->panels_kept = job->panels;
+  plan->panel_room = (int64_t)1 << 40; /* for as many as are wanted */
+  plan->resident = false;
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
+}
+
 /* With all the memory there is, or just enough for several tiles. */
 static zg_status make_plan(const zg_test_job *job, zg_request *request,
                            zg_plan **plan) {
@@ -45,6 +55,7 @@ static zg_status make_plan(const zg_test_job *job, zg_request *request,
     zg_plan_destroy(plan);
     ZG_TRY(zg_plan_create(request, plan));
   }
+  if (job->tile) force_tiles(job, *plan);
   return ZG_OK;
 }
 
@@ -63,9 +74,12 @@ static zg_status carry_out(const zg_test_job *job, const zg_zoo *zoo,
                 .digest = "the job of a test",
                 .checkpoint = job->checkpoint > 0 ? job->checkpoint : 3600,
                 .attributes = attributes,
-                .should_stop = job->should_stop ? job->should_stop : never};
+                .should_stop = job->should_stop ? job->should_stop : never,
+                .keep_shares = job->keep_shares};
   zg_report report = {0};
-  return zg_engine_run(&run, &report);
+  zg_status status = zg_engine_run(&run, &report);
+  if (job->report) *job->report = report;
+  return status;
 }
 
 static zg_status run_on(const zg_test_job *job, MPI_Comm comm) {

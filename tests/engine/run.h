@@ -13,11 +13,14 @@ typedef struct zg_test_job {
   const zg_call *calls;     /**< named; borrowed */
   int64_t call_count;
   zg_precision precision;
-  int64_t team_size;         /**< as in a request: -1 all */
-  int ranks;                 /**< only the first so many take part; 0: all */
-  int64_t memory;            /**< bytes per rank; 0: as much as is wanted */
-  bool small_tiles;          /**< give so little memory that there are several tiles */
-  double checkpoint;         /**< seconds; 0: an hour */
+  int64_t team_size;    /**< as in a request: -1 all */
+  int ranks;            /**< only the first so many take part; 0: all */
+  int64_t memory;       /**< bytes per rank; 0: as much as is wanted */
+  bool small_tiles;     /**< give so little memory that there are several tiles */
+  int64_t tile, panels; /**< samples of a tile and panels that stay; 0: as planned */
+  bool keep_shares;     /**< as in a run */
+  zg_report *report;    /**< NULL: not wanted */
+  double checkpoint;    /**< seconds; 0: an hour */
   bool (*should_stop)(void); /**< NULL: never */
 } zg_test_job;
 

@@ -1,6 +1,7 @@
 /** \file
  * Sweeps: every task is done once, by whichever team, also when a run is stopped and
  * goes on with other ranks; and what is known of pairs of items. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "engine/products.h"
 #include "engine/sweep.h"
@@ -69,11 +70,13 @@ static int64_t own_count(const scene *s, const counting *c) {
   return zg_team_works(&s->team) && s->team.position == 0 ? c->count : 0;
 }
 
+/* With `keep`, teams do what was dealt to them alone. */
 static void check_dealing(MPI_Comm comm, int team_size, int64_t tasks,
-                          const int64_t *order) {
+                          const int64_t *order, bool keep) {
   scene s;
   counting c = {.count = 0};
   open_scene(&s, comm, team_size);
+  s.run.keep_shares = keep;
   zg_deal deal = {.team = &s.team, .tasks = tasks, .order = order};
   CU_ASSERT_EQUAL(zg_sweep(&s.work, &deal, "tasks", NULL, visit, &c), ZG_OK);
   CU_ASSERT_EQUAL(s.report.tiles, c.count);
@@ -86,8 +89,8 @@ static void check_dealing(MPI_Comm comm, int team_size, int64_t tasks,
   zg_sum_counts(comm, counts, 1);
   CU_ASSERT_EQUAL(counts[0], tasks);
   /* no team has two more than another */
-  CU_ASSERT(c.count <= zg_ceil_div(tasks, s.team.teams));
-  for (int64_t k = 1; k < c.count && !order; k++) /* neighbours stay together */
+  CU_ASSERT(!keep || c.count <= zg_ceil_div(tasks, s.team.teams));
+  for (int64_t k = 1; keep && !order && k < c.count; k++) /* neighbours together */
     CU_ASSERT_EQUAL(c.order[k], c.order[k - 1] + 1);
   close_scene(&s);
 }
@@ -99,7 +102,8 @@ static void every_task_is_done_once(void) {
     if (comm == MPI_COMM_NULL) continue;
     for (int size = 1; size <= ranks; size++)
       for (int64_t tasks = 0; tasks <= 23; tasks++)
-        check_dealing(comm, size, tasks, NULL);
+        for (int keep = 0; keep < 2; keep++)
+          check_dealing(comm, size, tasks, NULL, keep);
     MPI_Comm_free(&comm);
   }
 }
@@ -116,7 +120,8 @@ static void every_task_is_done_once_in_any_order(void) {
         order[k] = tasks == 7 || tasks % 7 ? k * 7 % tasks : tasks - 1 - k;
       for (int64_t k = 0; tasks == 7 && k < tasks; k++)
         order[k] = tasks - 1 - k;
-      check_dealing(comm, 1, tasks, order);
+      for (int keep = 0; keep < 2; keep++)
+        check_dealing(comm, 1, tasks, order, keep);
     }
     MPI_Comm_free(&comm);
   }
@@ -134,13 +139,91 @@ static void the_first_of_the_order_go_to_different_ranks(void) {
   for (int64_t k = 0; k < tasks; k++)
     order[k] = k % ranks * EACH + k / ranks;
   open_scene(&s, MPI_COMM_WORLD, 1);
+  s.run.keep_shares = true;
   zg_deal deal = {.team = &s.team, .tasks = tasks, .order = order};
   CU_ASSERT_EQUAL(zg_sweep(&s.work, &deal, "tasks", NULL, visit, &c), ZG_OK);
   int64_t among_first = 0;
   for (int64_t k = 0; k < c.count; k++)
     among_first += order[c.order[k]] < ranks;
   CU_ASSERT_EQUAL(among_first, 1);
+  for (int64_t k = 1; k < c.count; k++) /* the costliest first */
+    CU_ASSERT(order[c.order[k - 1]] < order[c.order[k]]);
   close_scene(&s);
+}
+
+/* Tasks done by others, as told to rank 0, until all are or some seconds are over. */
+static int64_t hear_of_others(int64_t tasks) {
+  int64_t heard = 0;
+  for (double start = zg_clock(); heard < tasks && zg_clock() - start < 20;) {
+    int there;
+    MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &there, MPI_STATUS_IGNORE);
+    if (!there) continue;
+    MPI_Recv(NULL, 0, MPI_INT, MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    heard++;
+  }
+  return heard;
+}
+
+enum { HELPED = 30 };
+
+static void wait_for_rank_0(bool *waited) {
+  if (!*waited) MPI_Recv(NULL, 0, MPI_INT, 0, 2, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+  *waited = true;
+}
+
+static bool waited;
+
+/* Rank 0, which all others wait for, stays with its first task until all others are
+ * done. */
+static zg_status visit_slowly(void *context, int64_t task) {
+  counting *c = context;
+  ZG_TRY(visit(context, task));
+  if (zg_test_rank() > 0) {
+    wait_for_rank_0(&waited);
+    MPI_Send(NULL, 0, MPI_INT, 0, 1, MPI_COMM_WORLD);
+  } else if (c->count == 1) {
+    for (int rank = 1; rank < zg_test_ranks(); rank++)
+      MPI_Send(NULL, 0, MPI_INT, rank, 2, MPI_COMM_WORLD);
+    if (zg_test_ranks() > 1) CU_ASSERT_EQUAL(hear_of_others(HELPED - 1), HELPED - 1);
+  }
+  return ZG_OK;
+}
+
+static void who_is_done_helps(void) {
+  allowed = 1 << 20;
+  waited = zg_test_rank() == 0;
+  scene s;
+  counting c = {.count = 0};
+  open_scene(&s, MPI_COMM_WORLD, 1);
+  zg_deal deal = {.team = &s.team, .tasks = HELPED};
+  CU_ASSERT_EQUAL(zg_sweep(&s.work, &deal, "tasks", NULL, visit_slowly, &c), ZG_OK);
+  if (zg_test_rank() == 0) CU_ASSERT_EQUAL(c.count, zg_test_ranks() > 1 ? 1 : HELPED);
+  wait_for_rank_0(&waited); /* also who came too late for any task */
+  close_scene(&s);
+}
+
+/* Teams get the tiles of a triangle that are theirs, in its order. */
+static void tiles_go_to_the_teams_of_a_triangle(void) {
+  enum { PANELS = 8, TILES = PANELS * (PANELS + 1) / 2 };
+  allowed = 1 << 20;
+  for (int size = 1; size <= zg_test_ranks(); size++) {
+    scene s;
+    counting c = {.count = 0};
+    zg_triangle t;
+    open_scene(&s, MPI_COMM_WORLD, size);
+    s.run.keep_shares = true;
+    zg_triangle_create(PANELS, s.team.teams, 3, &t);
+    zg_deal deal = {.team = &s.team, .tasks = TILES, .triangle = &t};
+    CU_ASSERT_EQUAL(zg_sweep(&s.work, &deal, "tiles", NULL, visit, &c), ZG_OK);
+    if (zg_team_works(&s.team)) {
+      const int64_t *first = t.first + s.team.team;
+      CU_ASSERT_EQUAL_FATAL(c.count, first[1] - first[0]);
+      for (int64_t k = 0; k < c.count; k++)
+        CU_ASSERT_EQUAL(c.order[k], t.tiles[first[0] + k]);
+    }
+    zg_triangle_destroy(&t);
+    close_scene(&s);
+  }
 }
 
 static zg_status fail_at_seven(void *context, int64_t task) {
@@ -200,7 +283,8 @@ static void check_resumption(int first, int second, int64_t each, const char *na
     CU_ASSERT_EQUAL(run_once(comm, output, TASKS, 0, &c), ZG_STOPPED);
     for (int64_t k = 0; k < TASKS; k++)
       before += c.done[k];
-    CU_ASSERT_EQUAL(before, each * first);
+    /* the first rank that is told to stop ends the sweep for all */
+    CU_ASSERT(before >= each && before <= each * first);
     MPI_Comm_free(&comm);
   }
   MPI_Bcast(&before, 1, MPI_INT64_T, 0, MPI_COMM_WORLD);
@@ -227,21 +311,6 @@ static void what_is_done_is_not_done_again(void) {
         snprintf(name, sizeof name, "sweep-%d-%d-%d", first, second, (int)each);
         check_resumption(first, second, each, name);
       }
-}
-
-static void tiles_of_a_triangle_are_walked_as_a_snake(void) {
-  int64_t row = 0, column = 0, next_row, next_column;
-  uint8_t seen[30][30] = {{0}};
-  for (int64_t k = 0; k < 30 * 31 / 2; k++) {
-    zg_tile_place(k, &next_row, &next_column);
-    CU_ASSERT_FATAL(next_row < 30 && next_column <= next_row && next_column >= 0);
-    CU_ASSERT_EQUAL(seen[next_row][next_column]++, 0);
-    /* neighbours share a side, but where a row begins on the diagonal */
-    CU_ASSERT(!k || next_row == row || next_column == column ||
-              next_row == next_column);
-    row = next_row;
-    column = next_column;
-  }
 }
 
 /* ---- pairs of items ---- */
@@ -413,11 +482,11 @@ const zg_test zg_tests[] = {
     {"every_task_is_done_once_in_any_order", every_task_is_done_once_in_any_order},
     {"the_first_of_the_order_go_to_different_ranks",
      the_first_of_the_order_go_to_different_ranks},
+    {"who_is_done_helps", who_is_done_helps},
+    {"tiles_go_to_the_teams_of_a_triangle", tiles_go_to_the_teams_of_a_triangle},
     {"a_task_that_fails_ends_the_sweep_everywhere",
      a_task_that_fails_ends_the_sweep_everywhere},
     {"what_is_done_is_not_done_again", what_is_done_is_not_done_again},
-    {"tiles_of_a_triangle_are_walked_as_a_snake",
-     tiles_of_a_triangle_are_walked_as_a_snake},
     {"items_of_different_groups_do_not_fit", items_of_different_groups_do_not_fit},
     {"pairs_are_told_as_they_are", pairs_are_told_as_they_are},
     {"close_pairs_are_found", close_pairs_are_found},

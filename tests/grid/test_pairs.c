@@ -73,7 +73,6 @@ static void add_products(const zg_team *team, zg_precision precision, zg_pairs *
   void *V = make_items(precision, team, pairs->n);
   zg_pairs_add_product(team, precision, product_weight, V, length_of(team->position),
                        LONGEST, STRIDE, pairs);
-  zg_pairs_symmetrise(team, pairs);
   free(V);
 }
 

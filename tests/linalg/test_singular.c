@@ -45,13 +45,13 @@ static double *dense(int64_t rows, int64_t columns, const double *s) {
 /* Fold in so many rows at a time and compare with s, descending. */
 static void check(int64_t rows, int64_t columns, int64_t at_a_time, const double *s) {
   double *A = dense(rows, columns, s), *found = ZG_NEW(double, columns);
-  zg_triangle *triangle = zg_triangle_create(columns);
+  zg_tsqr *triangle = zg_tsqr_create(columns);
   for (int64_t r = 0; r < rows; r += at_a_time)
-    zg_triangle_add(triangle, zg_min(at_a_time, rows - r), A + r * columns);
-  CU_ASSERT(zg_triangle_values(triangle, found));
+    zg_tsqr_add(triangle, zg_min(at_a_time, rows - r), A + r * columns);
+  CU_ASSERT(zg_tsqr_values(triangle, found));
   for (int64_t k = 0; k < columns; k++)
     zg_test_close(found[k], s[k], 64 * DBL_EPSILON * s[0], "singular value");
-  zg_triangle_destroy(&triangle);
+  zg_tsqr_destroy(&triangle);
   free(found);
   free(A);
 }
@@ -78,23 +78,23 @@ static void ranks_show(void) {
 
 static void a_triangle_is_empty_after_its_values_are_known(void) {
   double A[6] = {3, 0, 0, 4, 0, 0}, values[2];
-  zg_triangle *triangle = zg_triangle_create(2);
-  zg_triangle_add(triangle, 3, A);
-  CU_ASSERT(zg_triangle_values(triangle, values));
+  zg_tsqr *triangle = zg_tsqr_create(2);
+  zg_tsqr_add(triangle, 3, A);
+  CU_ASSERT(zg_tsqr_values(triangle, values));
   zg_test_close(values[0], 4, 8 * DBL_EPSILON, "larger");
   zg_test_close(values[1], 3, 8 * DBL_EPSILON, "smaller");
-  CU_ASSERT(zg_triangle_values(triangle, values));
+  CU_ASSERT(zg_tsqr_values(triangle, values));
   CU_ASSERT(values[0] == 0 && values[1] == 0);
-  zg_triangle_destroy(&triangle);
+  zg_tsqr_destroy(&triangle);
 }
 
 static void numbers_that_are_not_finite_are_noticed(void) {
   double A[4] = {1, 2, NAN, 4}, values[2];
-  zg_triangle *triangle = zg_triangle_create(2);
-  zg_triangle_add(triangle, 2, A);
-  CU_ASSERT_FALSE(zg_triangle_values(triangle, values));
-  zg_triangle_destroy(&triangle);
-  zg_triangle_destroy(&triangle);
+  zg_tsqr *triangle = zg_tsqr_create(2);
+  zg_tsqr_add(triangle, 2, A);
+  CU_ASSERT_FALSE(zg_tsqr_values(triangle, values));
+  zg_tsqr_destroy(&triangle);
+  zg_tsqr_destroy(&triangle);
 }
 
 const zg_test zg_tests[] = {

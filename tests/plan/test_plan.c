@@ -276,7 +276,13 @@ static void sizes_and_work_follow_from_the_catalogue(void) {
   CU_ASSERT(plan->items == 3 && plan->samples == 1000);
   CU_ASSERT(plan->features == 80 && plan->widest == 70);
   CU_ASSERT_EQUAL(plan->bytes, 1000.0 * (5 * 4 + 70 * 4 + 5 * 8));
-  CU_ASSERT_EQUAL(plan->flop, 1e6 * (80 + 4.5)); /* n^2 (D + N^2/2) */
+  CU_ASSERT_EQUAL(plan->flop, 1e6 * (80 + 4.5));   /* n^2 (D + N^2/2) */
+  CU_ASSERT_EQUAL(plan->words, 80e3 + 80e3 + 4.5); /* statistics, tiles, sums */
+  zg_plan_destroy(&plan);
+  request.ranks = 16;
+  plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->words, 80e3 / 16 + 80e3 / 4 + 4.5);
+  request.ranks = 1;
   zg_plan_destroy(&plan);
   zoo.samples = 400; /* the selection's limit */
   plan = plan_of(&request);
@@ -384,6 +390,8 @@ static void a_plan_is_told_to_machines(void) {
   check_number(json_object_get(json, "memory_per_rank"), "total", plan->memory.total);
   CU_ASSERT_EQUAL(json_array_size(json_object_get(json, "passes")), 3);
   CU_ASSERT_EQUAL(json_real_value(json_object_get(json, "flop")), plan->flop);
+  CU_ASSERT_EQUAL(json_real_value(json_object_get(json, "words_per_rank")),
+                  plan->words);
   json_decref(json);
   zg_plan_destroy(&plan);
   free(zoo.arrays);

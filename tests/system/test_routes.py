@@ -40,6 +40,27 @@ class Packed(ValuesTestCase):
                 self.assertEqual(other[name].values.tobytes(), first.values.tobytes(), name)
 
 
+    def test_same_bits_whether_all_panels_have_room_or_not(self):
+        """With room they are shared by the ranks and read once, else every rank reads what it needs when it does."""
+        layers = {name: layer.astype(np.float32) for name, layer in related(1100, (256,) * 30, seed=7).items()}
+        layers["layer3"] = layers["layer3"].astype(np.float16)
+        layers["layer4"] = layers["layer4"].astype(np.float64)
+        layers["layer5"][13] *= 1e3
+        self.zoo({"m": layers})
+        roomy = self.plan("1GiB")
+        self.assertTrue(roomy["resident"])
+        tight = f"{(roomy['memory_per_rank']['total'] - 2**20) // 2**10}KiB"
+        self.assertFalse(self.plan(tight)["resident"])
+        found = [self.compute(self.MEASURES, ranks=2, memory_per_rank=memory) for memory in ("1GiB", tight)]
+        for name, first in found[0].items():
+            self.assertEqual(found[1][name].values.tobytes(), first.values.tobytes(), name)
+
+    def plan(self, memory):
+        finished = zoogram("plan", self.job(self.MEASURES, memory_per_rank=memory), "--ranks", "2", "--json")
+        self.assertEqual(finished.code, 0, finished.report)
+        return json.loads(finished.out)
+
+
 class Features(ValuesTestCase):
     def layers(self, samples=SAMPLES, widths=(3, 17, 1, 40)):
         layers = related(samples, widths, seed=11)

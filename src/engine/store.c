@@ -1,0 +1,162 @@
+#include "engine/store.h"
+
+#include "base/memory.h"
+#include "grid/shared.h"
+#include "linalg/micro.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct zg_store {
+  zg_work *work; /* borrowed */
+  zg_shared memory;
+  int64_t *offset; /* [N] of each item's panels in the memory, in bytes; -1: not kept */
+  int64_t norms;   /* offset of the norms, [N, n] doubles */
+  int *node_of;    /* [ranks] a number for each rank's node */
+};
+
+/* Numbers that are single precision in the file, or half. */
+static bool is_kept(const zg_work *work, int64_t item) {
+  return zg_dtype_bytes(work->run->zoo->arrays[item].dtype) <= (int64_t)sizeof(float);
+}
+
+/* \return how many bytes all nodes need. */
+static int64_t lay_out(zg_store *store) {
+  const zg_work *work = store->work;
+  const zg_plan *plan = work->run->plan;
+  int64_t rows = zg_packed_rows(plan->samples), at = 0;
+  for (int64_t i = 0; i < plan->items; i++) {
+    store->offset[i] = is_kept(work, i) ? at : -1;
+    if (is_kept(work, i)) at += rows * zg_work_width(work, i) * (int64_t)sizeof(float);
+  }
+  store->norms = at;
+  return at + plan->items * plan->samples * (int64_t)sizeof(double);
+}
+
+/* Nodes are known by the lowest rank on them. */
+static int *find_nodes(MPI_Comm comm, MPI_Comm node) {
+  int rank, ranks;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  int lowest = rank, *node_of = ZG_NEW(int, ranks);
+  MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, node);
+  MPI_Allgather(&lowest, 1, MPI_INT, node_of, 1, MPI_INT, comm);
+  return node_of;
+}
+
+zg_store *zg_store_create(zg_work *work) {
+  if (!work->run->plan->resident) return NULL;
+  zg_store *store = ZG_NEW0(zg_store, 1);
+  store->work = work;
+  store->offset = ZG_NEW(int64_t, work->run->plan->items);
+  if (!zg_shared_create(work->run->comm, lay_out(store), &store->memory)) {
+    free(store->offset);
+    free(store);
+    return NULL;
+  }
+  store->node_of = find_nodes(work->run->comm, store->memory.node);
+  return store;
+}
+
+void zg_store_destroy(zg_store **store) {
+  if (!*store) return;
+  const zg_shared *memory = &(*store)->memory;
+  int64_t own = zg_ceil_div(memory->bytes, memory->ranks);
+  int64_t touched = zg_min(memory->bytes, zg_shared_memory());
+  (*store)->work->report->shared = zg_max(0, touched - own);
+  zg_shared_destroy(&(*store)->memory);
+  free((*store)->offset);
+  free((*store)->node_of);
+  free(*store);
+  *store = NULL;
+}
+
+bool zg_store_has(const zg_store *store, int64_t item) {
+  return store && store->offset[item] >= 0 &&
+         store->work->items.items[item].precision == ZG_SINGLE;
+}
+
+static float *panels_of(const zg_store *store, int64_t item) {
+  return (float *)(void *)((char *)store->memory.base + store->offset[item]);
+}
+
+float *zg_store_panel(const zg_store *store, int64_t item, int64_t first) {
+  return panels_of(store, item) + first * zg_work_width(store->work, item);
+}
+
+static double *norms_of(const zg_store *store, int64_t item) {
+  double *norms = (double *)(void *)((char *)store->memory.base + store->norms);
+  return norms + item * store->work->run->plan->samples;
+}
+
+const double *zg_store_norms(const zg_store *store, int64_t item) {
+  return norms_of(store, item);
+}
+
+void zg_store_put(zg_store *store, int64_t item, int64_t row, const zg_slab *slab) {
+  if (!store || store->offset[item] < 0) return;
+  ZG_REQUIRE(slab->precision == ZG_SINGLE);
+  zg_micro_pack(row, slab->rows, slab->d, slab->data, slab->d, panels_of(store, item));
+}
+
+/* ---- centring ---- */
+
+/* What ranks of other nodes have measured is read here too, dealt out to the ranks of
+ * this node. */
+static zg_status read_rest(zg_store *store, int64_t groups) {
+  zg_work *work = store->work;
+  const zg_plan *plan = work->run->plan;
+  int rank, ranks;
+  MPI_Comm_rank(work->run->comm, &rank);
+  MPI_Comm_size(work->run->comm, &ranks);
+  int64_t tasks = plan->items * groups, next = 0;
+  for (int owner = 0; owner < ranks; owner++) {
+    bool here = store->node_of[owner] == store->node_of[rank];
+    int64_t first = zg_part(tasks, ranks, owner),
+            end = zg_part(tasks, ranks, owner + 1);
+    for (int64_t t = first; !here && t < end; t++) {
+      int64_t i = t / groups, g = t % groups;
+      bool mine =
+          store->offset[i] >= 0 && next++ % store->memory.ranks == store->memory.rank;
+      int64_t row = zg_part(plan->samples, groups, g);
+      int64_t last = zg_part(plan->samples, groups, g + 1);
+      int64_t step = zg_reader_slab_rows(zg_work_width(work, i));
+      for (; mine && row < last; row += step) {
+        zg_slab slab;
+        ZG_TRY(zg_reader_rows(work->reader, i, row, zg_min(step, last - row), &slab));
+        zg_store_put(store, i, row, &slab);
+      }
+    }
+  }
+  return ZG_OK;
+}
+
+/* One packed panel of an item: its rows centred and scaled, and their norms. */
+static void centre_panel(zg_store *store, int64_t item, int64_t panel) {
+  const zg_work *work = store->work;
+  const zg_item *about = &work->items.items[item];
+  int64_t d = zg_work_width(work, item), first = panel * ZG_PANEL;
+  int64_t rows = zg_min(ZG_PANEL, work->run->plan->samples - first);
+  float *values = panels_of(store, item) + first * d;
+  double norms[ZG_PANEL];
+  zg_centre_packed(rows, d, about->mean, about->scale, values, norms);
+  memcpy(norms_of(store, item) + first, norms, (size_t)rows * sizeof *norms);
+}
+
+zg_status zg_store_finish(zg_store *store, int64_t groups) {
+  if (!store) return ZG_OK;
+  const zg_work *work = store->work;
+  ZG_TRY(zg_agree(work->run->comm, read_rest(store, groups)));
+  zg_shared_meet(&store->memory);
+  int64_t panels = zg_packed_rows(work->run->plan->samples) / ZG_PANEL;
+  int64_t tasks = work->run->plan->items * panels;
+  int64_t first = zg_part(tasks, store->memory.ranks, store->memory.rank);
+  int64_t end = zg_part(tasks, store->memory.ranks, store->memory.rank + 1);
+  for (int64_t t = first; t < end; t++) {
+    int64_t i = t / panels;
+    if (store->offset[i] >= 0 && zg_item_usable(&work->items.items[i]))
+      centre_panel(store, i, t % panels);
+  }
+  zg_shared_meet(&store->memory);
+  return ZG_OK;
+}
