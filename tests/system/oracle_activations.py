@@ -10,8 +10,9 @@ RANK_DEFICIENT = 6
 
 def layers_of(networks, samples=0):
     """{"<model>/<layer>": [n, d] in extended precision}, the first so many samples (0: all)."""
-    return {f"{model}/{name}": extended(contents(layer))[: samples or None].reshape(len(contents(layer)[: samples or None]), -1)
-            for model, network in networks.items() for name, layer in network.activations.items()}
+    arrays = {f"{model}/{name}": contents(layer)[: samples or None]
+              for model, network in networks.items() for name, layer in network.activations.items()}
+    return {name: extended(array).reshape(len(array), -1) for name, array in arrays.items()}
 
 
 # cosine

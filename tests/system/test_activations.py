@@ -162,7 +162,8 @@ class Isotropy(TablesTestCase):
     def test_given_spectra(self):
         """(s_1/s_d)^2, down to s_d = 1e-9 s_1: a covariance has no such digits."""
         ratios = [1, 10, 1e3, 1e6, 1e9]
-        networks = {f"m{k}": layers(a=with_spectrum(60 + k, np.logspace(0, -np.log10(r), 12), k, offset=5.0)) for k, r in enumerate(ratios)}
+        networks = {f"m{k}": layers(a=with_spectrum(60 + k, np.logspace(0, -np.log10(r), 12), k, offset=5.0))
+                    for k, r in enumerate(ratios)}
         self.zoo(networks)
         found = self.compute([self.ENTRY])["isotropy"]
         logs = 2 * np.log(ratios)
@@ -197,7 +198,8 @@ class Isotropy(TablesTestCase):
         random = np.random.default_rng(6)
         base = with_spectrum(80, np.linspace(1, 9, 15), 6)
         rotation = np.linalg.qr(random.standard_normal((15, 15)))[0]
-        self.zoo({"m": {"base": base, "rotated": base @ rotation, "scaled": -1e-6 * base, "moved": base + 1e3 * random.standard_normal(15),
+        self.zoo({"m": {"base": base, "rotated": base @ rotation, "scaled": -1e-6 * base,
+                        "moved": base + 1e3 * random.standard_normal(15),
                         "all": 1e5 * (base @ rotation) + 1e7, "stretched": base * np.linspace(1, 3, 15)}})
         found = self.compute([self.ENTRY])["isotropy"]
         np.testing.assert_allclose(found.values[:5, :5], 0, atol=1e-9)
@@ -222,7 +224,8 @@ class Isotropy(TablesTestCase):
 
     def test_the_sample_limit(self):
         random = np.random.default_rng(8)
-        networks = {"m": layers(a=random.standard_normal((40, 5)), b=random.standard_normal((10, 5)), c=random.standard_normal((60, 30)))}
+        shapes = {"a": (40, 5), "b": (10, 5), "c": (60, 30)}
+        networks = {"m": layers(**{name: random.standard_normal(shape) for name, shape in shapes.items()})}
         self.zoo(networks)
         found = self.compute([self.ENTRY], select={"samples": 25})["isotropy"]
         self.assertTable(found, expected(networks, {**self.ENTRY, "samples": 25}), "isotropy")
@@ -231,8 +234,10 @@ class Isotropy(TablesTestCase):
         """Layers of many blocks, compressed, tall and wide; the same bits on 1, 2, 3 and 4 ranks."""
         random = np.random.default_rng(9)
         tall, wide = random.standard_normal((70_000, 24)), random.standard_normal((33, 40_000))
-        networks = {"m": layers(tall=tall * np.linspace(1, 50, 24), packed=Stored(tall.astype(np.float32), {"compression": "gzip", "chunks": (999, 24)}),
-                                wide=wide, maps=Stored(wide.reshape(33, 40, 100, 10).astype(np.float16), {"compression": "gzip"}))}
+        networks = {"m": layers(
+            tall=tall * np.linspace(1, 50, 24), wide=wide,
+            packed=Stored(tall.astype(np.float32), {"compression": "gzip", "chunks": (999, 24)}),
+            maps=Stored(wide.reshape(33, 40, 100, 10).astype(np.float16), {"compression": "gzip"}))}
         first = self.check(networks, ranks=1)
         for ranks in (2, 3, 4):
             again = self.compute([self.ENTRY], ranks=ranks)["isotropy"]

@@ -81,7 +81,8 @@ class Architecture(TablesTestCase):
 
     def small(self):
         """Graphs with loops, edges that are there twice, isolated nodes, no edges."""
-        networks = {f"dag{k}": random_dag(k, nodes, edges) for k, (nodes, edges) in enumerate(((1, 0), (4, 5), (6, 8), (7, 9), (9, 10)))}
+        sizes = ((1, 0), (4, 5), (6, 8), (7, 9), (9, 10))
+        networks = {f"dag{k}": random_dag(k, nodes, edges) for k, (nodes, edges) in enumerate(sizes)}
         networks["loop"] = graph(["conv", "relu", "add"], [(0, 0), (0, 1), (1, 2), (2, 1)])
         networks["twice"] = graph(["conv", "relu", "add"], [(0, 1), (0, 1), (1, 2), (2, 1), (0, 1)])
         networks["isolated"] = graph(["conv", "relu", "conv", "Conv"], [(0, 1)])
@@ -124,8 +125,8 @@ class Architecture(TablesTestCase):
 
     def test_edits_of_cycles(self):
         """Cutting a cycle and closing it elsewhere takes two edits per cycle; at 16 nodes, without labels."""
-        networks = {"one": cycles(16), "two": cycles(8, 8), "three": cycles(5, 5, 6), "path": chain(["x"] * 16), "shorter": cycles(15),
-                    "other": cycles(16, word="y")}
+        networks = {"one": cycles(16), "two": cycles(8, 8), "three": cycles(5, 5, 6), "path": chain(["x"] * 16),
+                    "shorter": cycles(15), "other": cycles(16, word="y")}
         self.zoo(networks)
         found = self.compute([EDIT], ranks=3)["edit"]
         self.assertEqual(list(found.kept["lower_bound"][0]), [0, 4, 6, 1, 4, 16])
@@ -154,7 +155,8 @@ class Architecture(TablesTestCase):
                 self.assertEqual(tensors["edit"].kept["lower_bound"][i, j], distance)
                 sizes = a.number_of_nodes() + a.number_of_edges() + b.number_of_nodes() + b.number_of_edges()
                 self.assertAlmostEqual(tensors["edit"].values[i, j], 1 - distance / sizes, places=14)
-                self.assertAlmostEqual(tensors["spectral"].values[i, j], oracle_architecture.nearness(np.sort(spectra[i]), np.sort(spectra[j])), places=12)
+                nearness = oracle_architecture.nearness(np.sort(spectra[i]), np.sort(spectra[j]))
+                self.assertAlmostEqual(tensors["spectral"].values[i, j], nearness, places=12)
 
     def test_bounds_beyond_sixteen_nodes(self):
         """The bounds enclose the distance of an integer program; status 9; one edit more is one edit."""
@@ -202,7 +204,8 @@ class Architecture(TablesTestCase):
         edges = np.array([[0, 1], [1, 2]])
         words = ["Größe", "b", "c"]
         kinds = {"variable": h5py.string_dtype("utf-8"), "fixed": h5py.string_dtype("utf-8", 12)}
-        networks = {name: Network(graph={"op": np.array([w.encode() for w in words], dtype=kind), "edge": edges}) for name, kind in kinds.items()}
+        networks = {name: Network(graph={"op": np.array([w.encode() for w in words], dtype=kind), "edge": edges})
+                    for name, kind in kinds.items()}
         self.zoo(networks)
         self.assertEqual(self.compute([WL])["wl"].values[0, 1], 1)
 

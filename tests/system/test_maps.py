@@ -8,7 +8,7 @@ from sklearn.manifold._utils import _binary_search_perplexity
 import oracle
 import oracle_maps
 from arrays import related
-from networks import Network, Stored
+from networks import Network
 from tables import TablesTestCase, entry, expected, met, print_deviations
 from zoogram import zoogram
 
@@ -52,12 +52,14 @@ class TsneError(TablesTestCase):
                 np.testing.assert_array_equal(again.values, first[name].values)
 
     def test_more_ranks_than_pairs(self):
-        self.check({"m": mapped(clusters(20, 3), clusters(20, 2))}, [entry("tsne_error", "five", perplexity=5)], precisions=["single"], ranks=5)
+        self.check({"m": mapped(clusters(20, 3), clusters(20, 2))}, [entry("tsne_error", "five", perplexity=5)],
+                   precisions=["single"], ranks=5)
 
     def test_perplexities(self):
         X = np.random.default_rng(2).standard_normal((50, 5)) * np.logspace(-2, 2, 50)[:, None]
         networks = {"m": mapped(X, X[:, :2]), "other": mapped(clusters(50, 9), clusters(50, 3))}
-        self.check(networks, [entry("tsne_error", f"p{p}", perplexity=p) for p in (1.5, 2, 7.25, 48.9)], precisions=["double"])
+        entries = [entry("tsne_error", f"p{p}", perplexity=p) for p in (1.5, 2, 7.25, 48.9)]
+        self.check(networks, entries, precisions=["double"])
 
     def test_scikit_learn(self):
         """Its conditional probabilities, whose perplexity is right to 1e-5."""
@@ -72,7 +74,8 @@ class TsneError(TablesTestCase):
     def test_perfect_maps(self):
         """Four corners of a tetrahedron in both spaces, whatever the perplexity: P = Q."""
         corners = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-        self.zoo({"m": Network(activations={"a": 7 * corners, "b": corners @ np.linalg.qr(np.ones((3, 3)) + np.diag([1, 2, 3]))[0]},
+        turn = np.linalg.qr(np.ones((3, 3)) + np.diag([1, 2, 3]))[0]
+        self.zoo({"m": Network(activations={"a": 7 * corners, "b": corners @ turn},
                                maps={"a": 0.3 * corners, "b": corners})})
         values = self.compute([entry("tsne_error", "t", perplexity=1.7)])["t"].values
         np.testing.assert_allclose(values, 0, atol=1e-14)
@@ -94,7 +97,8 @@ class TsneError(TablesTestCase):
         spoilt, far = X.copy(), Y.copy()
         spoilt[3, 2], far[8, 1] = np.nan, np.inf
         duplicates = np.vstack([np.ones((14, 5)), X[14:]])
-        networks = {"sound": mapped(X, Y), "spoilt": mapped(spoilt, Y), "far": mapped(X, far), "constant": mapped(np.ones((30, 5)), Y),
+        networks = {"sound": mapped(X, Y), "spoilt": mapped(spoilt, Y), "far": mapped(X, far),
+                    "constant": mapped(np.ones((30, 5)), Y),
                     "short": mapped(X, Y[:29]), "no_map": Network(activations={"a": X}), "duplicates": mapped(duplicates, Y)}
         found = self.check(networks, [TEN], precisions=["double"], code=3, ranks=3)["ten"]
         self.assertEqual(list(found.codes[0]), [0, 1, 1, 2, 3, 10, 7])
@@ -115,7 +119,7 @@ class TsneError(TablesTestCase):
     def test_many_samples(self):
         """Beyond 5,000 only the nearest 3 x perplexity count."""
         n = 5003
-        networks = {f"m{k}": Network(activations={"a": Stored(clusters(n, 6, k).astype(np.float32))}, maps={"a": 4 * clusters(n, 2, 10 + k)}) for k in range(2)}
+        networks = {f"m{k}": mapped(clusters(n, 6, k).astype(np.float32), 4 * clusters(n, 2, 10 + k)) for k in range(2)}
         self.zoo(networks)
         found = self.compute([TEN], ranks=2)["ten"]
         self.assertTable(found, expected(networks, TEN), "ten", tolerance=1e-7)
