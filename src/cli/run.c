@@ -120,8 +120,8 @@ static void log_words(const session *s, const zg_report *report) {
 }
 
 static void log_rates(const session *s, const zg_report *report) {
-  static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_FORM, ZG_PHASE_KERNEL,
-                                       ZG_PHASE_REDUCE};
+  static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_PREPARE, ZG_PHASE_FORM,
+                                       ZG_PHASE_KERNEL, ZG_PHASE_REDUCE};
   double busy = 0;
   for (size_t k = 0; k < sizeof computing / sizeof *computing; k++)
     busy += report->phases[computing[k]].total;

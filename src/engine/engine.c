@@ -8,9 +8,9 @@
 const char *zg_phase_name(zg_phase phase) {
   static const char *const names[ZG_PHASES] = {
       [ZG_PHASE_READ] = "read",       [ZG_PHASE_MEDIAN] = "medians",
-      [ZG_PHASE_FORM] = "Gram tiles", [ZG_PHASE_KERNEL] = "kernels",
-      [ZG_PHASE_REDUCE] = "products", [ZG_PHASE_COMBINE] = "combine",
-      [ZG_PHASE_WRITE] = "write"};
+      [ZG_PHASE_PREPARE] = "prepare", [ZG_PHASE_FORM] = "Gram tiles",
+      [ZG_PHASE_KERNEL] = "kernels",  [ZG_PHASE_REDUCE] = "products",
+      [ZG_PHASE_COMBINE] = "combine", [ZG_PHASE_WRITE] = "write"};
   return names[phase];
 }
 

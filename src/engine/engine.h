@@ -37,6 +37,7 @@
 typedef enum zg_phase {
   ZG_PHASE_READ,    /**< files to centred rows */
   ZG_PHASE_MEDIAN,  /**< distances for the bandwidth */
+  ZG_PHASE_PREPARE, /**< items of the pair form */
   ZG_PHASE_FORM,    /**< Gram tiles */
   ZG_PHASE_KERNEL,  /**< kernels on tiles */
   ZG_PHASE_REDUCE,  /**< products of tiles */

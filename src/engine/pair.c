@@ -101,7 +101,7 @@ static void make_room(pairs *s, int64_t bytes) {
 static zg_status prepare(pairs *s, item *it) {
   zg_rows rows[ZG_PAIR_ARRAYS];
   zg_status status = read_item(s->work, it, s->form->arrays, rows);
-  zg_phase_start(s->work, ZG_PHASE_FORM);
+  zg_phase_start(s->work, ZG_PHASE_PREPARE);
   for (int k = 0; status == ZG_OK && k < s->form->arrays; k++)
     if (!is_finite(&rows[k])) it->found = ZG_CODE_NONFINITE;
   if (status == ZG_OK && is_sound(it)) {
@@ -112,7 +112,7 @@ static zg_status prepare(pairs *s, item *it) {
   }
   for (int k = 0; k < s->form->arrays; k++)
     free((void *)rows[k].values);
-  zg_phase_stop(s->work, ZG_PHASE_FORM);
+  zg_phase_stop(s->work, ZG_PHASE_PREPARE);
   return status;
 }
 
@@ -285,16 +285,23 @@ static zg_status sweep(pairs *s) {
 
 /* ---- the log ---- */
 
+/* Whether an earlier pass has had the same items, and has said what is wrong with them.
+ */
+static bool was_seen(const pairs *s) {
+  for (const zg_pass *p = s->work->run->plan->passes; p < s->pass; p++)
+    if (p->spec.form == ZG_FORM_PAIR && p->spec.pair->data[0] == s->form->data[0])
+      return true;
+  return false;
+}
+
 static void complain(const pairs *s) {
   static const char *const words[ZG_CODES] = {
       [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
       [ZG_CODE_FEW_SAMPLES] = "too few samples"};
-  for (int64_t i = 0; i < s->pass->items; i++) {
+  for (int64_t i = 0; i < s->pass->items && !was_seen(s); i++) {
     const item *it = &s->items[i];
     zg_code code = zg_code_worse(it->code, it->found);
-    if (code == ZG_CODE_OK || code == ZG_CODE_ABSENT) continue;
-    zg_tensor_complain(s->work, it->arrays[0], 1, code,
-                       words[code] ? words[code] : zg_code_meaning(code));
+    if (words[code]) zg_tensor_complain(s->work, it->arrays[0], 1, code, words[code]);
   }
 }
 

@@ -87,6 +87,11 @@ static zg_status share_sigma(const zg_sharing *sharing, double *shared) {
   return ZG_OK;
 }
 
+static int64_t sharing_bytes(const zg_zoo *zoo, const zg_call *call) {
+  bool given = zg_call_value(call, "sigma") > 0;
+  return given ? 0 : zg_pooled_bytes(zoo, ZG_ACTIVATIONS, POOLED_ROWS);
+}
+
 static double keep_sigma(const zg_pair_context *context, int64_t q,
                          const double *terms) {
   (void)q, (void)terms;
@@ -134,6 +139,7 @@ static const zg_pair_form exact = {.arrays = 1,
                                    .terms = TERMS,
                                    .shared = SHARED,
                                    .share = share_sigma,
+                                   .sharing = sharing_bytes,
                                    .bytes = zg_cloud_bytes,
                                    .room = cloud_room,
                                    .cost = cloud_cost,
@@ -266,6 +272,7 @@ static const zg_pair_form fourier = {.arrays = 1,
                                      .terms = TERMS,
                                      .shared = SHARED,
                                      .share = share_sigma,
+                                     .sharing = sharing_bytes,
                                      .bytes = feature_bytes,
                                      .preparing = feature_preparing,
                                      .room = no_room,

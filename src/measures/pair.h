@@ -66,6 +66,8 @@ typedef struct zg_pair_form {
   /** Find these. NULL: there are none. Collective over the communicator; the same
    * status, and on ZG_OK the same numbers, on all ranks. */
   zg_status (*share)(const zg_sharing *sharing, double *shared);
+  /** Bytes that this takes on a rank, before any item is prepared. NULL: few. */
+  int64_t (*sharing)(const zg_zoo *zoo, const zg_call *call);
   /** Bytes of a prepared item. */
   int64_t (*bytes)(const zg_call *call, const zg_shape *shapes);
   /** Bytes that preparing an item takes besides it and its rows. NULL: few. */

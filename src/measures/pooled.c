@@ -14,8 +14,9 @@
 enum {
   SLICES = 1 << 16,    /* that a sweep tells apart */
   FEW = 1 << 20,       /* so many distances are collected and selected from */
+  LEAST_ROWS = 4,      /* fewer have no part */
   BLOCK = 64,          /* rows whose distances are formed at a time */
-  RUN_BYTES = 64 << 20 /* of the clouds of a run of items */
+  RUN_BYTES = 16 << 20 /* of the clouds of a run of items */
 };
 
 /* The upper middle value lies in [low, high), as keys. */
@@ -59,7 +60,7 @@ static double value_of(uint64_t key) {
 static int64_t rows_of(const finder *f, int64_t item) {
   const zg_zoo *zoo = f->sharing->zoo;
   int64_t n = zg_zoo_rows(zoo, &zoo->arrays[f->first + item]);
-  return n < 4 ? 0 : zg_min(n, f->rows);
+  return n < LEAST_ROWS ? 0 : zg_min(n, f->rows);
 }
 
 static int64_t width_of(const finder *f, int64_t item) {
@@ -315,4 +316,16 @@ zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows
     status = find(&f, ranks[0], ranks[1], median);
   destroy(&f);
   return status;
+}
+
+int64_t zg_pooled_bytes(const zg_zoo *zoo, zg_data data, int64_t rows) {
+  int64_t largest = 0, most = 0;
+  for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++) {
+    int64_t n = zg_min(rows, zg_zoo_rows(zoo, &zoo->arrays[k]));
+    largest = zg_max(largest, 8 * zg_cloud_numbers(n, zoo->arrays[k].d));
+    most = zg_max(most, n);
+  }
+  int64_t items = zoo->first[data + 1] - zoo->first[data];
+  int64_t run = zg_max(largest, zg_min(RUN_BYTES, items * largest));
+  return 2 * run + largest + 8 * (BLOCK + 2) * most + 8 * SLICES + 16 * (int64_t)FEW;
 }

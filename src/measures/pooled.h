@@ -16,4 +16,7 @@
 zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows,
                            double *median);
 
+/** Bytes that this takes on a rank. */
+int64_t zg_pooled_bytes(const zg_zoo *zoo, zg_data data, int64_t rows);
+
 #endif

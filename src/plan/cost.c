@@ -191,8 +191,8 @@ static void add_pass(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   case ZG_FORM_PROFILE:
     add_coarse(plan, pass, ZG_RATE_PROFILE, pass->bytes, 0, a);
     break;
-  case ZG_FORM_PAIR: /* no rate of its own: dense work, coarsely that of kernels */
-    add_coarse(plan, pass, ZG_RATE_TANGENT, pass->flop, 1 / sqrt(P), a);
+  case ZG_FORM_PAIR: /* products in double are most of it, or as fast */
+    add_coarse(plan, pass, ZG_RATE_TANGENT, pass->flop, fmin(1, sqrt(2 / P)), a);
     break;
   }
 }

@@ -141,6 +141,24 @@ static zg_status check_samples(const zg_zoo *zoo, const zg_pass *pass) {
                  (long long)zg_zoo_rows(zoo, &zoo->arrays[first]), ZG_PAIR_SAMPLES);
 }
 
+/* How long runs are and how much stays, with the memory that there is. What the numbers
+ * of the whole tensor take is free again when items are prepared. */
+static zg_memory divide_memory(const zg_request *request, zg_pass *pass,
+                               const demand *most) {
+  const zg_pair_form *form = pass->spec.pair;
+  zg_memory m = {.reading = most->rows + ((int64_t)16 << 20),
+                 .tiles = zg_max(most->room, most->preparing),
+                 .sums = pass->items * pass->items * (8 * (form->terms + 1) + 17)};
+  int64_t others = ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums;
+  int64_t room = zg_max(0, request->memory - others);
+  pass->piece = run_length(pass, most, room);
+  int64_t least = zg_min(most->all, 2 * pass->piece * most->prepared);
+  m.panels = pass->bytes_kept = zg_max(least, zg_min(room, most->all));
+  int64_t sharing = form->sharing ? form->sharing(request->zoo, pass->call) : 0;
+  m.sides = zg_max(0, sharing - m.reading - m.tiles - m.panels);
+  return m;
+}
+
 zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass) {
   const zg_zoo *zoo = request->zoo;
   const zg_pair_form *form = pass->spec.pair;
@@ -151,15 +169,7 @@ zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass) 
                    pass->call->measure->name, zg_data_name(form->data[0]));
   ZG_TRY(check_samples(zoo, pass));
   demand most = demand_of(zoo, pass);
-  zg_memory memory = {.reading = most.rows + ((int64_t)16 << 20),
-                      .tiles = zg_max(most.room, most.preparing),
-                      .sums = pass->items * pass->items * (8 * (form->terms + 1) + 17)};
-  int64_t others = ZG_PROGRAM_BYTES + memory.reading + memory.tiles + memory.sums;
-  int64_t room = zg_max(0, plan->memory_limit - others);
-  pass->piece = run_length(pass, &most, room);
-  int64_t least = 2 * pass->piece * most.prepared;
-  pass->bytes_kept = zg_max(least, zg_min(room, most.all));
-  memory.panels = zg_min(pass->bytes_kept, zg_max(least, most.all));
+  zg_memory memory = divide_memory(request, pass, &most);
   walk w = {0};
   walk_triangle(&w, 0, zg_ceil_div(pass->items, pass->piece));
   pass->tasks = w.count;
