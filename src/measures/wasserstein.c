@@ -2,13 +2,14 @@
  * The 2-Wasserstein distance of the rows of two layers as clouds of points of equal
  * weight.
  *
- *     sliced    sqrt(mean over directions of the squared distance in one dimension)
+ *     sliced    sqrt(mean over directions of the squared distance in one dimension):
  *               Rabin et al. 2012; Bonneel et al. 2015
- *     gaussian  sqrt(|m1 - m2|^2 + tr S1 + tr S2 - 2 |S1^1/2 S2^1/2|_*): the distance
- * of the normal distributions of the same moments, a lower bound of the exact one up to
- * n/(n-1) (Dowson & Landau 1982; Gelbrich 1990) exact     sqrt(min over permutations of
- * the mean of |x_i - y_p(i)|^2) sinkhorn  sqrt(OT(x,y) - OT(x,x)/2 - OT(y,y)/2), OT
- * with an entropic term (Feydy et al. 2019, eq. 3)
+ *     gaussian  sqrt(|m1 - m2|^2 + tr S1 + tr S2 - 2 |S1^1/2 S2^1/2|_*), the distance
+ *               of the normal distributions of the same moments and a lower bound of
+ *               the exact one up to n/(n-1): Dowson & Landau 1982; Gelbrich 1990
+ *     exact     sqrt(min over permutations p of the mean of |x_i - y_p(i)|^2)
+ *     sinkhorn  sqrt(OT(x,y) - OT(x,x)/2 - OT(y,y)/2), OT with an entropic term: Feydy
+ *               et al. 2019, eq. 3
  *
  * Always the root, of 0 where rounding or the entropic term leave less. */
 #include "measures/wasserstein.h"
