@@ -61,8 +61,14 @@ def repeatable(loader):
 
 def first_tensor(output):
     """The first tensor of a structure, depth first; None where there is none."""
+    return next(tensors_of(output), None)
+
+
+def tensors_of(output):
+    """All tensors of a structure, depth first."""
     if isinstance(output, torch.Tensor):
-        return output
+        yield output
+        return
     if isinstance(output, Mapping):
         parts = output.values()
     elif isinstance(output, (tuple, list)):
@@ -70,10 +76,9 @@ def first_tensor(output):
     elif dataclasses.is_dataclass(output):
         parts = [getattr(output, field.name) for field in dataclasses.fields(output)]
     else:
-        return None
-    return next(
-        (found for found in map(first_tensor, parts) if found is not None), None
-    )
+        return
+    for part in parts:
+        yield from tensors_of(part)
 
 
 def _select(value, rows, size):

@@ -53,6 +53,19 @@ frozen or not, flattened in the order of model.named_parameters():
     jacobian          the same as one array [m, C, p]: for small models
     sharpness         largest rise of the loss found within the --radii around the
                       parameters, by gradient ascent
+    attention         [m, heads, queries, keys] of the first --attention-samples: of
+                      torch.nn.MultiheadAttention, scaled_dot_product_attention, Hugging
+                      Face's layers (switched to eager attention for that time), and of
+                      any module that gives such weights; what is masked is 0
+    cross-attention   [m, tokens, h, w], the mean over heads on a --cross-grid, each
+                      token's map scaled to the sum 1
+    head-importance   [heads]: mean of abs(d loss / d mask) of every head's mask
+                      (Michel, Levy and Neubig 2019)
+    margin-gradients  [n, C] and logits: norm of d(logit_c - logit_k) / d input, c the
+                      top class, k the --margin-classes next ones
+    maps              [n, 2 or 3]: t-SNE, PCA or UMAP of recorded layers, --map-layers
+    graph             operations and data flow by torch.fx with the shapes; the tree of
+                      modules where forward() cannot be traced
 """
 
 import datetime
@@ -78,7 +91,7 @@ from zoogram_batches import (
 from zoogram_hooks import Recorder, Reduction, inference, select_modules
 from zoogram_network import Network, stored
 from zoogram_options import make_parser
-from zoogram_records import RecordSettings, record_beside
+from zoogram_records import WITHOUT_LOADER, RecordSettings, record_beside
 from zoogram_zoo import ExtractError, ZooWriter
 
 # Options of the command line that are keywords of extract(), the second line's of what
@@ -109,8 +122,8 @@ def extract(
     model    torch.nn.Module.  Its mode (train/eval, module by module) is restored; if
              `device` is given, the model is moved there and stays.
     loader   iterable of batches, see the module's docstring; it must not shuffle.  None
-             if only weights are recorded; the input_size of convolutions is then left
-             out.
+             if only weights and the graph are recorded; the input_size of convolutions
+             and the graph's shapes are then left out.
     zoo      a ZooWriter, or a path, which is made or appended to.
     name     the model's name in the zoo, new there.
     layers   shell patterns over module names, () for no activations; `exclude` takes
@@ -133,10 +146,10 @@ def extract(
         raise ExtractError(f"limit {limit}: must not be negative")
     reduction = Reduction(maps, tokens, dtype)
     modules = select_modules(model, layers, exclude) if layers else {}
-    streams = bool(modules) or "logits" in settings.record
+    streams = bool(modules) or settings.needs_logits
     if loader is None and (streams or settings.needs_loader):
         raise ExtractError(
-            f"model {name}: only weights can be recorded without a loader"
+            f"model {name}: only weights and graph can be recorded without a loader"
         )
     if not (modules or settings.record):
         raise ExtractError(f"model {name}: nothing to record: no layers, and no record")
@@ -155,15 +168,16 @@ def extract(
         with writer.new_model(name, {**provenance, **(attributes or {})}) as target:
             if streams:
                 with Recorder(name, modules, reduction) as recorder, inference(model):
-                    _stream(network, loader, recorder, target, limit, settings.record)
+                    logits = settings.needs_logits
+                    _stream(network, loader, recorder, target, limit, logits)
                 _check_executed(name, modules, recorder.executed, layers)
             record_beside(network, target, loader, settings, limit)
             return target.layers
 
 
-def _stream(network, loader, recorder, target, limit, record):
+def _stream(network, loader, recorder, target, limit, with_logits):
     """Forward every batch and append what the recorder caught, and the logits if they
-    are in `record`, up to `limit`."""
+    are asked for, up to `limit`."""
     expected = expected_count(loader, limit)
     for given in loader:
         batch = split_batch(given).moved(network.device)
@@ -176,7 +190,7 @@ def _stream(network, loader, recorder, target, limit, record):
                 f"model {target.name}: none of the chosen layers was run"
             )
         take = min(batch.size, limit - target.count) if limit else batch.size
-        if "logits" in record:
+        if with_logits:
             logits = stored(network.logits_of(output, batch.size)[:take])
             target.extend("logits", logits, expected)
         target.append(
@@ -263,7 +277,7 @@ def _requested_models(options):
 
 def _requested_loader(options):
     """A function that makes the loader of the command line."""
-    if not (options.layers or set(options.record) - {"weights"}):
+    if not (options.layers or set(options.record) - WITHOUT_LOADER):
         if not (options.data or options.images):
             return lambda: None
     if bool(options.data) == bool(options.images):

@@ -60,6 +60,14 @@ class Network:
         """Mean loss of a batch; loss: another function than the network's own."""
         return self.compare(self.logits(batch), self.labels(batch), loss)
 
+    def sample_losses(self, batch):
+        """Losses [b] of a batch's samples, each by itself, from one pass."""
+        logits, labels = self.logits(batch), self.labels(batch)
+        rows = range(batch.size)
+        return torch.stack(
+            [self.compare(logits[r : r + 1], labels[r : r + 1]) for r in rows]
+        )
+
     def labels(self, batch):
         """The batch's labels as a tensor on the device."""
         if batch.labels is None:
@@ -175,6 +183,22 @@ def rounded(values, dtype):
             f"({np.finfo(dtype).max:g})"
         )
     return values.astype(dtype)
+
+
+@contextmanager
+def substituted(owner, **attributes):
+    """Attributes of a module or an object replaced; restored as they were before."""
+    before = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
+    try:
+        for name, value in attributes.items():
+            setattr(owner, name, value)
+        yield
+    finally:
+        for name in attributes:
+            if name in before:
+                setattr(owner, name, before[name])
+            elif name in vars(owner):
+                delattr(owner, name)
 
 
 @contextmanager

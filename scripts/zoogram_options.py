@@ -4,8 +4,7 @@ import argparse
 
 from zoogram_gradients import TASKS
 from zoogram_hooks import DTYPES, TOKEN_RULES
-from zoogram_records import DERIVATIVE_DTYPES, RECORDS, RecordSettings
-from zoogram_tangent import FORMS
+from zoogram_records import CHOICES, RECORDS, RecordSettings
 
 
 def make_parser(manual):
@@ -135,6 +134,8 @@ def _add_record_options(group):
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
         if default:
             help_text += f" (default: {shown})"
+        if name in CHOICES:
+            settings["choices"] = CHOICES[name]
         group.add_argument(option, default=default, help=help_text, **settings)
 
     add(
@@ -168,7 +169,6 @@ def _add_record_options(group):
     add(
         "--tangent-form",
         "auto: a layer's derivatives multiplied out where that has fewer numbers",
-        choices=FORMS,
     )
     add(
         "--radii",
@@ -181,6 +181,37 @@ def _add_record_options(group):
     add("--sharpness-batches", "the first so many", type=int, metavar="B")
     add(
         "--derivative-dtype",
-        "of gradients, sample-gradients, tangent, jacobian",
-        choices=DERIVATIVE_DTYPES,
+        "of gradients, sample-gradients, tangent, jacobian, margin-gradients",
     )
+    patterns = dict(nargs="+", metavar="PATTERN")
+    add("--attention-samples", "m of attention, cross-attention", type=int, metavar="M")
+    add(
+        "--attention-layers",
+        "modules that give attention maps, for attention and head-importance",
+        **patterns,
+    )
+    add("--attention-dtype", "in float16 weights below 6e-8 become 0")
+    add("--cross-layers", "modules of cross-attention", **patterns)
+    add(
+        "--cross-grid",
+        "of the positions of cross-attention; their square if not given",
+        type=_grid,
+        metavar="HxW",
+    )
+    add("--cross-over", "which axis of the attention has the grid")
+    add("--map-layers", "recorded layers of which maps are made", **patterns)
+    add("--map-method", "of maps; umap needs umap-learn")
+    add("--map-dimensions", "of maps", type=int)
+    add("--map-perplexity", "of t-SNE; neighbours of UMAP", type=float, metavar="P")
+    add("--map-seed", "of t-SNE and UMAP", type=int, metavar="SEED")
+    add("--margin-classes", "next to the top one", type=int, metavar="K")
+    add("--graph-source", "auto: the tree of modules where torch.fx fails")
+    add("--graph-labels", "shape: operations with the shape of their result")
+
+
+def _grid(text):
+    """ "HxW" -> (H, W)"""
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected HxW, such as 14x14")
+    return int(height), int(width)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from zoogram_network import dense, derivatives, rounded, stored
+from zoogram_network import dense, derivatives, rounded, stored, substituted
 from zoogram_weights import owning_modules, parameter_names
 from zoogram_zoo import ExtractError, entry_name
 
@@ -121,15 +121,9 @@ class Interceptor:
         replacements = {"linear": self._linear, "embedding": self._embedding}
         for name in CONVOLUTIONS:
             replacements[name] = functools.partial(self._conv, name)
-        originals = {name: getattr(functional, name) for name in replacements}
-        self._originals = originals
-        try:
-            for name, replacement in replacements.items():
-                setattr(functional, name, replacement)
+        self._originals = {name: getattr(functional, name) for name in replacements}
+        with substituted(functional, **replacements):
             yield
-        finally:
-            for name, original in originals.items():
-                setattr(functional, name, original)
 
     def _linear(self, input, weight, bias=None):
         original = self._originals["linear"]

@@ -238,14 +238,21 @@ class ModelWriter:
         dataset.resize(count + len(rows), axis=0)
         dataset[count:] = rows
 
-    def write(self, path, values, attributes=None):
-        """Write a dataset as a whole: an array of any shape, also without axes."""
+    def write(self, path, values, attributes=None, dtype=None):
+        """Write a dataset as a whole: an array of any shape, also without axes.
+
+        dtype: of the dataset, by default that of the array.
+        """
         filters = {}
         if values.nbytes > SMALL_BYTES:
             rest = values.shape[1:]
             chunks = chunk_shape(rest, values.dtype.itemsize, len(values))
             filters = dict(chunks=chunks, **self._filters)
-        self._create(path, attributes, data=values, **filters)
+        self._create(path, attributes, data=values, dtype=dtype, **filters)
+
+    def read(self, path):
+        """A dataset written before, as an array."""
+        return self._group[path][()]
 
     def shape(self, path):
         """Shape of a dataset that extend() has made, None if it has not."""
