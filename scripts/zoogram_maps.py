@@ -28,7 +28,7 @@ def record_maps(target, layers, method, dimensions, perplexity, seed):
                 f"there are: {known}"
             )
     for layer in chosen:
-        rows = target.read(f"activations/{entry_name(layer)}")
+        rows = target.dataset(f"activations/{entry_name(layer)}")[:]
         try:
             placed, attributes = layer_map(rows, method, dimensions, perplexity, seed)
         except ExtractError as error:

@@ -250,9 +250,14 @@ class ModelWriter:
             filters = dict(chunks=chunks, **self._filters)
         self._create(path, attributes, data=values, dtype=dtype, **filters)
 
-    def read(self, path):
-        """A dataset written before, as an array."""
-        return self._group[path][()]
+    def parent(self, path):
+        """(h5py.Group, name) of an entry to be made; the groups above it are made."""
+        parent, _, name = path.rpartition("/")
+        return (self._require_group(parent) if parent else self._group), name
+
+    def dataset(self, path):
+        """A dataset written or linked before."""
+        return self._group[path]
 
     def shape(self, path):
         """Shape of a dataset that extend() has made, None if it has not."""
@@ -263,9 +268,8 @@ class ModelWriter:
         self._require_group(path).attrs.update(attributes)
 
     def _create(self, path, attributes, **layout):
-        parent, _, name = path.rpartition("/")
-        group = self._require_group(parent) if parent else self._group
-        order = {"order": len(group)} if parent else {}
+        group, name = self.parent(path)
+        order = {"order": len(group)} if "/" in path else {}
         dataset = group.create_dataset(name, **layout)
         dataset.attrs.update({**order, **(attributes or {})})
         return dataset
