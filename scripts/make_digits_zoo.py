@@ -4,11 +4,16 @@
 Three architectures (a multilayer perceptron, a convolutional network, a vision
 transformer), each trained from three seeds, and the untrained copies of the first two:
 <architecture>-seed<k> began as <architecture>-untrained<k>.  The probe set is part of
-the held-out images.  Beside activations the zoo gets logits and sharpness of all, the
-weights of all but the transformers, and tangent kernels and gradients of some.  At the
-end a table says how alike the layers of different seeds are, by debiased linear CKA,
-with and without training.  Less than a minute on one core; the same seeds and the same
-versions of the libraries give the same numbers.
+the held-out images.  Beside activations the zoo gets logits, gradients of the margins,
+sharpness, graphs and t-SNE maps of two layers of all, the weights of all but the
+transformers, the attention and the heads' importance of these, and tangent kernels and
+gradients of some.  At the end a table says how alike the layers of different seeds are,
+by debiased linear CKA, with and without training.  Less than a minute on one core; the
+same seeds and the same versions of the libraries give the same numbers.
+
+--networks readers makes another zoo of the same samples: two networks in which a query
+for each class looks at a grid of patches, 4 x 4 or 2 x 2.  It gets their cross
+attention, logits, gradients of the margins and graphs, but no activations.
 """
 
 import argparse
@@ -36,12 +41,17 @@ TRAINED, UNTRAINED = 3, 2  # copies of each architecture
 BATCH = 64
 RECORDED = dict(maps="pool:4", tokens="mean", dtype="float16")
 # Beside the activations, of every copy: only the smaller two architectures' weights.
+OF_ALL = ("logits", "margin-gradients", "graph")
+OF_CLASSIFIERS = (*OF_ALL, "sharpness", "maps")
 RECORDS = {
-    "mlp": ("weights", "logits", "sharpness"),
-    "cnn": ("weights", "logits", "sharpness"),
-    "vit": ("logits", "sharpness"),
+    "mlp": ("weights", *OF_CLASSIFIERS),
+    "cnn": ("weights", *OF_CLASSIFIERS),
+    "vit": (*OF_CLASSIFIERS, "attention", "head-importance"),
+    "reader": (*OF_ALL, "cross-attention"),
+    "reader-coarse": (*OF_ALL, "cross-attention"),
 }
-# What is large, of some trained copies, in float16: the file is to stay below 3 MB.
+MAPPED = {"mlp": ["hidden[14]"], "cnn": ["conv[14]"], "vit": ["block[14]"]}
+# What is large, of some trained copies, in float16: the file is to stay below 4 MB.
 TANGENT = dict(record=("tangent",), tangent_samples=32, derivative_dtype="float16")
 GRADIENTS = dict(
     record=("gradients", "sample-gradients"),
@@ -136,7 +146,48 @@ class VisionTransformer(nn.Module):
         return self.head(self.norm(tokens)[:, 0])
 
 
+class Reader(nn.Module):
+    """A query for each class looks at the image's patches; what it finds is its logit."""
+
+    def __init__(self, patch=2, width=24, heads=2):
+        super().__init__()
+        sides = 8 // patch
+        self.patches = nn.Conv2d(1, width, patch, stride=patch)
+        self.position = nn.Parameter(0.02 * torch.randn(1, sides * sides, width))
+        self.queries = nn.Parameter(torch.randn(10, width))
+        self.norm = nn.LayerNorm(width)
+        self.cross = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU())
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, images):
+        patches = self.patches(images).flatten(2).transpose(1, 2) + self.position
+        patches = self.norm(patches)
+        queries = self.queries.expand(patches.shape[0], -1, -1)
+        found = self.cross(queries, patches, patches)[0]
+        return self.score(self.head(queries + found)).flatten(1)
+
+
+class CoarseReader(Reader):
+    """The same on 2 x 2 patches of 4 x 4 pixels."""
+
+    def __init__(self):
+        super().__init__(patch=4)
+
+
 # name: class, recorded layers, and the training settings (AdamW, one-cycle schedule)
+READERS = {
+    "reader": (
+        Reader,
+        [],
+        dict(epochs=20, learning_rate=1e-2, weight_decay=0.1),
+    ),
+    "reader-coarse": (
+        CoarseReader,
+        [],
+        dict(epochs=20, learning_rate=1e-2, weight_decay=0.1),
+    ),
+}
 ARCHITECTURES = {
     "mlp": (
         Perceptron,
@@ -208,12 +259,16 @@ def records_of(architecture, name):
     """What extract() records of a copy beside its activations."""
     more = MORE_RECORDS.get(name, {})
     record = RECORDS[architecture] + more.get("record", ())
-    return {**more, **SHARPNESS, "record": record}
+    maps = {"map_layers": MAPPED.get(architecture, ())}
+    return {**more, **SHARPNESS, **maps, "record": record}
 
 
-def add_copies(zoo, architecture, digits, samples):
-    """Make, train and record the copies of an architecture; gives their accuracies."""
-    make, layers, settings = ARCHITECTURES[architecture]
+def add_copies(zoo, architecture, design, digits, samples):
+    """Make, train and record the copies of an architecture; gives their accuracies.
+
+    design: its entry of ARCHITECTURES or READERS.
+    """
+    make, layers, settings = design
     copies = [(f"{architecture}-seed{seed}", seed, 1) for seed in range(TRAINED)]
     copies += [
         (f"{architecture}-untrained{seed}", seed, 0) for seed in range(UNTRAINED)
@@ -247,11 +302,11 @@ def add_copies(zoo, architecture, digits, samples):
     return accuracies
 
 
-def provenance(samples, accuracies):
+def provenance(designs, samples, accuracies):
     """Root attributes that say how the zoo came to be."""
     training = "; ".join(
         f"{name}: " + ", ".join(f"{key} {value:g}" for key, value in settings.items())
-        for name, (_, _, settings) in ARCHITECTURES.items()
+        for name, (_, _, settings) in designs.items()
     )
     return {
         "title": "small networks on the digits data set, trained and untrained",
@@ -334,6 +389,12 @@ def parse_arguments(arguments):
         metavar="N",
         help=f"size of the probe set, 4 to {HELD_OUT} (default: 256)",
     )
+    parser.add_argument(
+        "--networks",
+        choices=("classifiers", "readers"),
+        default="classifiers",
+        help="which zoo to make (default: classifiers)",
+    )
     options = parser.parse_args(arguments)
     if not 4 <= options.samples <= HELD_OUT:
         parser.error(f"--samples {options.samples}: expected 4 to {HELD_OUT}")
@@ -346,22 +407,28 @@ def main(arguments=None):
     torch.set_num_threads(1)  # as above
     torch.use_deterministic_algorithms(True)
     digits = Digits()
+    designs = READERS if options.networks == "readers" else ARCHITECTURES
     accuracies = {}
     try:
         with ZooWriter(options.output, gzip=9, compact=True) as zoo:
-            for architecture in ARCHITECTURES:
+            for architecture, design in designs.items():
                 accuracies.update(
-                    add_copies(zoo, architecture, digits, options.samples)
+                    add_copies(zoo, architecture, design, digits, options.samples)
                 )
-            zoo.set_attributes(provenance(options.samples, accuracies))
+            zoo.set_attributes(provenance(designs, options.samples, accuracies))
     except ExtractError as error:
         print(f"make_digits_zoo.py: error: {error}", file=sys.stderr)
         return 2
+    if designs is ARCHITECTURES:
+        print_similarities(options.output)
+    return 0
+
+
+def print_similarities(path):
     print("\nmean debiased linear CKA between seeds\n")
     print(f"{'model':6} {'layer':8} {'trained':>8} {'untrained':>10}")
-    for architecture, layer, trained, untrained in similarity_table(options.output):
+    for architecture, layer, trained, untrained in similarity_table(path):
         print(f"{architecture:6} {layer:8} {trained:8.3f} {untrained:10.3f}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from zoogram_batches import tensors_of
-from zoogram_network import derivatives, rounded
+from zoogram_network import derivatives
 from zoogram_zoo import ExtractError
 
 
-def record_margin_gradients(network, target, loader, classes, limit=None, dtype="auto"):
+def record_margin_gradients(network, target, loader, classes, limit=None):
     """Write margin_gradients [n, C]: the norm of d(logit_c - logit_k) / d input.
 
     c is the top class of the sample, k each of the `classes` next ones in the order of
@@ -20,9 +20,7 @@ def record_margin_gradients(network, target, loader, classes, limit=None, dtype=
     """
     for batch in network.batches(loader, limit):
         norms = _norms(network, batch, classes)
-        target.extend(
-            "margin_gradients", rounded(derivatives(norms), dtype), limit or None
-        )
+        target.extend("margin_gradients", derivatives(norms), limit or None)
     attributes = {"input_norm": "euclidean", "top_classes": classes}
     target.set_attributes("margin_gradients", attributes)
 

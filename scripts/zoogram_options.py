@@ -181,7 +181,7 @@ def _add_record_options(group):
     add("--sharpness-batches", "the first so many", type=int, metavar="B")
     add(
         "--derivative-dtype",
-        "of gradients, sample-gradients, tangent, jacobian, margin-gradients",
+        "of gradients, sample-gradients, tangent, jacobian",
     )
     patterns = dict(nargs="+", metavar="PATTERN")
     add("--attention-samples", "m of attention, cross-attention", type=int, metavar="M")

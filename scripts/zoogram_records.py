@@ -86,9 +86,8 @@ class RecordSettings:
                       than the layer's factors; "factors": never.
     radii             of sharpness: Euclidean lengths of the change of all parameters.
     sharpness_steps   gradient steps of the ascent; sharpness_batches: the first so many.
-    derivative_dtype  of gradients, sample gradients, tangents and margin gradients:
-                      float16, float32, float64; "auto": the network's, half types as
-                      float32.
+    derivative_dtype  of gradients, sample gradients and tangents: float16, float32,
+                      float64; "auto": the network's, half types as float32.
     attention_samples   m of attention and cross-attention.
     attention_layers    shell patterns over the modules that give attention maps, for
                         attention and head-importance; attention_dtype: as above.
@@ -231,7 +230,7 @@ def _record_derivatives(network, target, loader, settings, limit):
     if "head-importance" in wanted:
         record_head_importance(*source, settings.attention_layers, limit)
     if "margin-gradients" in wanted:
-        record_margin_gradients(*source, settings.margin_classes, limit, dtype)
+        record_margin_gradients(*source, settings.margin_classes, limit)
 
 
 @contextmanager

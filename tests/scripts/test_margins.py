@@ -82,13 +82,10 @@ class MarginGradients(RecordCase):
         np.testing.assert_allclose(found["margin_gradients"], expected, rtol=1e-12)
         self.assertEqual(np.isnan(found["margin_gradients"]).sum(), 7)
 
-    def test_limit_and_dtype(self):
-        settings = dict(limit=4, derivative_dtype="float16")
-        found = self.record(
-            nn.Linear(4, 3).double(), [INPUTS], "margin-gradients", **settings
-        )
-        data = found["margin_gradients"]
-        self.assertEqual((data.shape, data.dtype), ((4, 3), np.float16))
+    def test_limit(self):
+        model = nn.Linear(4, 3).double()
+        found = self.record(model, [INPUTS], "margin-gradients", limit=4)
+        self.assertEqual(found["margin_gradients"].shape, (4, 3))
         self.assertEqual(found["logits"].shape, (4, 3))
 
     def test_indices_and_batch_statistics_are_errors(self):
