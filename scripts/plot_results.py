@@ -85,20 +85,31 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def read_tensor(path, name=None):
-    """Read the named tensor, or the only one of the file."""
+def open_results(path):
+    """The results file, an h5py.File to be closed."""
     try:
         file = h5py.File(path, "r")
     except OSError as error:
         raise PlotError(f"{path}: cannot be read: {error}") from None
-    with file:
-        if text(file.attrs.get("format", "")) != "zoogram-results":
-            raise PlotError(f"{path}: is not a zoogram results file")
-        tensors = {
-            key: entry
-            for key, entry in file.items()
-            if isinstance(entry, h5py.Dataset) and entry.ndim == 2
-        }
+    if text(file.attrs.get("format", "")) != "zoogram-results":
+        file.close()
+        raise PlotError(f"{path}: is not a zoogram results file")
+    return file
+
+
+def tensors_in(file):
+    """{name: dataset} of all tensors."""
+    return {
+        key: entry
+        for key, entry in file.items()
+        if isinstance(entry, h5py.Dataset) and entry.ndim == 2
+    }
+
+
+def read_tensor(path, name=None):
+    """Read the named tensor, or the only one of the file."""
+    with open_results(path) as file:
+        tensors = tensors_in(file)
         if name is None and len(tensors) == 1:
             name = next(iter(tensors))
         if name not in tensors:

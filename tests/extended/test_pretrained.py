@@ -9,6 +9,7 @@ import itertools
 import sys
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -146,7 +147,9 @@ class PretrainedSentenceEncoder(unittest.TestCase):
             np.testing.assert_array_equal(weights[name], parameter.detach(), err_msg=name)
 
     def test_graph_has_the_modules(self):
-        ops = self.recorded("graph")["graph/op"].asstr()[:]
+        with warnings.catch_warnings():  # some versions can be traced, others have the tree of their modules
+            warnings.simplefilter("ignore")
+            ops = self.recorded("graph")["graph/op"].asstr()[:]
         self.assertGreaterEqual(list(ops).count("LayerNorm"), 13)
 
     def jacobian(self, samples, classes):

@@ -1,4 +1,5 @@
-"""The bundled zoo jobs/digits.h5, and the script that makes it."""
+"""The bundled zoos jobs/digits.h5 and jobs/digits-readers.h5, and the script that makes
+them."""
 
 import contextlib
 import io
@@ -14,6 +15,7 @@ from support import ROOT, FolderCase
 import make_digits_zoo  # on the path since support
 
 ZOO = ROOT / "jobs" / "digits.h5"
+READERS = ROOT / "jobs" / "digits-readers.h5"
 ARCHITECTURES = ("mlp", "cnn", "vit")
 
 
@@ -47,7 +49,7 @@ class BundledZoo(unittest.TestCase):
         return {layer.name.rpartition("/")[2]: layer[:] for layer in ordered}
 
     def test_file_is_small(self):
-        self.assertLessEqual(ZOO.stat().st_size, 3 * 2**20)
+        self.assertLessEqual(ZOO.stat().st_size, 4 * 2**20)
 
     def test_models_are_three_trained_and_two_untrained_of_each_architecture(self):
         copies = ("seed0", "seed1", "seed2", "untrained0", "untrained1")
@@ -147,6 +149,68 @@ class BundledZoo(unittest.TestCase):
             self.assertEqual(list(tasks), [f"class{label}" for label in range(10)])
             self.assertEqual(list(tasks.attrs["parameters"]), list(model["weights"]))
 
+    def test_margin_gradients_are_of_the_three_classes_next_to_the_top(self):
+        for name, model in self.zoo["models"].items():
+            logits, norms = model["logits"][:], model["margin_gradients"][:]
+            ranks = np.argsort(np.argsort(-logits, axis=1), axis=1)
+            known = (ranks > 0) & (ranks <= 3)
+            np.testing.assert_array_equal(np.isfinite(norms), known, err_msg=name)
+            self.assertTrue(np.all(norms[known] > 0), name)
+
+    def test_margin_gradients_of_a_perceptron_are_those_of_its_weights(self):
+        model = self.zoo["models/mlp-seed0"]
+        images = model["ntk/hidden1.0/input"][0].astype(float)
+        weights = [w[:].astype(float) for w in model["weights"].values()]
+        rows, jacobian = images, np.eye(64)
+        for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
+            rows = weight @ rows + bias
+            jacobian = (rows > 0)[:, None] * (weight @ jacobian)
+            rows = np.maximum(rows, 0)
+        jacobian = weights[-2] @ jacobian
+        norms = model["margin_gradients"][0]
+        expected = np.linalg.norm(
+            jacobian[model["logits"][0].argmax()] - jacobian, axis=1
+        )
+        known = np.isfinite(norms)
+        np.testing.assert_allclose(norms[known], expected[known], rtol=1e-3)  # float16
+
+    def test_maps_are_of_two_layers_of_each_model(self):
+        for name, model in self.zoo["models"].items():
+            maps = model["maps"]
+            self.assertEqual(len(maps), 2, name)
+            for layer, placed in maps.items():
+                rows = model["activations"][layer]
+                self.assertEqual(placed.shape, (len(rows), 2))
+                self.assertTrue(np.all(np.isfinite(placed)))
+
+    def test_attention_and_head_importance_of_the_transformers(self):
+        for name, model in self.zoo["models"].items():
+            self.assertEqual("attention" in model, name.startswith("vit"))
+            self.assertEqual("head_importance" in model, name.startswith("vit"))
+            if not name.startswith("vit"):
+                continue
+            self.assertEqual(list(model["attention"]), list(model["head_importance"]))
+            for layer, weights in model["attention"].items():
+                self.assertEqual(weights.shape, (64, 4, 5, 5))
+                np.testing.assert_allclose(weights[:].sum(axis=3), 1, rtol=1e-5)
+                importance = model["head_importance"][layer][:]
+                self.assertEqual(importance.shape, (4,))
+                self.assertTrue(np.all(importance > 0), name)
+
+    def test_graphs_are_those_of_the_architectures(self):
+        ops = {}
+        for name, model in self.zoo["models"].items():
+            graph = [op.decode() for op in model["graph/op"]]
+            known = ops.setdefault(name.partition("-")[0], graph)
+            self.assertEqual(graph, known)
+            self.assertEqual(model["graph"].attrs["source"], "fx")
+            edges = model["graph/edge"][:]
+            self.assertTrue(np.all(edges[:, 0] < edges[:, 1]), "in order of the flow")
+        hidden = ["Linear", "ReLU"] * 4
+        self.assertEqual(ops["mlp"], ["input", "Flatten", *hidden, "Linear", "output"])
+        self.assertEqual(ops["cnn"].count("Conv2d"), 4)
+        self.assertEqual(ops["vit"].count("TransformerEncoderLayer"), 4)
+
     def test_early_layers_agree_between_trained_seeds_more_than_untrained(self):
         for architecture in ARCHITECTURES:
             copies = {
@@ -170,6 +234,21 @@ class BundledZoo(unittest.TestCase):
                 )
                 self.assertGreater(trained, untrained + 0.05, (architecture, layer))
                 self.assertGreater(trained, 0.8, (architecture, layer))
+
+
+class BundledReaders(unittest.TestCase):
+    def test_readers_have_cross_attention_on_their_grids(self):
+        with h5py.File(READERS, "r") as zoo, h5py.File(ZOO, "r") as other:
+            np.testing.assert_array_equal(zoo["samples/id"], other["samples/id"])
+            self.assertEqual(len(zoo["models"]), 10)
+            for name, model in zoo["models"].items():
+                side = 2 if "coarse" in name else 4
+                maps = model["cross_attention/cross"]
+                self.assertEqual(maps.shape, (64, 10, side, side))
+                np.testing.assert_allclose(maps[:].sum(axis=(2, 3)), 1, rtol=1e-5)
+                self.assertNotIn("activations", model)
+                if model.attrs["trained"]:
+                    self.assertGreater(model.attrs["test_accuracy"], 0.9, name)
 
 
 class MakeDigitsZoo(FolderCase):
