@@ -230,7 +230,8 @@ class Watcher:
         if weights.ndim != 4 or len(weights) != self._size:
             raise ExtractError(
                 f"{where}: attention of shape {list(weights.shape)} for {self._size} "
-                "samples; expected [samples, heads, queries, keys]"
+                "samples; expected [samples, heads, queries, keys]; windows of a sample "
+                "cannot be recorded: leave the layer out (attention_layers)"
             )
         if not rows_sum_to_one(weights):
             raise ExtractError(
@@ -299,8 +300,9 @@ def explicit_weights(query, key, mask=None, is_causal=False, scale=None):
 
 
 def is_attention(tensor, size):
-    """Whether a tensor has the shape and the numbers of `size` samples' attention."""
-    if tensor.ndim != 4 or len(tensor) != size or tensor.shape[-1] < 2:
+    """Whether a tensor has the shape and the numbers of `size` samples' attention, or of
+    several windows of each sample."""
+    if tensor.ndim != 4 or len(tensor) % size or tensor.shape[-1] < 2:
         return False
     if not tensor.is_floating_point() or not tensor.numel():
         return False

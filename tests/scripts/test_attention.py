@@ -246,6 +246,17 @@ class Maps(AttentionCase):
         with self.assertRaisesRegex(ExtractError, "model m: .*fused kernel.*eager"):
             self.record(model, "attention", batches=[torch.randn(4, 1, 6, 6)])
 
+    def test_windows_are_an_error(self):
+        model = nn.Sequential(
+            nn.Unflatten(2, (2, 4)), nn.Flatten(0, 1), nn.Linear(4, 3)
+        )
+        model.insert(2, nn.Unflatten(1, (2, 1)))
+        model.insert(3, nn.Softmax(-1))
+        with self.assertRaisesRegex(
+            ExtractError, r"\[30, 2, 1, 4\] for 5 samples.*window"
+        ):
+            self.record(model, "attention", batches=[TOKENS])
+
     def test_patterns_choose_layers_and_need_one(self):
         model = Classifier("module").double()
         found = self.record(model, "attention", attention_layers=["*.1", "other"])

@@ -40,8 +40,8 @@ def write_safetensors(path, entries):
 
 
 class ImportCase(FolderCase):
-    def run_import(self, *arguments):
-        options = "--model", "m", "--output", "zoo.h5"
+    def run_import(self, *arguments, output="zoo.h5"):
+        options = "--model", "m", "--output", output
         return self.run_script(SCRIPT, *options, *arguments)
 
     def imported(self, *arguments):
@@ -210,6 +210,18 @@ class Links(ImportCase):
         self.assertTrue(all(isinstance(kind, h5py.ExternalLink) for kind in kinds))
         self.assertTrue(layers["joined"].is_virtual)
         self.assertLess(size, 20000)
+
+    def test_zoo_in_another_folder(self):
+        (self.folder / "zoos").mkdir()
+        run = self.run_import(
+            *("--link", "activations/in=old/run.h5:/nets/7/in"),
+            *("--link", "activations/joined=old/part*.h5:/x"),
+            output="zoos/zoo.h5",
+        )
+        self.assertEqual(run.returncode, 0, run.stderr)
+        layers = self.opened("zoos/zoo.h5")["activations"]
+        for rows in layers.values():
+            np.testing.assert_array_equal(rows, ROWS["in"])
 
     def test_links_that_are_wrong(self):
         with h5py.File(self.folder / "old/part3.h5", "w") as old:
