@@ -72,9 +72,9 @@ static int slice_shift(const search *s) {
 /* The ranks of 512 sampled rows stray by some per cent at most; a bracket that misses
  * only costs a sweep. */
 static void start_search(const double *quantiles, search *s) {
-  s->low = key_of(quantiles[ZG_QUANTILES / 2 - ZG_QUANTILES / 16]);
-  s->high = key_of(quantiles[ZG_QUANTILES / 2 + ZG_QUANTILES / 16]) + 1;
-  s->inside = -1;
+  *s = (search){.low = key_of(quantiles[ZG_QUANTILES / 2 - ZG_QUANTILES / 16]),
+                .high = key_of(quantiles[ZG_QUANTILES / 2 + ZG_QUANTILES / 16]) + 1,
+                .inside = -1};
 }
 
 static void start_bracket(finder *f, int64_t i) {
