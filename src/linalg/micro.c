@@ -85,21 +85,90 @@ bool zg_micro_is_fast(void) {
   return zg_micro_isa() != ZG_ISA_C;
 }
 
+/* ---- packing ---- */
+
+enum { SQUARE = 16 }; /* rows and features that are transposed at a time */
+
+static void transpose_c(const float *x, int64_t stride, float *panel) {
+  for (int r = 0; r < SQUARE; r++)
+    for (int k = 0; k < SQUARE; k++)
+      panel[k * ZG_PANEL + r] = x[r * stride + k];
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+typedef float row __attribute__((vector_size(4 * SQUARE), aligned(4), may_alias));
+typedef int places __attribute__((vector_size(4 * SQUARE)));
+
+/* Where the numbers of two rows go that are D apart: those whose places have the bit D
+ * change sides. */
+#define KEPT(D, j) ((j)&D ? SQUARE + (j)-D : (j))
+#define SWAPPED(D, j) ((j)&D ? SQUARE + (j) : (j) + D)
+#define FOUR(F, D, j) F(D, j), F(D, j + 1), F(D, j + 2), F(D, j + 3)
+#define PLACES(F, D)                                                                   \
+  (places) {                                                                           \
+    FOUR(F, D, 0), FOUR(F, D, 4), FOUR(F, D, 8), FOUR(F, D, 12)                        \
+  }
+#define EXCHANGE(D)                                                                    \
+  UNROLLED_SQUARE for (int r = 0; r < SQUARE; r++) if (!(r & D)) {                     \
+    row low = __builtin_shuffle(rows[r], rows[r | D], PLACES(KEPT, D));                \
+    rows[r | D] = __builtin_shuffle(rows[r], rows[r | D], PLACES(SWAPPED, D));         \
+    rows[r] = low;                                                                     \
+  }
+#define UNROLLED_SQUARE _Pragma("GCC unroll 16")
+
+__attribute__((target("avx512f"))) static void
+transpose_avx512(const float *x, int64_t stride, float *panel) {
+  row rows[SQUARE];
+  UNROLLED_SQUARE for (int r = 0; r < SQUARE; r++) rows[r] =
+      *(const row *)(x + r * stride);
+  EXCHANGE(1)
+  EXCHANGE(2)
+  EXCHANGE(4)
+  EXCHANGE(8)
+  UNROLLED_SQUARE for (int k = 0; k < SQUARE; k++) * (row *)(panel + k * ZG_PANEL) =
+      rows[k];
+}
+#else
+#define transpose_avx512 transpose_c
+#endif
+
+/* Rows [0, count) of x become columns of a panel, features [start, end). */
+static void pack_scalar(int64_t count, int64_t start, int64_t end, const float *x,
+                        int64_t stride, float *panel) {
+  for (int64_t r = 0; r < count; r++)
+    for (int64_t k = start; k < end; k++)
+      panel[k * ZG_PANEL + r] = x[r * stride + k];
+}
+
 /* Panels are written a few features at a time, so that neither side leaves the cache.
  */
+static void pack_rows(int64_t count, int64_t d, const float *x, int64_t stride,
+                      float *panel) {
+  bool wide = zg_micro_isa() == ZG_ISA_AVX512;
+  int64_t squares = count / SQUARE, rest = squares * SQUARE;
+  for (int64_t k = 0; k < d; k += SQUARE) {
+    int64_t end = k + SQUARE < d ? k + SQUARE : d;
+    bool whole = end - k == SQUARE;
+    for (int64_t s = 0; whole && s < squares; s++) {
+      const float *from = x + s * SQUARE * stride + k;
+      float *to = panel + k * ZG_PANEL + s * SQUARE;
+      if (wide)
+        transpose_avx512(from, stride, to);
+      else
+        transpose_c(from, stride, to);
+    }
+    int64_t done = whole ? rest : 0;
+    pack_scalar(count - done, k, end, x + done * stride, stride, panel + done);
+  }
+}
+
 void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
                    int64_t stride, float *packed) {
-  enum { FEATURES = 16 };
   for (int64_t at = 0; at < rows;) {
-    int64_t row = first + at, inside = row % ZG_PANEL;
+    int64_t place = first + at, inside = place % ZG_PANEL;
     int64_t count = rows - at < ZG_PANEL - inside ? rows - at : ZG_PANEL - inside;
-    float *panel = packed + (row - inside) * d + inside;
-    for (int64_t start = 0; start < d; start += FEATURES) {
-      int64_t end = start + FEATURES < d ? start + FEATURES : d;
-      for (int64_t r = 0; r < count; r++)
-        for (int64_t k = start; k < end; k++)
-          panel[k * ZG_PANEL + r] = x[(at + r) * stride + k];
-    }
+    pack_rows(count, d, x + at * stride, stride,
+              packed + (place - inside) * d + inside);
     at += count;
   }
 }
