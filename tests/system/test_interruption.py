@@ -50,7 +50,8 @@ class Interruption(SystemTestCase):
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
     def segments(self):
-        return set(self.path.glob("results.h5.state/pass*"))
+        """Checkpoints that are complete."""
+        return {p for p in self.path.glob("results.h5.state/pass*") if ".tmp" not in p.name}
 
     def wait_for_state(self, process):
         """Until the run has written a checkpoint, or has ended."""
