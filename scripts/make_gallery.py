@@ -65,10 +65,6 @@ READING = {
         "untrained ones.",
     },
     "Gradients": {
-        "ntk_distance": "How differently two models would learn from the same samples: "
-        "the distance of their tangent kernels, 0 for the same.",
-        "ntk_alignment": "1 where two models' tangent kernels agree up to scale: they "
-        "would generalise alike from the same gradient steps.",
         "gradient_cosine": "1 where two tasks pull the parameters the same way, -1 where "
         "they pull against one another, 0 where they do not meet.",
         "gradient_conflict": "0 where two tasks' gradients add up, the more negative the "
@@ -96,6 +92,10 @@ READING = {
         "a few of them.",
     },
     "Architectures and functions": {
+        "ntk_distance": "How differently two models would learn from the same samples: "
+        "the distance of their tangent kernels, 0 for the same.",
+        "ntk_alignment": "1 where two models' tangent kernels agree up to scale: they "
+        "would generalise alike from the same gradient steps.",
         "architecture": "1 where the graphs of two networks are the same; the less, the "
         "more operations or connections differ. Weights do not enter.",
         "boundary": "Small where two models are sure of the same samples by the same "

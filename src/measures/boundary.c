@@ -152,7 +152,7 @@ static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
 const zg_measure zg_measure_boundary = {
     .name = "boundary",
     .title = "Distance of decision margins",
-    .space = "activation",
+    .space = "architecture",
     .formula = "|r_i - r_j| / sqrt(n), r(x) = min over k != c of (f_c - f_k) / |grad "
                "(f_c - f_k)|, c the top class",
     .reference = "Moosavi-Dezfooli et al. 2016, eq. 7-8",

@@ -138,7 +138,7 @@ static double finish_alignment(const zg_call *call, const zg_pair *pair,
 const zg_measure zg_measure_ntk_distance = {
     .name = "ntk_distance",
     .title = "Distance of tangent kernels",
-    .space = "gradient",
+    .space = "architecture",
     .formula = "F(Theta_i - Theta_j), Theta[a,b] = sum over parameters of J_a J_b",
     .reference = "Jacot et al. 2018; Novak et al. 2022 (factors); Pham & Pagh 2013 "
                  "(sketch)",
@@ -157,7 +157,7 @@ const zg_measure zg_measure_ntk_distance = {
 const zg_measure zg_measure_ntk_alignment = {
     .name = "ntk_alignment",
     .title = "Alignment of tangent kernels",
-    .space = "gradient",
+    .space = "architecture",
     .formula = "<H T_i H, H T_j H> / (F(H T_i H) F(H T_j H)), T the tangent kernel",
     .reference = "Cortes, Mohri & Rostamizadeh 2012, eq. 5; Jacot et al. 2018",
     .axis = ZG_AXIS_MODEL,

@@ -92,7 +92,7 @@ static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
 const zg_measure zg_measure_wasserstein = {
     .name = "wasserstein",
     .title = "2-Wasserstein distance",
-    .space = "activation",
+    .space = "embedding",
     .formula = "W_2(X, Y), each row of weight 1/n",
     .reference = "Bonneel et al. 2015 (sliced); Gelbrich 1990 (gaussian); Jonker & "
                  "Volgenant 1987 (exact); Feydy et al. 2019, eq. 3 (sinkhorn)",

@@ -70,6 +70,15 @@ static void every_measure_says_what_it_is(void) {
   for_every_measure(check_description);
 }
 
+static void measures_of_a_space_stand_together(void) {
+  int64_t count;
+  const zg_measure *const *measures = zg_measures(&count);
+  for (int64_t k = 1; k < count; k++)
+    for (int64_t before = 0; before < k - 1; before++)
+      if (!strcmp(measures[k]->space, measures[before]->space))
+        CU_ASSERT_STRING_EQUAL(measures[k - 1]->space, measures[k]->space);
+}
+
 static void codes_have_meanings_of_one_word(void) {
   for (int k = 0; k < ZG_CODES; k++) {
     CU_ASSERT(consists_of(zg_code_meaning((zg_code)k), word));
@@ -282,6 +291,7 @@ static void what_differs_from_its_default_is_in_the_name(void) {
 const zg_test zg_tests[] = {
     {"names_are_words_and_unique", names_are_words_and_unique},
     {"every_measure_says_what_it_is", every_measure_says_what_it_is},
+    {"measures_of_a_space_stand_together", measures_of_a_space_stand_together},
     {"codes_have_meanings_of_one_word", codes_have_meanings_of_one_word},
     {"tables_of_options_are_sound", tables_of_options_are_sound},
     {"options_need_what_exists", options_need_what_exists},
