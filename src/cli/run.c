@@ -231,20 +231,12 @@ static zg_status look_at_existing(session *s) {
 }
 
 /* Whether an interrupted run has left something to go on with. */
-static bool has_state(const session *s) {
-  zg_text path = {0};
-  zg_text_add(&path, "%s.state", s->job->output);
-  bool there = !flag(s, "--restart") && access(path.data, F_OK) == 0;
-  zg_text_clear(&path);
-  return there;
-}
-
 static zg_status take_output(session *s) {
   zg_status status = ZG_OK;
   if (s->rank == 0) {
     status = zg_owner_acquire(s->job->output, owner_patience, &s->owner);
     if (status == ZG_OK) status = look_at_existing(s);
-    s->resumes = has_state(s);
+    s->resumes = !flag(s, "--restart") && zg_state_exists(s->job->output);
   }
   status = zg_agree(s->comm, status);
   s->complete = zg_any(s->comm, s->complete);

@@ -184,8 +184,8 @@ static zg_status compute(const laboratory *l, const zg_zoo *zoo, const zg_plan *
   MPI_Barrier(l->comm);
   double start = zg_clock();
   ZG_TRY(zg_engine_run(&run, &report));
-  bool medians = plan->passes[0].spec.form == ZG_FORM_GRAM &&
-                 plan->passes[0].spec.gram.kernel == ZG_KERNEL_RBF;
+  const zg_pass *pass = &plan->passes[0];
+  bool medians = pass->spec.form == ZG_FORM_GRAM && zg_plan_searches(pass);
   *o = (outcome){.run.amounts = zg_plan_amounts(plan)};
   observe(&report, medians, zg_clock() - start, o);
   share_busiest(l, o);

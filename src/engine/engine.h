@@ -7,11 +7,11 @@
  *     tensor.h   what is known of all pairs, finished and written
  *
  * The gram form:
- *     items.h    statistics of every item: means, scale, whether it is usable
+ *     items.c    statistics of every item: means, scale, whether it is usable
  *     store.h    packed panels of all samples, shared by the ranks of a node
  *     panels.h   centred rows of all items, in panels that stay while memory lasts
  *     step.h     tiles and the panels they are made of
- *     median.h   exact medians of squared distances
+ *     median.h   medians of squared distances
  *     gram.h     tiles to kernels to sums of products
  *     features.h the same from products of features, for many samples
  *
@@ -23,6 +23,7 @@
  * Vectors and profiles:
  *     slices.h   slices of long vectors; vectors.c: sums of their products
  *     quadratic.h  distances in the metric of other vectors
+ *     divergence.h  sums of A log(A / B)
  *     profile.c  tasks to profiles
  *
  * Pairs of items that need work of their own:

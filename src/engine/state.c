@@ -87,13 +87,18 @@ static void broadcast_segments(zg_state *state) {
   }
 }
 
+/* The caller frees. */
+static char *directory_of(const char *output) {
+  zg_text directory = {0};
+  zg_text_add(&directory, "%s.state", output);
+  return directory.data;
+}
+
 zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
                         double interval, bool discard, zg_state **opened) {
   zg_state *state = *opened = ZG_NEW0(zg_state, 1);
-  zg_text directory = {0};
-  zg_text_add(&directory, "%s.state", output);
   state->comm = comm;
-  state->directory = directory.data;
+  state->directory = directory_of(output);
   state->interval = interval;
   state->last_time = zg_clock();
   memcpy(state->digest, digest, sizeof state->digest);
@@ -106,13 +111,17 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
   return ZG_OK;
 }
 
+bool zg_state_exists(const char *output) {
+  char *directory = directory_of(output);
+  bool there = access(directory, F_OK) == 0;
+  free(directory);
+  return there;
+}
+
 void zg_state_discard(const char *output) {
-  zg_state state = {0};
-  zg_text directory = {0};
-  zg_text_add(&directory, "%s.state", output);
-  state.directory = directory.data;
+  zg_state state = {.directory = directory_of(output)};
   list_segments(&state, true);
-  zg_text_clear(&directory);
+  free(state.directory);
 }
 
 static void end_pass(zg_state *state) {

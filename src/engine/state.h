@@ -40,6 +40,8 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
 /** \param [in] finished  the output is complete: remove the state. Collective. */
 void zg_state_close(zg_state **state, bool finished);
 
+/** Whether a run has left something beside the output. Not collective. */
+bool zg_state_exists(const char *output);
 /** Remove what a run has left beside an output that is complete: it was killed between
  * finishing the file and clearing up. Not collective; for one rank. */
 void zg_state_discard(const char *output);

@@ -20,7 +20,7 @@ static bool is_kept(const zg_work *work, int64_t item) {
   return zg_dtype_bytes(work->run->zoo->arrays[item].dtype) <= (int64_t)sizeof(float);
 }
 
-/* \return how many bytes all nodes need. */
+/* \return how many bytes each node needs. */
 static int64_t lay_out(zg_store *store) {
   const zg_work *work = store->work;
   const zg_plan *plan = work->run->plan;

@@ -6,8 +6,7 @@
  * one number in the memory of its team's first rank, which all teams count up through a
  * window, without that rank's doing:
  *
- *     list of team 2    . . . 3 4 5 6 7 . .       front 3, back 2: tasks 3 to 7 are
- * left
+ *     list of team 2    . . . 3 4 5 6 7 . .       front 3, back 2: 3 to 7 left
  *
  * So nobody waits but for the last tasks, and a team rarely needs what others have
  * read. Without a window (one team, or MPI has none) every team does its own list. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A file without a name that lives in memory, made by the node's first rank and opened
@@ -14,20 +15,31 @@
  * the ranks are killed. \return -1 where that cannot be done. */
 static int open_together(const zg_shared *s) {
   int file = -1;
-  long long origin[2] = {getpid(), -1};
+  struct stat about = {0};
+  enum { PROCESS, DESCRIPTOR, DEVICE, INODE, NUMBERS };
+  long long origin[NUMBERS] = {[PROCESS] = getpid(), [DESCRIPTOR] = -1};
   if (s->rank == 0) {
     file = memfd_create("zoogram", MFD_CLOEXEC);
     if (file >= 0 && ftruncate(file, (off_t)s->bytes) != 0) {
       close(file);
       file = -1;
     }
-    origin[1] = file;
+    if (file >= 0 && fstat(file, &about) == 0) origin[DESCRIPTOR] = file;
+    origin[DEVICE] = (long long)about.st_dev;
+    origin[INODE] = (long long)about.st_ino;
   }
-  MPI_Bcast(origin, 2, MPI_LONG_LONG, 0, s->node);
-  if (s->rank == 0 || origin[1] < 0) return file;
+  MPI_Bcast(origin, NUMBERS, MPI_LONG_LONG, 0, s->node);
+  if (s->rank == 0 || origin[DESCRIPTOR] < 0) return file;
   char path[64];
-  snprintf(path, sizeof path, "/proc/%lld/fd/%lld", origin[0], origin[1]);
-  return open(path, O_RDWR | O_CLOEXEC);
+  snprintf(path, sizeof path, "/proc/%lld/fd/%lld", origin[PROCESS],
+           origin[DESCRIPTOR]);
+  file = open(path, O_RDWR | O_CLOEXEC);
+  /* Where ranks live in containers of their own the number is another process's. */
+  bool same = file >= 0 && fstat(file, &about) == 0 &&
+              (long long)about.st_dev == origin[DEVICE] &&
+              (long long)about.st_ino == origin[INODE];
+  if (file >= 0 && !same) close(file);
+  return same ? file : -1;
 }
 
 /* Each rank gets its part of the memory now, so that there is none missing later. */

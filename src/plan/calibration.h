@@ -16,9 +16,8 @@ typedef struct zg_observation {
 /** Find some rates of the machine so that the observed times of some parts, taken
  * together, come out as nearly as possible: costs >= 0 of least squared relative error.
  * What other rates explain is subtracted first; those not known (0) explain nothing. A
- * rate of which there was
- * nothing to see stays; one that costs nothing becomes very large (very small where it
- * is a duration).
+ * rate of which there was nothing to see stays; one that costs nothing becomes very
+ * large (very small where it is a duration).
  * \param [in] parts  bit mask of zg_cost_part.
  * \param [in] rates  [count] which to find. */
 void zg_calibrate_rates(const zg_observation *runs, int64_t run_count, unsigned parts,
