@@ -103,9 +103,8 @@ static void add_linear_totals(zg_pass_state *s) {
 
 /* An item without a bandwidth in any batch has no kernel. */
 static void mark_dead(zg_pass_state *s) {
-  int64_t N = s->work->run->plan->items;
-  zg_sum_doubles(s->work->run->comm, s->alive, N);
-  for (int64_t i = 0; i < N; i++)
+  zg_sum_doubles(s->work->run->comm, s->alive, s->end);
+  for (int64_t i = 0; i < s->end; i++)
     if (s->gram->code[i] == ZG_CODE_OK && s->alive[i] == 0)
       s->gram->code[i] = ZG_CODE_ZERO_VARIANCE;
 }

@@ -52,6 +52,7 @@ static zg_status open_state(zg_work *work) {
   zg_hash *hash = zg_hash_create();
   zg_hash_add_text(hash, run->digest);
   zg_hash_add_int(hash, run->plan->panel_count);
+  zg_hash_add_int(hash, zg_plan_bands(run->plan));
   for (int64_t p = 0; p < run->plan->pass_count; p++)
     zg_hash_add_int(hash, run->plan->passes[p].tasks);
   zg_hash_finish(&hash, digest);

@@ -234,7 +234,7 @@ static void finish(features *f, zg_gram *gram) {
 }
 
 zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
-                              zg_gram *gram) {
+                              zg_gram *gram, zg_gram_fn *visit_band, void *context) {
   features f;
   bool resumed;
   create(work, pass, &f);
@@ -245,5 +245,5 @@ zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
   if (status == ZG_OK) status = zg_state_finish(work->state, &work->solo, &f.sums);
   if (status == ZG_OK) finish(&f, gram);
   destroy(&f);
-  return status;
+  return status == ZG_OK ? visit_band(context, gram) : status;
 }

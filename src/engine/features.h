@@ -17,9 +17,10 @@
 /** Whether all items keep their digits on this route. Not collective, the same on all
  * ranks. */
 bool zg_features_suit(const zg_work *work, const zg_pass *pass);
-/** The same as zg_gram_compute, for a pass by features. Collective over the run's
- * communicator; the same status on all ranks. Clear it in any case. */
+/** The same as zg_gram_compute, for a pass by features; all items are one band.
+ * Collective over the run's communicator; the same status on all ranks. Clear it in any
+ * case. */
 zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
-                              zg_gram *gram);
+                              zg_gram *gram, zg_gram_fn *visit_band, void *context);
 
 #endif

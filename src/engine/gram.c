@@ -128,16 +128,15 @@ static void fill_item(zg_pass_state *s, const zg_step *step, int64_t stride,
 }
 
 static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
-  int64_t N = s->work->run->plan->items;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(s->threads)
-  for (int64_t i = 0; i < N; i++)
+  for (int64_t i = 0; i < s->end; i++)
     fill_item(s, step, stride, i);
 }
 
 static zg_status visit(void *context, const zg_step *step) {
   zg_pass_state *s = context;
   zg_work *work = s->work;
-  int64_t size = zg_step_numbers(step), N = work->run->plan->items;
+  int64_t size = zg_step_numbers(step);
   int64_t longest = step->left->packed ? size : step->tile.longest;
   int64_t stride = longest + PADDING;
   form_tile(s, step, stride);
@@ -151,7 +150,8 @@ static zg_status visit(void *context, const zg_step *step) {
   if (s->pass->spec.gram.batch && zg_is_rbf(s))
     zg_centring_add_batch(s, step->left->rows);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
-  work->report->flop += (double)N * (double)N * zg_step_pairs(step) / work->team.size;
+  double products = (double)(s->end - s->begin) * (double)(s->end + s->begin);
+  work->report->flop += products * zg_step_pairs(step) / work->team.size;
   return ZG_OK;
 }
 
@@ -164,8 +164,8 @@ static void create_rbf(zg_pass_state *s, int64_t edge) {
   s->rbf = (zg_rbf *)s->parameters;
   for (int64_t i = 0; i < N; i++)
     s->rbf[i].scale = fmin(1, 0.5 / (t * t));
-  int64_t kept = s->pass->spec.gram.batch ? edge : n;
-  s->row_sums = ZG_NEW0(double, N *kept);
+  s->kept_rows = s->pass->spec.gram.batch ? edge : n;
+  s->row_sums = ZG_NEW0(double, N * s->kept_rows);
   if (s->pass->spec.gram.batch) {
     int64_t pairs = edge * edge / 2;
     for (int k = 0; k < s->threads; k++)
@@ -209,20 +209,21 @@ static void create(zg_work *work, int64_t index, const zg_pass *pass, zg_gram *g
     s->desks[t].left_side = ZG_NEW(double, edge);
     s->desks[t].right_side = ZG_NEW(double, edge);
   }
-  zg_pairs_create(team, N, &s->triangle);
-  for (int c = 0; c < ZG_CENTRINGS; c++)
-    if (pass->needs[c] && (rbf || c == ZG_CENTRED))
-      zg_pairs_create(team, N, &s->rest[c]);
   if (rbf)
     create_rbf(s, edge);
   else
     create_linear(s, edge);
 }
 
-static void destroy(zg_pass_state *s) {
+static void clear_products(zg_pass_state *s) {
   zg_pairs_destroy(&s->triangle);
-  for (int c = 0; c < ZG_CENTRINGS; c++)
+  for (int c = 0; c < ZG_CENTRINGS; c++) {
     zg_pairs_destroy(&s->rest[c]);
+    zg_pairs_destroy(&s->gram->product[c]);
+  }
+}
+
+static void destroy(zg_pass_state *s) {
   for (int t = 0; t < s->threads; t++) {
     free(s->desks[t].wide);
     free(s->desks[t].left_side);
@@ -258,6 +259,7 @@ static void allocate_tiles(zg_pass_state *s) {
 static void list_sums(zg_pass_state *s) {
   int64_t N = s->work->run->plan->items, pairs = 0, vectors = 0;
   zg_sums *sums = &s->sums;
+  *sums = (zg_sums){0};
   sums->pairs[pairs++] = &s->triangle;
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (s->rest[c].n) sums->pairs[pairs++] = &s->rest[c];
@@ -295,47 +297,79 @@ static void load_parameters(zg_pass_state *s) {
   }
 }
 
-/* Bandwidths and offsets, found or taken from the checkpoint. */
-static zg_status prepare(zg_pass_state *s) {
+/* The matrices of a band, and everything that its tiles add to, empty. */
+static void begin_band(zg_pass_state *s, int64_t band) {
+  const zg_plan *plan = s->work->run->plan;
+  const zg_team *team = &s->work->team;
+  int64_t N = plan->items;
+  double *sums[] = {s->row_sums, s->total, s->alive};
+  const int64_t lengths[] = {zg_is_rbf(s) ? N * s->kept_rows : 0, N, N};
+  zg_plan_band(plan, band, &s->begin, &s->end);
+  zg_pairs_create_band(team, N, s->begin, s->end, &s->triangle);
+  for (int c = 0; c < ZG_CENTRINGS; c++)
+    if (s->pass->needs[c] && (zg_is_rbf(s) || c == ZG_CENTRED))
+      zg_pairs_create_band(team, N, s->begin, s->end, &s->rest[c]);
+  for (int k = 0; k < 3; k++)
+    if (sums[k]) memset(sums[k], 0, (size_t)lengths[k] * sizeof **sums);
+  list_sums(s);
+}
+
+/* Bandwidths and offsets, found with the first band or taken from the checkpoint. */
+static zg_status prepare(zg_pass_state *s, int64_t band) {
   bool resumed, full_rbf = zg_is_rbf(s) && !s->pass->spec.gram.batch;
   const zg_plan *plan = s->work->run->plan;
-  int64_t tiles = zg_plan_tiles(plan, s->pass), pass = s->index;
-  zg_items_choose_precision(s->work, s->pass);
-  list_sums(s);
-  ZG_TRY(zg_state_begin(s->work->state, pass, tiles, &s->sums, &resumed));
+  int64_t tiles = zg_plan_tiles(plan, s->pass);
+  ZG_TRY(zg_state_begin(s->work->state, s->index + band * plan->pass_count, tiles,
+                        &s->sums, &resumed));
   if (full_rbf && resumed) load_parameters(s);
-  if (full_rbf && !resumed) {
+  if (full_rbf && !resumed && band == 0) {
     ZG_TRY(zg_rbf_prepare(s));
     store_parameters(s);
   }
   return ZG_OK;
 }
 
-static zg_status sweep(zg_pass_state *s) {
+static zg_status sweep(zg_pass_state *s, int64_t band) {
   zg_panels panels;
   const zg_plan *plan = s->work->run->plan;
   int64_t batch = zg_min(s->pass->spec.gram.batch, plan->samples);
+  int64_t bands = zg_plan_bands(plan);
+  zg_text what = {0};
+  zg_text_add(&what, "Gram tiles");
+  if (bands > 1)
+    zg_text_add(&what, ", band %lld of %lld", (long long)band + 1, (long long)bands);
   zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
                    batch ? batch : plan->tile, zg_plan_packs(plan, s->pass), &panels);
-  allocate_tiles(s);
   zg_status status =
-      zg_sweep_tiles(s->work, &panels, s->pass, "Gram tiles", &s->sums, visit, s);
+      zg_sweep_tiles(s->work, &panels, s->pass, what.data, &s->sums, visit, s);
   zg_panels_destroy(&panels);
+  zg_text_clear(&what);
   return status;
 }
 
+static zg_status compute_band(zg_pass_state *s, int64_t band) {
+  zg_work *work = s->work;
+  begin_band(s, band);
+  ZG_TRY(prepare(s, band));
+  if (!s->V) allocate_tiles(s); /* after the medians, which need room as well */
+  ZG_TRY(sweep(s, band));
+  ZG_TRY(zg_state_finish(work->state, &work->team, &s->sums));
+  zg_phase_start(work, ZG_PHASE_COMBINE);
+  zg_centring_finish(s);
+  zg_phase_stop(work, ZG_PHASE_COMBINE);
+  return ZG_OK;
+}
+
 zg_status zg_gram_compute(zg_work *work, int64_t index, const zg_pass *pass,
-                          zg_gram *gram) {
+                          zg_gram *gram, zg_gram_fn *visit_band, void *context) {
   zg_pass_state s;
   zg_status status = ZG_OK;
   create(work, index, pass, gram, &s);
-  status = prepare(&s);
-  if (status == ZG_OK) status = sweep(&s);
-  if (status == ZG_OK) status = zg_state_finish(work->state, &work->team, &s.sums);
-  if (status == ZG_OK) {
-    zg_phase_start(work, ZG_PHASE_COMBINE);
-    zg_centring_finish(&s);
-    zg_phase_stop(work, ZG_PHASE_COMBINE);
+  zg_items_choose_precision(work, pass);
+  for (int64_t k = 0; status == ZG_OK && k < zg_plan_bands(work->run->plan); k++) {
+    status = compute_band(&s, k);
+    if (status == ZG_OK) status = visit_band(context, gram);
+    clear_products(&s);
   }
   destroy(&s);
   return status;

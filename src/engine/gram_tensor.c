@@ -26,15 +26,34 @@ static void pair_of(const void *context, int64_t i, int64_t k, zg_pair *pair) {
   pair->code_b = gram->code[k];
 }
 
-static zg_status write_call(zg_work *work, int64_t k, const zg_gram *gram,
-                            zg_results *results) {
-  const zg_call *call = &work->run->calls[k];
-  source s = {.gram = gram, .centring = call->measure->spec(call).gram.centring};
-  const zg_pairs *product = &gram->product[s.centring];
+/* A pass whose tensors are being written. */
+typedef struct writer {
+  zg_work *work;
+  int64_t pass;
+  zg_results *results;
+} writer;
+
+/* A band of the tensors of all calls that a pass serves. */
+static zg_status write_band(void *context, const zg_gram *gram) {
+  const writer *w = context;
+  for (int64_t k = 0; k < w->work->run->call_count; k++) {
+    const zg_call *call = &w->work->run->calls[k];
+    if (!zg_serves(w->work, w->pass, k)) continue;
+    source s = {.gram = gram, .centring = call->measure->spec(call).gram.centring};
+    const zg_pairs *product = &gram->product[s.centring];
+    ZG_TRY(zg_tensor_write(w->work, w->results, k, product->own, product->owned,
+                           pair_of, &s));
+  }
+  return ZG_OK;
+}
+
+static zg_status write_medians(const writer *w, const zg_gram *gram) {
   zg_kept kept[ZG_MAX_KEPT];
-  ZG_TRY(zg_tensor_write(work, results, k, product->own, product->owned, pair_of, &s));
-  if (!zg_call_kept(call, kept)) return ZG_OK;
-  return zg_tensor_keep(work, results, k, 0, work->run->plan->items, gram->median);
+  for (int64_t k = 0; k < w->work->run->call_count; k++)
+    if (zg_serves(w->work, w->pass, k) && zg_call_kept(&w->work->run->calls[k], kept))
+      ZG_TRY(zg_tensor_keep(w->work, w->results, k, 0, w->work->run->plan->items,
+                            gram->median));
+  return ZG_OK;
 }
 
 /* Name the items that are undefined under this pass and were not named before. */
@@ -62,11 +81,11 @@ zg_status zg_gram_run(zg_work *work, int64_t p, zg_results *results) {
             (long long)p + 1);
     pass.by_features = false;
   }
-  status = pass.by_features ? zg_features_compute(work, p, &pass, &gram)
-                            : zg_gram_compute(work, p, &pass, &gram);
+  writer w = {work, p, results};
+  status = (pass.by_features ? zg_features_compute
+                             : zg_gram_compute)(work, p, &pass, &gram, write_band, &w);
   if (status == ZG_OK) complain(work, &gram);
-  for (int64_t k = 0; status == ZG_OK && k < work->run->call_count; k++)
-    if (zg_serves(work, p, k)) status = write_call(work, k, &gram, results);
+  if (status == ZG_OK) status = write_medians(&w, &gram);
   zg_gram_clear(&gram);
   return status;
 }

@@ -24,6 +24,7 @@ typedef struct zg_pass_state {
   int64_t index; /* in the plan */
   const zg_pass *pass;
   zg_gram *gram;
+  int64_t begin, end; /* the band: products of the items [begin, end) with [0, end) */
 
   /* The current tile. */
   void *V;        /**< [N, stride] this rank's part of the matrix of every item */
@@ -34,12 +35,12 @@ typedef struct zg_pass_state {
   /* What tiles add up to. */
   zg_pairs triangle;           /**< sum of <V_i,V_j>, one triangle */
   zg_pairs rest[ZG_CENTRINGS]; /**< all other terms, both triangles; empty where none */
-  double
-      *row_sums; /**< RBF: [N, n] r of a full pass, [N, batch] of the current batch */
-  double *total; /**< [N] linear: 1'alpha */
-  double *alive; /**< [N] batches: how many had a median above zero */
-  double unit;   /**< all inner products are kept times this, so they are about 1 */
-  zg_sums sums;  /**< all of these as a checkpoint sees them */
+  double *row_sums;  /**< RBF: [N, kept_rows] r of a full pass, or of a batch */
+  int64_t kept_rows; /**< n, or the largest batch */
+  double *total;     /**< [N] linear: 1'alpha */
+  double *alive;     /**< [N] batches: how many had a median above zero */
+  double unit;       /**< all inner products are kept times this, so they are about 1 */
+  zg_sums sums;      /**< all of these as a checkpoint sees them */
 
   /* What V is made with; the same when the pass is resumed. */
   zg_rbf *rbf;        /**< [N] into `parameters` */

@@ -165,12 +165,12 @@ static void put(stream *s, const void *data, int64_t bytes) {
  * the team send theirs. */
 static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
                        const double *part) {
-  int64_t share = zg_pairs_share(pairs->n, team->size);
-  double *buffer = team->size > 1 ? ZG_NEW(double, pairs->n *share) : NULL;
+  int64_t share = zg_pairs_share(pairs->end - pairs->begin, team->size);
+  double *buffer = team->size > 1 ? ZG_NEW(double, pairs->end *share) : NULL;
   for (int q = 0; q < team->size; q++) {
-    int64_t range[2] = {zg_min(pairs->n, share * q), 0};
-    range[1] = zg_min(pairs->n, range[0] + share) - range[0];
-    int64_t count = pairs->n * range[1];
+    int64_t range[2] = {zg_min(pairs->end, pairs->begin + share * q), 0};
+    range[1] = zg_min(pairs->end, range[0] + share) - range[0];
+    int64_t count = pairs->end * range[1];
     if (q > 0)
       MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
     put(s, range, sizeof range);
@@ -185,7 +185,7 @@ static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
 }
 
 static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
-  int count = zg_int(pairs->n * pairs->count);
+  int count = zg_int(zg_pairs_numbers(pairs));
   MPI_Send(pairs->coarse, count, MPI_DOUBLE, 0, 0, team->comm);
   MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
 }
@@ -306,15 +306,16 @@ static bool fits(const zg_state *state, const header *h, const zg_sums *sums) {
          h->parameters == sums->parameter_count;
 }
 
-/* Add the columns of a matrix in a segment to those that this rank holds (none: NULL).
- */
-static void get_matrix(stream *s, int64_t n, const zg_pairs *pairs, double *part) {
-  double *row = ZG_NEW(double, n);
-  for (int64_t covered = 0; s->ok && covered < n;) {
+/* Add the columns of a matrix in a segment to those that this rank holds of it in
+ * `part`, unless that is NULL. */
+static void get_matrix(stream *s, const zg_pairs *pairs, double *part) {
+  int64_t end = pairs->end;
+  double *row = ZG_NEW(double, end);
+  for (int64_t covered = pairs->begin; s->ok && covered < end;) {
     int64_t range[2];
     if (!get(s, range, sizeof range)) break;
-    s->ok = range[0] == covered && range[1] > 0 && range[1] <= n - covered;
-    for (int64_t i = 0; s->ok && i < n; i++) {
+    s->ok = range[0] == covered && range[1] > 0 && range[1] <= end - covered;
+    for (int64_t i = 0; s->ok && i < end; i++) {
       get(s, row, range[1] * (int64_t)sizeof *row);
       for (int64_t j = 0; s->ok && part && j < range[1]; j++) {
         int64_t column = range[0] + j - pairs->first;
@@ -327,9 +328,9 @@ static void get_matrix(stream *s, int64_t n, const zg_pairs *pairs, double *part
   free(row);
 }
 
-static void get_pairs(stream *s, int64_t n, zg_pairs *pairs) {
-  get_matrix(s, n, pairs, pairs ? pairs->coarse : NULL);
-  get_matrix(s, n, pairs, pairs ? pairs->fine : NULL);
+static void get_pairs(stream *s, const zg_pairs *pairs, bool add) {
+  get_matrix(s, pairs, add ? pairs->coarse : NULL);
+  get_matrix(s, pairs, add ? pairs->fine : NULL);
 }
 
 static void get_vector(stream *s, int64_t length, double *sums) {
@@ -352,7 +353,7 @@ static bool read_segment(const zg_state *state, const char *path, const zg_team 
   if (s.ok) get(&s, tiles, state->tiles);
   if (s.ok) get(&s, parameters, sums->parameter_count * (int64_t)sizeof(double));
   for (int64_t k = 0; s.ok && k < h.pairs; k++)
-    get_pairs(&s, h.items, add ? sums->pairs[k] : NULL);
+    get_pairs(&s, sums->pairs[k], add);
   for (int64_t k = 0; s.ok && k < h.vectors; k++) {
     bool mine = add && (!sums->shared[k] || team->position == 0);
     get_vector(&s, sums->lengths[k], mine ? sums->vectors[k] : NULL);

@@ -29,8 +29,8 @@ static void count_codes(const zg_call *call, int64_t own, int64_t owned, int64_t
       report->entries[codes[r * width + k]] += twice && k < own + r ? 2 : 1;
 }
 
-/* The owned rows up to column `width`. */
-static zg_status write_rows(zg_work *work, zg_results *results, int64_t call,
+/* Some of the owned rows, up to column `width`. */
+static zg_status write_some(zg_work *work, zg_results *results, int64_t call,
                             int64_t own, int64_t owned, int64_t width,
                             zg_pair_fn *pair_of, const void *context) {
   const zg_call *asked = &work->run->calls[call];
@@ -47,6 +47,24 @@ static zg_status write_rows(zg_work *work, zg_results *results, int64_t call,
   free(values);
   free(codes);
   return status;
+}
+
+/* The owned rows; those of a symmetric tensor up to the diagonal, of any other up to
+ * column `width`. Piece by piece, and the ranks take part in one another's pieces. */
+static zg_status write_rows(zg_work *work, zg_results *results, int64_t call,
+                            int64_t own, int64_t owned, int64_t width,
+                            zg_pair_fn *pair_of, const void *context) {
+  bool symmetric = work->run->calls[call].measure->symmetric;
+  int64_t step = zg_max(1, ZG_PLAN_WRITTEN / zg_max(1, width));
+  int32_t pieces = (int32_t)zg_ceil_div(owned, step);
+  zg_max_ints(work->run->comm, &pieces, 1);
+  for (int32_t k = 0; k < pieces; k++) {
+    int64_t first = own + zg_min(owned, k * step);
+    int64_t end = own + zg_min(owned, (k + 1) * step);
+    ZG_TRY(write_some(work, results, call, first, end - first, symmetric ? end : width,
+                      pair_of, context));
+  }
+  return ZG_OK;
 }
 
 zg_status zg_tensor_write(zg_work *work, zg_results *results, int64_t call, int64_t own,

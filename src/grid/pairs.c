@@ -10,13 +10,19 @@
 static const int zero = 0, one = 1;
 
 void zg_pairs_create(const zg_team *team, int64_t n, zg_pairs *pairs) {
-  *pairs = (zg_pairs){.n = n};
+  zg_pairs_create_band(team, n, 0, n, pairs);
+}
+
+void zg_pairs_create_band(const zg_team *team, int64_t n, int64_t begin, int64_t end,
+                          zg_pairs *pairs) {
+  *pairs = (zg_pairs){.n = n, .begin = begin, .end = end};
+  ZG_REQUIRE(team->size == 1 || end - begin == n);
   if (!zg_team_works(team)) return;
-  int64_t share = zg_pairs_share(n, team->size);
-  pairs->first = zg_min(n, share * team->position);
-  pairs->count = zg_min(n, pairs->first + share) - pairs->first;
-  pairs->coarse = ZG_NEW0(double, n * pairs->count);
-  pairs->fine = ZG_NEW0(double, n * pairs->count);
+  int64_t share = zg_pairs_share(end - begin, team->size);
+  pairs->first = zg_min(end, begin + share * team->position);
+  pairs->count = zg_min(end, pairs->first + share) - pairs->first;
+  pairs->coarse = ZG_NEW0(double, zg_pairs_numbers(pairs));
+  pairs->fine = ZG_NEW0(double, zg_pairs_numbers(pairs));
 }
 
 void zg_pairs_destroy(zg_pairs *pairs) {
@@ -47,7 +53,7 @@ static void add_run(const zg_team *team, zg_precision precision, double alpha,
             &info);
   ZG_REQUIRE(info == 0);
   describe_sums(team, pairs, to);
-  int64_t count = pairs->n * pairs->count;
+  int64_t count = zg_pairs_numbers(pairs);
   memset(scratch, 0, (size_t)count * zg_real_size(precision));
   if (precision == ZG_SINGLE) {
     const float a = (float)alpha, b = 0;
@@ -59,15 +65,26 @@ static void add_run(const zg_team *team, zg_precision precision, double alpha,
   zg_fixed_add_all(precision, scratch, count, pairs->coarse, pairs->fine);
 }
 
+/* On one rank: the band with all before it, and its own triangle. */
+static void add_band(zg_precision precision, double alpha, const void *V,
+                     int64_t length, int64_t stride, zg_pairs *pairs) {
+  int64_t first = pairs->first, count = pairs->count, corner = first * count;
+  const void *own = zg_real_at(precision, V, first * stride);
+  if (first > 0)
+    zg_accumulate_cross(precision, count, first, length, alpha, own, stride, V, stride,
+                        pairs->coarse, pairs->fine);
+  zg_accumulate_product(precision, count, length, alpha, own, stride,
+                        pairs->coarse + corner, pairs->fine + corner);
+}
+
 void zg_pairs_add_product(const zg_team *team, zg_precision precision, double alpha,
                           const void *V, int64_t length, int64_t longest,
                           int64_t stride, zg_pairs *pairs) {
   if (team->size == 1) {
-    zg_accumulate_product(precision, pairs->n, length, alpha, V, stride, pairs->coarse,
-                          pairs->fine);
+    add_band(precision, alpha, V, length, stride, pairs);
     return;
   }
-  void *scratch = zg_alloc(pairs->n * pairs->count, zg_real_size(precision));
+  void *scratch = zg_alloc(zg_pairs_numbers(pairs), zg_real_size(precision));
   for (int64_t k = 0; k < longest; k += ZG_RUN)
     add_run(team, precision, alpha, zg_real_at(precision, V, k),
             zg_min(ZG_RUN, longest - k), stride, scratch, pairs);
@@ -76,17 +93,17 @@ void zg_pairs_add_product(const zg_team *team, zg_precision precision, double al
 
 void zg_pairs_add_vectors(double alpha, const double *w, int64_t length, int64_t stride,
                           zg_pairs *pairs) {
-  int64_t size = pairs->n * pairs->count;
+  int64_t size = zg_pairs_numbers(pairs);
   if (!size || !length) return;
   double *product = ZG_NEW(double, size);
-  zg_product(ZG_DOUBLE, pairs->count, pairs->n, length, alpha,
+  zg_product(ZG_DOUBLE, pairs->count, pairs->end, length, alpha,
              w + pairs->first * stride, stride, w, stride, 0, product, pairs->count);
   zg_fixed_add_all(ZG_DOUBLE, product, size, pairs->coarse, pairs->fine);
   free(product);
 }
 
 void zg_pairs_add_scalars(double alpha, const double *x, zg_pairs *pairs) {
-  for (int64_t i = 0; i < pairs->n; i++)
+  for (int64_t i = 0; i < pairs->end; i++)
     for (int64_t j = 0; j < pairs->count; j++)
       zg_fixed_add(pairs->coarse + i * pairs->count + j,
                    pairs->fine + i * pairs->count + j,
@@ -94,7 +111,7 @@ void zg_pairs_add_scalars(double alpha, const double *x, zg_pairs *pairs) {
 }
 
 void zg_pairs_add(const zg_pairs *other, zg_pairs *pairs) {
-  for (int64_t k = 0; k < pairs->n * pairs->count; k++) {
+  for (int64_t k = 0; k < zg_pairs_numbers(pairs); k++) {
     pairs->coarse[k] += other->coarse[k];
     pairs->fine[k] += other->fine[k];
   }
@@ -251,6 +268,15 @@ static void spread_rows(const zg_team *team, zg_pairs *pairs) {
   mirror_rows(team, pairs);
 }
 
+/* A band, by one-rank teams: everybody has all of it, and owns some of its items. */
+static void share_band(const zg_team *team, zg_pairs *pairs) {
+  int64_t items = pairs->end - pairs->begin;
+  sum_half(team->peers, -1, 0, pairs->end, pairs);
+  pairs->own = pairs->begin + zg_part(items, team->teams, team->team);
+  pairs->owned =
+      pairs->begin + zg_part(items, team->teams, team->team + 1) - pairs->own;
+}
+
 /* Larger teams: the first one has everything, as it is cut. */
 static void gather_columns(const zg_team *team, zg_pairs *pairs) {
   sum_half(team->peers, 0, 0, pairs->n, pairs);
@@ -266,14 +292,17 @@ static void gather_columns(const zg_team *team, zg_pairs *pairs) {
 }
 
 void zg_pairs_combine(const zg_team *team, zg_pairs *pairs, double *diagonal) {
-  memset(diagonal, 0, (size_t)pairs->n * sizeof *diagonal);
+  int64_t items = pairs->end - pairs->begin;
+  memset(diagonal + pairs->begin, 0, (size_t)items * sizeof *diagonal);
   if (zg_team_works(team)) {
-    if (team->size == 1)
+    if (team->size > 1)
+      gather_columns(team, pairs);
+    else if (items == pairs->n)
       spread_rows(team, pairs);
     else
-      gather_columns(team, pairs);
+      share_band(team, pairs);
     for (int64_t i = pairs->own; i < pairs->own + pairs->owned; i++)
       diagonal[i] = zg_pairs_at(pairs, i, i);
   }
-  zg_sum_doubles(team->world, diagonal, pairs->n);
+  zg_sum_doubles(team->world, diagonal + pairs->begin, items);
 }

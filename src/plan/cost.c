@@ -107,6 +107,15 @@ static void add_flop(const zg_plan *plan, bool single, const zg_rate rates[3],
     a->of[rates[2]] += single ? flop : 2 * flop;
 }
 
+/* How often all items' tiles are formed: those of a band and all items before it, band
+ * by band. */
+static double formations(const zg_plan *plan) {
+  int64_t begin, end, formed = 0, count = zg_plan_bands(plan);
+  for (int64_t k = 0; k < count; k++, formed += end)
+    zg_plan_band(plan, k, &begin, &end);
+  return (double)formed / (double)plan->items;
+}
+
 static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   static const zg_rate form[] = {ZG_RATE_FORM_SINGLE, ZG_RATE_FORM_DOUBLE,
                                  ZG_RATE_FORM_TEAM};
@@ -117,10 +126,11 @@ static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   double share = busiest_share(pass->tasks, plan->teams), tasks = (double)pass->tasks;
   bool single = pass->precision == ZG_SINGLE, batches = pass->spec.gram.batch > 0;
   bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
-  add_flop(plan, single && !batches, form, 2 * D * pairs, a);
+  double times = formations(plan);
+  add_flop(plan, single && !batches, form, times * 2 * D * pairs, a);
   add_flop(plan, single, reduce, N * N * pairs, a);
-  a->of[rbf ? ZG_RATE_KERNEL_RBF : ZG_RATE_KERNEL_LINEAR] += N * pairs;
-  a->of[ZG_RATE_REDUCE_ENTRIES] += N * pairs;
+  a->of[rbf ? ZG_RATE_KERNEL_RBF : ZG_RATE_KERNEL_LINEAR] += times * N * pairs;
+  a->of[ZG_RATE_REDUCE_ENTRIES] += times * N * pairs;
   a->of[ZG_RATE_NETWORK] += team_bytes(plan, pass);
   if (batches) /* formed in double; every rank of a team reads all of one */
     add_reading(plan, pass, share, Q, share * tasks, a);

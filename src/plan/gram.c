@@ -122,9 +122,10 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   m.tiles =
       N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
   int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
-  m.sums = N * share * pair_bytes(plan) +
-           zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
-  m.sums += N * owned * 17; /* values and codes, and as they are written */
+  int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
+  m.sums =
+      numbers * pair_bytes(plan) + zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
+  m.sums += 25 * zg_min(N * owned, ZG_PLAN_WRITTEN); /* values, codes, both mirrored */
   m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
   if (any_full_rbf(plan))
     m.sides += 8 * (N * plan->samples + 2 * (edge * edge / Q) +
@@ -175,31 +176,71 @@ static int64_t choose_tile(const zg_request *request, zg_plan *plan) {
   return 0;
 }
 
+/* ---- bands ---- */
+
+enum { LEAST_BAND = 64 }; /* items */
+
+void zg_plan_band(const zg_plan *plan, int64_t k, int64_t *begin, int64_t *end) {
+  double N = (double)plan->items, numbers = (double)plan->band_numbers, last = 0;
+  *end = 0;
+  for (int64_t b = 0; b <= k; b++) { /* (end - begin) end is at most band_numbers */
+    *begin = *end;
+    last = (double)*begin / 2;
+    last += sqrt(last * last + numbers);
+    *end = zg_max(*begin + 1, (int64_t)fmin(N, floor(last)));
+  }
+}
+
+int64_t zg_plan_bands(const zg_plan *plan) {
+  int64_t count = 0, begin, end = 0;
+  for (; end < plan->items; count++)
+    zg_plan_band(plan, count, &begin, &end);
+  return zg_max(1, count);
+}
+
+/* The largest tile that fits with the whole matrix, or else with halves, quarters, ...
+ * of it as long as all tiles are formed at most `most` times; 0 when none does. */
+static int64_t choose_bands(const zg_request *request, zg_plan *plan, double most) {
+  int64_t N = plan->items, tile = 0;
+  plan->band_numbers = N * N;
+  while (!(tile = choose_tile(request, plan)) && plan->team_size == 1) {
+    plan->band_numbers /= 2;
+    if (plan->band_numbers < LEAST_BAND * N || (double)zg_plan_bands(plan) > most)
+      break;
+  }
+  if (!tile) plan->band_numbers = N * N;
+  return tile;
+}
+
 static void set_team_size(zg_plan *plan, int64_t size) {
   plan->team_size = (int)zg_max(1, zg_min(size, plan->ranks));
   plan->teams = plan->ranks / plan->team_size;
   plan->idle = plan->ranks - plan->teams * plan->team_size;
 }
 
-/* Teams of one rank send nothing and are the choice wherever their tiles fit; else one
- * team of all ranks shares them. */
+/* Teams of one rank send nothing and are the choice wherever their tiles fit, in bands
+ * if forming the tiles again costs little beside the products; else one team of all
+ * ranks shares them. */
 static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
+  double N = (double)plan->items, D = (double)plan->features;
   if (request->team_size == -1) {
     set_team_size(plan, plan->ranks);
   } else if (request->team_size > 0) {
     set_team_size(plan, request->team_size);
   } else {
     set_team_size(plan, 1);
-    int64_t tile = choose_tile(request, plan);
+    int64_t tile = choose_bands(request, plan, 1 + N * N / (8 * D));
     if (tile) return tile;
     set_team_size(plan, plan->ranks);
   }
-  return choose_tile(request, plan);
+  return choose_bands(request, plan, HUGE_VAL);
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
   char need[ZG_UNIT_BYTES], have[ZG_UNIT_BYTES];
-  int64_t smallest = memory_for(plan, zg_min(16, plan->samples)).total;
+  zg_plan least = *plan;
+  least.band_numbers = zg_min(plan->items, LEAST_BAND) * plan->items;
+  int64_t smallest = memory_for(&least, zg_min(16, plan->samples)).total;
   const char *help = largest_batch(plan) > 256 ? "a smaller batch, " : "";
   return zg_fail(
       ZG_ERR_SYSTEM,

@@ -89,6 +89,7 @@ typedef struct zg_plan {
   int64_t largest_tile;     /**< with the batches of mini-batch passes */
   int64_t panels_kept;      /**< panels that stay in memory */
   int64_t panel_room;       /**< bytes for them */
+  int64_t band_numbers;     /**< of the item by item matrix that are made at a time */
   bool resident;            /**< all of them, one copy per node (engine/store.h) */
   int local_ranks;          /**< that share it */
   /* All forms. */
@@ -121,7 +122,12 @@ void zg_plan_panel(const zg_plan *plan, int64_t k, int64_t *first, int64_t *rows
 static inline bool zg_plan_packs(const zg_plan *plan, const zg_pass *pass) {
   return plan->packed && pass->precision == ZG_SINGLE && !pass->spec.gram.batch;
 }
-/** Tiles of a gram pass. */
+/** Where the item by item matrix is too large for a rank, gram passes are made band by
+ * band: band k holds the items [*begin, *end) with all items up to them. */
+void zg_plan_band(const zg_plan *plan, int64_t k, int64_t *begin, int64_t *end);
+/** How many bands there are; at least 1. */
+int64_t zg_plan_bands(const zg_plan *plan);
+/** Tiles of a gram pass; as many for every band. */
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
 
 /** The arrays [*first, *first + *count) of the zoo that an item of a vector pass is
@@ -197,6 +203,8 @@ static inline bool zg_plan_searches(const zg_pass *pass) {
   const zg_gram_spec *gram = &pass->spec.gram;
   return gram->kernel == ZG_KERNEL_RBF && !gram->batch && !gram->sampled;
 }
+/** Numbers of a tensor that a rank finishes and writes at a time. */
+enum { ZG_PLAN_WRITTEN = 1 << 23 };
 /** Samples that a sampled median is made of at most. */
 enum { ZG_PLAN_MEDIAN_ROWS = 2048 };
 /** Distances that are kept of every item to select a median of n samples from. */

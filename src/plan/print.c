@@ -75,6 +75,9 @@ static void print_tiles(zg_text *text, const zg_plan *plan) {
       (long long)plan->tile, (long long)plan->tile, (long long)plan->panel_count,
       plan->packed ? " (packed)" : "", (long long)plan->panels_kept,
       plan->resident && plan->local_ranks > 1 ? " once per node" : "");
+  if (zg_plan_bands(plan) > 1)
+    zg_text_add(text, "  bands         the item by item matrix in %lld\n",
+                (long long)zg_plan_bands(plan));
 }
 
 /* By samples, by features, both or neither. */
@@ -119,13 +122,14 @@ char *zg_plan_text(const zg_plan *plan) {
 
 char *zg_plan_line(const zg_plan *plan) {
   zg_text text = {0};
-  zg_text_add(&text,
-              "route=%s precision=%s ranks=%d teams=%d team_size=%d tile=%lld "
-              "panels=%lld panels_kept=%lld passes=%lld memory_per_rank=%lld",
-              route_name(plan), plan->precision == ZG_SINGLE ? "single" : "double",
-              plan->ranks, plan->teams, plan->team_size, (long long)plan->tile,
-              (long long)plan->panel_count, (long long)plan->panels_kept,
-              (long long)plan->pass_count, (long long)plan->memory.total);
+  zg_text_add(
+      &text,
+      "route=%s precision=%s ranks=%d teams=%d team_size=%d tile=%lld "
+      "panels=%lld panels_kept=%lld bands=%lld passes=%lld memory_per_rank=%lld",
+      route_name(plan), plan->precision == ZG_SINGLE ? "single" : "double", plan->ranks,
+      plan->teams, plan->team_size, (long long)plan->tile, (long long)plan->panel_count,
+      (long long)plan->panels_kept, (long long)zg_plan_bands(plan),
+      (long long)plan->pass_count, (long long)plan->memory.total);
   return text.data;
 }
 
@@ -155,7 +159,8 @@ json_t *zg_plan_json(const zg_plan *plan) {
                 (json_int_t)m->sums, "sides", (json_int_t)m->sides, "reading",
                 (json_int_t)m->reading, "program", (json_int_t)m->program);
   return json_pack(
-      "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, "
+      "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, "
+      "s:o, "
       "s:I, s:f, s:f, s:f}",
       "route", route_name(plan), "precision",
       plan->precision == ZG_SINGLE ? "single" : "double", "ranks", plan->ranks, "teams",
@@ -163,7 +168,7 @@ json_t *zg_plan_json(const zg_plan *plan) {
       (json_int_t)plan->items, "samples", (json_int_t)plan->samples, "features",
       (json_int_t)plan->features, "tile", (json_int_t)plan->tile, "panels",
       (json_int_t)plan->panel_count, "panels_kept", (json_int_t)plan->panels_kept,
-      "resident", plan->resident, "passes", passes, "memory_per_rank", memory,
-      "memory_limit", (json_int_t)plan->memory_limit, "flop", plan->flop, "bytes",
-      plan->bytes, "words_per_rank", plan->words);
+      "bands", (json_int_t)zg_plan_bands(plan), "resident", plan->resident, "passes",
+      passes, "memory_per_rank", memory, "memory_limit", (json_int_t)plan->memory_limit,
+      "flop", plan->flop, "bytes", plan->bytes, "words_per_rank", plan->words);
 }

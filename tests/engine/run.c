@@ -56,6 +56,7 @@ static zg_status make_plan(const zg_test_job *job, zg_request *request,
     ZG_TRY(zg_plan_create(request, plan));
   }
   if (job->tile) force_tiles(job, *plan);
+  if (job->bands) (*plan)->band_numbers = (*plan)->items * (*plan)->items / job->bands;
   return ZG_OK;
 }
 

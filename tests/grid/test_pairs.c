@@ -199,9 +199,51 @@ static void every_team_holds_every_column_once(void) {
   on_teams_of_every_size(check_columns);
 }
 
+/* The matrix in bands: of each item the sums with all up to it. */
+static void check_band(const zg_team *team, zg_precision precision, int64_t begin,
+                       int64_t end, const expected *e) {
+  zg_pairs products, rest;
+  double *diagonal = calloc((size_t)e->n, sizeof *diagonal);
+  int64_t *owners = calloc((size_t)e->n, sizeof *owners);
+  zg_pairs_create_band(team, e->n, begin, end, &products);
+  zg_pairs_create_band(team, e->n, begin, end, &rest);
+  add_products(team, precision, &products);
+  add_rest(team, &rest);
+  zg_pairs_add(&products, &rest);
+  zg_pairs_combine(team, &rest, diagonal);
+  for (int64_t i = rest.own; i < rest.own + rest.owned; i++, owners[i - 1]++)
+    for (int64_t k = 0; k <= i; k++)
+      zg_test_close(zg_pairs_at(&rest, i, k), e->sums[i * e->n + k],
+                    tolerance(precision, team, i == k), "sum of a pair in a band");
+  zg_sum_counts(MPI_COMM_WORLD, owners, e->n);
+  for (int64_t i = 0; i < e->n; i++) {
+    bool within = i >= begin && i < end;
+    CU_ASSERT_EQUAL(owners[i], within);
+    zg_test_close(diagonal[i], within ? e->sums[i * e->n + i] : 0,
+                  tolerance(precision, team, true), "diagonal of a band");
+  }
+  free(owners);
+  free(diagonal);
+  zg_pairs_destroy(&products);
+  zg_pairs_destroy(&rest);
+}
+
+static void bands_are_what_the_whole_is(void) {
+  static const int64_t cuts[] = {0, 1, 2, 6, 7, 12};
+  zg_team team;
+  zg_team_create(MPI_COMM_WORLD, 1, &team);
+  expected e = expect(&team, 12, true);
+  for (zg_precision precision = ZG_SINGLE; precision <= ZG_DOUBLE; precision++)
+    for (int k = 0; k < 5; k++)
+      check_band(&team, precision, cuts[k], cuts[k + 1], &e);
+  free(e.sums);
+  zg_team_destroy(&team);
+}
+
 const zg_test zg_tests[] = {
     {"products_are_summed_over_all_ranks", products_are_summed_over_all_ranks},
     {"vectors_and_scalars_are_added_to_products",
      vectors_and_scalars_are_added_to_products},
     {"every_team_holds_every_column_once", every_team_holds_every_column_once},
+    {"bands_are_what_the_whole_is", bands_are_what_the_whole_is},
     {NULL, NULL}};

@@ -27,6 +27,7 @@ static void make_small(small *s, int teams, int team_size) {
                         .teams = teams,
                         .team_size = team_size,
                         .items = 4,
+                        .band_numbers = 16,
                         .samples = 10,
                         .features = 20,
                         .widest = 5,

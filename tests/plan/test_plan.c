@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t MiB = (int64_t)1 << 20, GiB = (int64_t)1 << 30;
+static const int64_t GiB = (int64_t)1 << 30;
 
 /* ---- virtual zoos and calls ---- */
 
@@ -214,8 +214,8 @@ static void teams_are_as_many_as_fit_and_the_rest_idles(void) {
 }
 
 static void ranks_join_when_a_tile_is_too_large_for_one(void) {
-  zg_call call = make_call("cka", "linear", "debiased", "256");
-  zg_zoo zoo = make_zoo(5000, 10000, 64);
+  zg_call call = make_call("cka", "linear", "minibatch", "4000");
+  zg_zoo zoo = make_zoo(50, 100000, 64);
   zg_request request = request_of(&zoo, &call, 1);
   request.ranks = 16;
   request.team_size = 0;
@@ -223,11 +223,60 @@ static void ranks_join_when_a_tile_is_too_large_for_one(void) {
   zg_plan *plan = plan_of(&request);
   CU_ASSERT_EQUAL(plan->team_size, 1);
   zg_plan_destroy(&plan);
-  request.memory = 500 * MiB; /* the sums of all pairs alone are 600 MB on one rank */
+  request.memory = 2 * GiB; /* the tiles of a batch alone are 3.2 GB on one rank */
   plan = plan_of(&request);
   CU_ASSERT_EQUAL(plan->team_size, 16);
   check_plan(plan, &request);
   zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
+/* ---- bands ---- */
+
+/* All items, one band after the other, none with more numbers than there may be. */
+static void check_bands(int64_t items, int64_t numbers) {
+  zg_plan plan = {.items = items, .band_numbers = numbers};
+  int64_t begin = -1, end = 0, count = zg_plan_bands(&plan);
+  CU_ASSERT(count >= 1);
+  for (int64_t k = 0; k < count; k++) {
+    int64_t last = end;
+    zg_plan_band(&plan, k, &begin, &end);
+    CU_ASSERT(begin == last && end > begin && end <= items);
+    CU_ASSERT((end - begin) * end <= zg_max(numbers, end));
+  }
+  CU_ASSERT_EQUAL(end, items);
+}
+
+static void bands_are_all_of_the_items(void) {
+  static const int64_t items[] = {1, 2, 3, 48, 1000, 20000};
+  for (int k = 0; k < 6; k++) {
+    int64_t N = items[k], whole = N * N, begin, end;
+    for (int64_t parts = 1; parts <= 70; parts++)
+      check_bands(N, zg_max(1, whole / parts));
+    zg_plan plan = {.items = N, .band_numbers = whole};
+    CU_ASSERT_EQUAL(zg_plan_bands(&plan), 1);
+    zg_plan_band(&plan, 0, &begin, &end);
+    CU_ASSERT(begin == 0 && end == N);
+  }
+}
+
+static void many_items_are_compared_in_bands(void) {
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_zoo zoo = make_zoo(20000, 512, 16);
+  zg_request request = request_of(&zoo, &call, 1);
+  request.ranks = 2;
+  request.team_size = 0;
+  int64_t last = 0;
+  for (request.memory = 8 * GiB; request.memory >= GiB; request.memory /= 2) {
+    zg_plan *plan = plan_of(&request);
+    int64_t bands = zg_plan_bands(plan);
+    check_plan(plan, &request);
+    CU_ASSERT_EQUAL(plan->team_size, 1);
+    CU_ASSERT(bands > last); /* the whole of it takes 6.4 GB */
+    CU_ASSERT((request.memory == 8 * GiB) == (bands == 1));
+    last = bands;
+    zg_plan_destroy(&plan);
+  }
   free(zoo.arrays);
 }
 
@@ -408,6 +457,8 @@ const zg_test zg_tests[] = {
      teams_are_as_many_as_fit_and_the_rest_idles},
     {"ranks_join_when_a_tile_is_too_large_for_one",
      ranks_join_when_a_tile_is_too_large_for_one},
+    {"bands_are_all_of_the_items", bands_are_all_of_the_items},
+    {"many_items_are_compared_in_bands", many_items_are_compared_in_bands},
     {"calls_with_equal_kernels_share_a_pass", calls_with_equal_kernels_share_a_pass},
     {"sizes_and_work_follow_from_the_catalogue",
      sizes_and_work_follow_from_the_catalogue},
