@@ -158,16 +158,14 @@ static int64_t choose_packed_tile(zg_plan *plan, int64_t limit) {
   return 0;
 }
 
-/* The largest tile that fits; 0 when none does. */
-static int64_t choose_tile(const zg_request *request, zg_plan *plan) {
+/* The largest tile that fits, of packed panels or not; 0 when none does. */
+static int64_t choose_tile(const zg_request *request, zg_plan *plan, bool packed) {
   bool alone = plan->team_size == 1;
   const int64_t *edges = alone ? rank_tiles : team_tiles;
   size_t count = alone ? sizeof rank_tiles / sizeof *rank_tiles
                        : sizeof team_tiles / sizeof *team_tiles;
-  int64_t packed =
-      may_pack(request, plan) ? choose_packed_tile(plan, request->memory) : 0;
-  plan->packed = packed > 0;
-  if (packed) return packed;
+  plan->packed = packed;
+  if (packed) return choose_packed_tile(plan, request->memory);
   for (size_t k = 0; k < count; k++) {
     int64_t panels = zg_ceil_div(plan->samples, zg_min(edges[k], largest_edge(plan)));
     int64_t tile = zg_ceil_div(plan->samples, panels);
@@ -199,17 +197,24 @@ int64_t zg_plan_bands(const zg_plan *plan) {
 }
 
 /* The largest tile that fits with the whole matrix, or else with halves, quarters, ...
- * of it as long as all tiles are formed at most `most` times; 0 when none does. */
-static int64_t choose_bands(const zg_request *request, zg_plan *plan, double most) {
+ * of it as long as there are at most `most` bands; 0 when none does. */
+static int64_t choose_bands(const zg_request *request, zg_plan *plan, bool packed,
+                            double most) {
   int64_t N = plan->items, tile = 0;
   plan->band_numbers = N * N;
-  while (!(tile = choose_tile(request, plan)) && plan->team_size == 1) {
+  while (!(tile = choose_tile(request, plan, packed)) && plan->team_size == 1) {
     plan->band_numbers /= 2;
     if (plan->band_numbers < LEAST_BAND * N || (double)zg_plan_bands(plan) > most)
       break;
   }
   if (!tile) plan->band_numbers = N * N;
   return tile;
+}
+
+/* Packed panels are faster even in bands. */
+static int64_t choose_packing(const zg_request *request, zg_plan *plan, double most) {
+  int64_t tile = may_pack(request, plan) ? choose_bands(request, plan, true, most) : 0;
+  return tile ? tile : choose_bands(request, plan, false, most);
 }
 
 static void set_team_size(zg_plan *plan, int64_t size) {
@@ -229,11 +234,11 @@ static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
     set_team_size(plan, request->team_size);
   } else {
     set_team_size(plan, 1);
-    int64_t tile = choose_bands(request, plan, 1 + N * N / (8 * D));
+    int64_t tile = choose_packing(request, plan, 1 + N * N / (8 * D));
     if (tile) return tile;
     set_team_size(plan, plan->ranks);
   }
-  return choose_bands(request, plan, HUGE_VAL);
+  return choose_packing(request, plan, HUGE_VAL);
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
