@@ -14,6 +14,8 @@ typedef struct partial {
   double *largest;  /* [N] */
   double *heaviest; /* [N] squares of the heaviest row */
   int32_t *bad;     /* [N] non-finite numbers seen */
+  int64_t done, tasks;
+  zg_status status; /* of reading */
 } partial;
 
 /* The samples of an item are measured in groups of rows, each by one rank. How many
@@ -23,46 +25,100 @@ static int64_t group_count(const zg_plan *plan) {
   return plan->items >= 32 ? 1 : 4;
 }
 
-static zg_status measure_rows(zg_work *work, int64_t item, int64_t first, int64_t end,
-                              zg_moments *moments, double *scratch) {
-  int64_t step = zg_reader_slab_rows(zg_work_width(work, item));
+/* What a thread measures with. Each has a reader of its own, as a slab is its reader's.
+ */
+typedef struct bench {
+  zg_work *work;
+  partial *found;
+  zg_reader *reader;
+  double *scratch; /* [2 widest] */
+} bench;
+
+/* One thread at a time: HDF5, the text of errors and the log know of no threads. After
+ * an error nothing more is read. */
+static zg_status read_rows(const bench *b, int64_t item, int64_t row, int64_t rows,
+                           zg_slab *slab) {
+  zg_status status;
+#pragma omp critical(measuring)
+  {
+    status = b->found->status;
+    if (status == ZG_OK) status = zg_work_go_on(b->work);
+    if (status == ZG_OK) status = zg_reader_rows(b->reader, item, row, rows, slab);
+    b->found->status = status;
+  }
+  return status;
+}
+
+static zg_status measure_rows(const bench *b, int64_t item, int64_t first, int64_t end,
+                              zg_moments *moments) {
+  int64_t step = zg_reader_slab_rows(zg_work_width(b->work, item));
   for (int64_t row = first; row < end; row += step) {
     zg_slab slab;
-    ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, end - row), &slab));
-    zg_moments_add(moments, &slab, scratch);
-    zg_store_put(work->store, item, row, &slab);
+    ZG_TRY(read_rows(b, item, row, zg_min(step, end - row), &slab));
+    zg_moments_add(moments, &slab, b->scratch);
+    zg_store_put(b->work->store, item, row, &slab);
   }
   return ZG_OK;
 }
 
-/* Measure this rank's run of (item, group). */
+/* Where the means of each item's groups begin; the caller frees. */
+static int64_t *mean_places(const zg_work *work) {
+  const zg_plan *plan = work->run->plan;
+  int64_t *places = ZG_NEW(int64_t, plan->items), at = 0;
+  for (int64_t i = 0; i < plan->items; i++) {
+    places[i] = at;
+    at += group_count(plan) * zg_work_width(work, i);
+  }
+  return places;
+}
+
+/* Measure one (item, group), whose mean there is room for. */
+static void measure_task(const bench *b, int64_t task, double *mean) {
+  const zg_plan *plan = b->work->run->plan;
+  partial *p = b->found;
+  int64_t groups = group_count(plan), i = task / groups, g = task % groups;
+  zg_moments moments = {.mean = mean, .finite = true};
+  if (measure_rows(b, i, zg_part(plan->samples, groups, g),
+                   zg_part(plan->samples, groups, g + 1), &moments) != ZG_OK)
+    return;
+#pragma omp critical(measuring)
+  {
+    p->squares[task] = moments.squares;
+    p->largest[i] = fmax(p->largest[i], moments.largest);
+    p->heaviest[i] = fmax(p->heaviest[i], moments.heaviest);
+    p->bad[i] |= !moments.finite;
+    zg_progress("statistics", (double)++p->done / (double)p->tasks);
+  }
+}
+
+/* Measure this rank's run of (item, group), on all of its threads. */
 static zg_status measure_all(zg_work *work, partial *p) {
   const zg_plan *plan = work->run->plan;
   int rank, ranks;
   MPI_Comm_rank(work->run->comm, &rank);
   MPI_Comm_size(work->run->comm, &ranks);
-  int64_t groups = group_count(plan), tasks = plan->items * groups;
-  int64_t first = zg_part(tasks, ranks, rank), end = zg_part(tasks, ranks, rank + 1);
-  double *scratch = ZG_NEW(double, 2 * plan->widest), *mean = p->means;
-  zg_status status = ZG_OK;
-  for (int64_t t = 0; status == ZG_OK && t < end; t++) {
-    int64_t i = t / groups, g = t % groups;
-    if (t >= first) {
-      zg_moments moments = {.mean = mean, .finite = true};
-      status = zg_work_go_on(work);
-      if (status == ZG_OK)
-        status = measure_rows(work, i, zg_part(plan->samples, groups, g),
-                              zg_part(plan->samples, groups, g + 1), &moments, scratch);
-      p->squares[t] = moments.squares;
-      p->largest[i] = fmax(p->largest[i], moments.largest);
-      p->heaviest[i] = fmax(p->heaviest[i], moments.heaviest);
-      p->bad[i] |= !moments.finite;
-      zg_progress("statistics", (double)(t + 1 - first) / (double)(end - first));
-    }
-    mean += zg_work_width(work, i);
+  int64_t groups = group_count(plan), all = plan->items * groups;
+  int64_t first = zg_part(all, ranks, rank), end = zg_part(all, ranks, rank + 1);
+  int64_t *places = mean_places(work);
+  p->tasks = end - first;
+#pragma omp parallel num_threads(zg_threads())
+  {
+    bool leads = zg_thread() == 0;
+    bench b = {.work = work,
+               .found = p,
+               .reader = leads ? work->reader : zg_reader_create(work->run->zoo),
+               .scratch = ZG_NEW(double, 2 * plan->widest)};
+#pragma omp for schedule(dynamic)
+    for (int64_t t = first; t < end; t++)
+      measure_task(&b, t,
+                   p->means + places[t / groups] +
+                       t % groups * zg_work_width(work, t / groups));
+#pragma omp critical(measuring)
+    if (!leads) zg_reader_absorb(work->reader, &b.reader);
+    free(b.scratch);
   }
-  free(scratch);
-  return status;
+  free(places);
+  return p->status;
 }
 
 /* Give every rank what each has measured; the sums add zeros. */

@@ -54,6 +54,12 @@ void zg_reader_destroy(zg_reader **reader) {
   *reader = NULL;
 }
 
+void zg_reader_absorb(zg_reader *reader, zg_reader **other) {
+  reader->bytes_read += (*other)->bytes_read;
+  reader->numbers_read += (*other)->numbers_read;
+  zg_reader_destroy(other);
+}
+
 int64_t zg_reader_bytes(const zg_reader *reader) {
   return reader->bytes_read;
 }

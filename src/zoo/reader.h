@@ -18,6 +18,8 @@ typedef struct zg_reader zg_reader;
 /** \param [in] zoo  borrowed; must outlive the reader. */
 zg_reader *zg_reader_create(const zg_zoo *zoo);
 void zg_reader_destroy(zg_reader **reader);
+/** Destroy a reader and add what it has read to the counts of another. */
+void zg_reader_absorb(zg_reader *reader, zg_reader **other);
 
 /** Rows [row, row + rows) of an array, trailing axes flattened: slab [rows, d]. */
 zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
