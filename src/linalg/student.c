@@ -85,10 +85,11 @@ static bool lay_grid(const zg_map_points *map, double spacing, grid *g) {
     g->padded[k] = smooth(2 * g->nodes[k]);
     numbers *= (double)g->padded[k];
   }
+  if (numbers > MOST_NUMBERS) return false;
   int last = map->axes - 1;
   g->row = 2 * (g->padded[last] / 2 + 1);
   g->numbers = (int64_t)(numbers / (double)g->padded[last]) * g->row;
-  return numbers <= MOST_NUMBERS;
+  return true;
 }
 
 /* Where a point lies: its first node along each axis, and the weights of TAPS of them
@@ -103,7 +104,8 @@ static void locate(const grid *g, const zg_map_points *map, int64_t i, spot *s) 
     s->first[k] = 0;
   for (int k = 0; k < g->axes; k++) {
     double u = (map->y[k][i] - g->origin[k]) / g->spacing;
-    s->first[k] = (int64_t)u - (TAPS / 2 - 1);
+    int64_t first = (int64_t)u - (TAPS / 2 - 1); /* one off the grid by rounding */
+    s->first[k] = zg_max(0, zg_min(g->nodes[k] - TAPS, first));
     for (int a = 0; a < TAPS; a++) {
       s->weight[k][a] = 1;
       for (int b = 0; b < TAPS; b++)

@@ -116,12 +116,35 @@ static void sums_on_a_grid_are_close_to_direct_ones(void) {
   check_map(3, 1, 12);
 }
 
+/* Three points from `low` on, alike along all axes. */
+static void check_corner(int axes, double low) {
+  static const double zero[3];
+  const double y[3] = {low, low + 0.3, low + 0.9};
+  zg_map_points map = {.n = 3, .axes = axes, .y = {y, axes > 1 ? y : zero, zero}};
+  double expected = (double)plain(&map), sum = 0;
+  CU_ASSERT(zg_student_grid(&map, &sum));
+  zg_test_close(sum / expected, 1, 1e-4, "corner of a grid");
+}
+
+/* Where the grid begins beyond a power of two, rounding may leave the first point an
+ * ulp before its node. */
+static void no_corner_is_left_of_the_grid(void) {
+  static const double lows[] = {-127.9, -0.1, -0.9, -3.95, -1023.8, 0.1, 127.9};
+  for (size_t k = 0; k < sizeof lows / sizeof *lows; k++)
+    for (int step = 0; step < 40; step++)
+      for (int axes = 1; axes <= 2; axes++)
+        check_corner(axes, lows[k] * (1 + 1e-5 * step / 3));
+}
+
 static void maps_that_are_too_wide_have_no_grid(void) {
   static double x[2] = {0, 1e9}, zero[2];
   zg_map_points map = {.n = 2, .axes = 2, .y = {x, zero, zero}};
   double sum;
   CU_ASSERT_FALSE(zg_student_grid(&map, &sum));
   zg_test_close(zg_student_normaliser(&map), 2e-18, 1e-30, "two points");
+  x[1] = 3e5; /* of which no axis is too wide */
+  zg_map_points cube = {.n = 2, .axes = 3, .y = {x, x, x}};
+  CU_ASSERT_FALSE(zg_student_grid(&cube, &sum));
 }
 
 const zg_test zg_tests[] = {
@@ -131,5 +154,6 @@ const zg_test zg_tests[] = {
      more_nearest_neighbours_than_the_perplexity_are_refused},
     {"sums_on_a_grid_are_close_to_direct_ones",
      sums_on_a_grid_are_close_to_direct_ones},
+    {"no_corner_is_left_of_the_grid", no_corner_is_left_of_the_grid},
     {"maps_that_are_too_wide_have_no_grid", maps_that_are_too_wide_have_no_grid},
     {NULL, NULL}};
