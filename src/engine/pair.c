@@ -73,14 +73,6 @@ static zg_status read_item(zg_work *work, const item *it, int arrays,
   return status;
 }
 
-/* Whether all numbers and the sum of their squares are. */
-static bool is_finite(const zg_rows *rows) {
-  int64_t count = rows->n * rows->d;
-  if (!zg_all_finite(ZG_DOUBLE, rows->values, count)) return false;
-  return isfinite(
-      zg_squared_difference(ZG_DOUBLE, count, 1, rows->values, 0, rows->values));
-}
-
 /* Drop what has not been used for longest, until there is room. Nothing of the current
  * block goes: the plan has seen to it that two runs fit. */
 static void make_room(pairs *s, int64_t bytes) {
@@ -103,7 +95,8 @@ static zg_status prepare(pairs *s, item *it) {
   zg_status status = read_item(s->work, it, s->form->arrays, rows);
   zg_phase_start(s->work, ZG_PHASE_PREPARE);
   for (int k = 0; status == ZG_OK && k < s->form->arrays; k++)
-    if (!is_finite(&rows[k])) it->found = ZG_CODE_NONFINITE;
+    if (!zg_can_be_squared(rows[k].n * rows[k].d, rows[k].values))
+      it->found = ZG_CODE_NONFINITE;
   if (status == ZG_OK && is_sound(it)) {
     make_room(s, it->bytes);
     it->prepared = zg_alloc_large(it->bytes, 1);
@@ -296,7 +289,7 @@ static bool was_seen(const pairs *s) {
 
 static void complain(const pairs *s) {
   static const char *const words[ZG_CODES] = {
-      [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
+      [ZG_CODE_NONFINITE] = "NaN or infinite numbers, or too large to be squared",
       [ZG_CODE_FEW_SAMPLES] = "too few samples"};
   for (int64_t i = 0; i < s->pass->items && !was_seen(s); i++) {
     const item *it = &s->items[i];

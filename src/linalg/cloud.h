@@ -25,7 +25,8 @@ typedef struct zg_cloud {
 int64_t zg_cloud_numbers(int64_t n, int64_t d);
 /** A cloud that lies in `memory`, [zg_cloud_numbers], whatever is in there. */
 zg_cloud zg_cloud_at(double *memory, int64_t n, int64_t d);
-/** Make a cloud of points [n, d] in such memory. */
+/** Make a cloud of points [n, d] in such memory. Their numbers can be squared
+ * (linalg/numbers.h), or there are no distances. */
 zg_cloud zg_cloud_make(double *memory, int64_t n, int64_t d, const double *points);
 
 /** |D|^2: squared distance of the means. */

@@ -56,6 +56,11 @@ double zg_squared_difference(zg_precision precision, int64_t count, double alpha
                                 : difference_double(count, alpha, x, beta, y);
 }
 
+bool zg_can_be_squared(int64_t count, const double *values) {
+  return isfinite(0x1p40 *
+                  zg_squared_difference(ZG_DOUBLE, count, 1, values, 0, values));
+}
+
 #define DEFINE_SCALE(suffix, real)                                                     \
   ZG_VECTOR static double scale_##suffix(int64_t count, double scale, const real *x,   \
                                          double *scaled) {                             \

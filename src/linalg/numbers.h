@@ -11,6 +11,11 @@
 /** Whether no number is NaN or infinite. */
 bool zg_all_finite(zg_precision precision, const void *values, int64_t count);
 
+/** Whether all numbers are finite, and small enough to be squared: 2^40 times the sum
+ * of their squares is finite, and so are then the squared differences of such numbers,
+ * their products, and sums of many of these. */
+bool zg_can_be_squared(int64_t count, const double *values);
+
 /** sum (alpha x_k - beta y_k)^2, in double. */
 double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
                              const void *x, double beta, const void *y);

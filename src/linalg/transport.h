@@ -23,7 +23,7 @@ int64_t zg_transport_room(int64_t n, int64_t m);
  * the solution; Newton steps of the semi-dual problem in g, with a line search, then
  * converge quadratically where Sinkhorn's would take thousands of iterations (Brauer et
  * al. 2017). Ends when the error is at most 1e-13, or can no longer be lowered, or
- * after 60 steps. \param [in] C        [n, m], row-major, >= 0. \param [in] epsilon  >
+ * after 60 steps. \param [in] C        [n, m], row-major, >= 0 and finite. \param [in] epsilon  >
  * 0. \param [in] room     overwritten. */
 zg_transport zg_transport_solve(int64_t n, int64_t m, const double *C, double epsilon,
                                 double *room);

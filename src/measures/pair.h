@@ -76,7 +76,8 @@ typedef struct zg_pair_form {
   int64_t (*room)(const zg_call *call, const zg_shape *a, const zg_shape *b);
   /** Operations of a comparison. */
   double (*cost)(const zg_call *call, const zg_shape *a, const zg_shape *b);
-  /** Prepare an item from its rows, which are finite. May set the code.
+  /** Prepare an item from its rows, whose numbers are finite and can be squared
+   * (linalg/numbers.h). May set the code.
    * \param [out] data  `bytes` of it, aligned like a double. */
   void (*prepare)(const zg_pair_context *context, const zg_rows *rows, void *data,
                   zg_code *code);

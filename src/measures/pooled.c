@@ -71,7 +71,7 @@ static int64_t numbers_of(const finder *f, int64_t item) {
   return zg_cloud_numbers(rows_of(f, item), width_of(f, item));
 }
 
-/* The first rows of an item; an empty cloud when they are not finite. */
+/* The first rows of an item; an empty cloud when they have no finite distances. */
 static zg_status load_item(finder *f, int64_t item, double *memory, zg_cloud *cloud) {
   int64_t n = rows_of(f, item), d = width_of(f, item), step = zg_reader_slab_rows(d);
   double *points = ZG_NEW(double, n *d);
@@ -83,7 +83,7 @@ static zg_status load_item(finder *f, int64_t item, double *memory, zg_cloud *cl
     if (status == ZG_OK) zg_slab_doubles(&slab, points + row * d);
   }
   *cloud = (zg_cloud){.d = d};
-  if (status == ZG_OK && n && zg_all_finite(ZG_DOUBLE, points, n * d))
+  if (status == ZG_OK && n && zg_can_be_squared(n * d, points))
     *cloud = zg_cloud_make(memory, n, d, points);
   free(points);
   return status;

@@ -9,10 +9,10 @@
  * with itself included, among the first `rows` rows of every array of a kind; an even
  * count has the mean of its two middle values. Arrays of different width have no
  * distances from each other; those of fewer than 4 rows, or with numbers among these
- * rows that are not finite, have no part in it. 0 without any rows. Sweeps over all
- * pairs, at most three or four of them, narrow a bracket until what is left fits into
- * memory. Collective; the same status and median on all ranks; ZG_STOPPED when asked to
- * stop. */
+ * rows that are not finite or cannot be squared (linalg/numbers.h), have no part in it.
+ * 0 without any rows. Sweeps over all pairs, at most three or four of them, narrow a
+ * bracket until what is left fits into memory. Collective; the same status and median
+ * on all ranks; ZG_STOPPED when asked to stop. */
 zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows,
                            double *median);
 

@@ -14,8 +14,8 @@
 
 /* ---- the measure: (sum of a's activations + offset) / (sum of b's weights) ---- */
 
-enum { ITEMS = 23, WIDTH = 3, FAULTS = 4, SOUND = ITEMS - FAULTS };
-enum { NAN_ITEM = 3, ALONE = 8, SHORT = 11, OTHER_N = 17 };
+enum { ITEMS = 23, WIDTH = 3, FAULTS = 5, SOUND = ITEMS - FAULTS };
+enum { NAN_ITEM = 3, ALONE = 8, SHORT = 11, LARGE = 14, OTHER_N = 17 };
 
 static const double offset = 0.25;
 static int64_t prepared, compared, shared_calls;
@@ -137,6 +137,7 @@ static int64_t samples_of(int item) {
 
 static double number(int item, bool weights, int64_t k) {
   if (item == NAN_ITEM && weights && k == 4) return NAN;
+  if (item == LARGE && !weights && k == 5) return 1e152; /* sums of squares overflow */
   return 1 + item +
          0.5 * zg_test_random(weights ? 70 : 60, (unsigned long)(item * 100 + k));
 }
@@ -171,10 +172,10 @@ static double sum_of(int item, bool weights) {
 }
 
 static zg_code code_of(int item) {
-  return item == NAN_ITEM ? ZG_CODE_NONFINITE
-         : item == ALONE  ? ZG_CODE_ABSENT
-         : item == SHORT  ? ZG_CODE_FEW_SAMPLES
-                          : ZG_CODE_OK;
+  return item == NAN_ITEM || item == LARGE ? ZG_CODE_NONFINITE
+         : item == ALONE                   ? ZG_CODE_ABSENT
+         : item == SHORT                   ? ZG_CODE_FEW_SAMPLES
+                                           : ZG_CODE_OK;
 }
 
 static zg_code pair_code(int a, int b) {
@@ -242,7 +243,7 @@ static void every_pair_is_compared_once(void) {
   CU_ASSERT_EQUAL(shared_calls, 1);
 }
 
-/* With plenty of memory a rank prepares an item once; the item that is not finite is
+/* With plenty of memory a rank prepares an item once; items that are not finite are
  * read but not prepared. */
 static void items_stay_while_memory_lasts(void) {
   test_run t;

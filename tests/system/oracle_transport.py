@@ -27,10 +27,11 @@ def squared_distances(X, Y):
 
 
 def layer_code(array):
-    array = np.asarray(array)
-    if len(array) < 4:
+    """Numbers whose squares overflow, by 2^40 of room for sums of them, are as good as infinite."""
+    if len(np.asarray(array)) < 4:
         return FEW_SAMPLES
-    return OK if np.isfinite(array).all() else NONFINITE
+    with np.errstate(over="ignore", invalid="ignore"):
+        return OK if np.isfinite(2.0**40 * (points(array) ** 2).sum()) else NONFINITE
 
 
 def table(layers, value):

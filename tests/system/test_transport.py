@@ -300,6 +300,26 @@ class Refusals(TransportTestCase):
             self.assertEqual(tensor.code("m/layer1", "m/few"), FEW_SAMPLES)
             self.assertEqual(tensor.code("m/layer1", "m/five") & ~REFINED, OK)
 
+    def test_numbers_whose_squares_overflow(self):
+        """No distance of theirs is a double. They have no part in the pooled median, and do no harm to other layers."""
+        layers = related(30, [4, 4], seed=13)
+        for name, scale in (("huge", 1e155), ("larger", 1e307), ("last", 1e152)):
+            layers[name] = layers["layer0"] * scale
+        for ranks in (1, 2):
+            tensors = self.check(layers, MMD + WASSERSTEIN + [EXACT], ranks=ranks, code=3)
+            for tensor in tensors.values():
+                self.assertEqual(tensor.code("m/layer0", "m/last"), NONFINITE)
+                self.assertEqual(tensor.code("m/huge", "m/larger"), NONFINITE)
+        self.layers_zoo({name: layers[name] for name in ("huge", "larger")})
+        for tensor in self.compute([*MMD, entry("mmd", features=64), *WASSERSTEIN, EXACT], code=3).values():
+            self.assertTrue((tensor.codes == NONFINITE).all())
+
+    def test_large_numbers_whose_squares_do_not(self):
+        """Neither do distances vanish among them, nor where one layer has numbers of another size."""
+        layers = {name: 1e140 * array for name, array in related(30, [4, 4, 4], seed=14).items()}
+        layers["small"] = 1e-140 * layers["layer0"]
+        self.check(layers, WASSERSTEIN + [EXACT])
+
     def test_few_samples_everywhere(self):
         self.layers_zoo({"a": np.ones((3, 2)), "b": np.ones((2, 2))})
         for asked in (MMD[0], WASSERSTEIN[0]):
