@@ -72,6 +72,9 @@ typedef struct zg_pair_form {
   int64_t (*bytes)(const zg_call *call, const zg_shape *shapes);
   /** Bytes that preparing an item takes besides it and its rows. NULL: few. */
   int64_t (*preparing)(const zg_call *call, const zg_shape *shapes);
+  /** Why items of these shapes cannot be compared, in words for an error; NULL when
+   * they can. NULL: all can. */
+  const char *(*refusal)(const zg_call *call, const zg_shape *a, const zg_shape *b);
   /** Bytes of room that a comparison needs. */
   int64_t (*room)(const zg_call *call, const zg_shape *a, const zg_shape *b);
   /** Operations of a comparison. */

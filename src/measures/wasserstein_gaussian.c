@@ -12,6 +12,7 @@
 #include "linalg/numbers.h"
 #include "measures/wasserstein.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,18 +41,25 @@ static int64_t preparing(const zg_call *call, const zg_shape *shape) {
   return 8 * (zg_cloud_numbers(shape->n, shape->d) + 66 * shape->d);
 }
 
-/* Numbers of LAPACK's workspace for singular vectors (its documented least, and
- * blocks).
- */
-static int64_t workspace(int64_t r) {
-  return 4 * r * r + 7 * r + 128 * r + 1024;
+/* Numbers of LAPACK's workspace for the singular vectors of a matrix whose sides are
+ * these: the least that it documents, and room for blocks of 128. */
+static int64_t workspace(int64_t least, int64_t most) {
+  return 4 * least * least + 7 * least + 128 * most + 1024;
+}
+
+static const char *refusal(const zg_call *call, const zg_shape *a, const zg_shape *b) {
+  (void)call;
+  int64_t p = rank_of(a), q = rank_of(b);
+  if (workspace(zg_min(p, q), zg_max(p, q)) <= INT_MAX) return NULL;
+  return "both have a covariance of rank 23,000 or more, whose products are beyond "
+         "LAPACK";
 }
 
 /* The product, U, V, the turned factor, workspace, integers. */
 static int64_t room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
   (void)call;
   int64_t p = rank_of(a), q = rank_of(b), r = zg_min(p, q), most = zg_max(p, q);
-  return 8 * (p * q + p * r + r * q + a->d * (r + most) + workspace(most) + 9 * r);
+  return 8 * (p * q + p * r + r * q + a->d * (r + most) + workspace(r, most) + 9 * r);
 }
 
 static double cost(const zg_call *call, const zg_shape *a, const zg_shape *b) {
@@ -120,7 +128,7 @@ static product product_of(const zg_prepared *a, const zg_prepared *b, double *me
 /* Singular values of M, with vectors when asked for: M = U values V. */
 static bool decompose(product *x, bool vectors) {
   int p = zg_int(x->p), q = zg_int(x->q), r = zg_int(x->r), info;
-  int lwork = zg_int(workspace(zg_max(x->p, x->q)));
+  int lwork = zg_int(workspace(x->r, zg_max(x->p, x->q)));
   zg_product(ZG_DOUBLE, p, q, x->d, 1, x->a, x->d, x->b, x->d, 0, x->M, p);
   dgesdd_(vectors ? "S" : "N", &p, &q, x->M, &p, x->values, x->U, &p, x->V, &r, x->work,
           &lwork, x->integers, &info);
@@ -164,6 +172,7 @@ const zg_pair_form zg_wasserstein_gaussian = {.arrays = 1,
                                               .terms = 1,
                                               .bytes = bytes,
                                               .preparing = preparing,
+                                              .refusal = refusal,
                                               .room = room,
                                               .cost = cost,
                                               .prepare = prepare,

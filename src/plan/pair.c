@@ -4,6 +4,7 @@
 #include "measures/pair.h"
 #include "base/memory.h"
 #include "plan/parts.h"
+#include "zoo/data.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -141,6 +142,27 @@ static zg_status check_samples(const zg_zoo *zoo, const zg_pass *pass) {
                  (long long)zg_zoo_rows(zoo, &zoo->arrays[first]), ZG_PAIR_SAMPLES);
 }
 
+/* Whether some pair is more than the form can compare. */
+static zg_status check_sizes(const zg_zoo *zoo, const zg_pass *pass) {
+  const zg_pair_form *form = pass->spec.pair;
+  int64_t a[ZG_PAIR_ARRAYS], b[ZG_PAIR_ARRAYS];
+  zg_shape of_a[ZG_PAIR_ARRAYS], of_b[ZG_PAIR_ARRAYS];
+  for (int64_t i = 0; form->refusal && i < pass->items; i++)
+    for (int64_t k = 0; k < i; k++) {
+      zg_plan_pair_item(zoo, form, i, a, of_a);
+      zg_plan_pair_item(zoo, form, k, b, of_b);
+      if (!zg_plan_pair_fits(form, of_a, of_b)) continue;
+      const char *why = form->refusal(pass->call, of_a, of_b);
+      if (!why) continue;
+      char *other = zg_zoo_where(zoo, b[0]);
+      zg_status status = zg_array_fail(zoo, a[0], "measure %s of it and %s: %s",
+                                       pass->call->measure->name, other, why);
+      free(other);
+      return status;
+    }
+  return ZG_OK;
+}
+
 /* How long runs are and how much stays, with the memory that there is. What the numbers
  * of the whole tensor take is free again when items are prepared. */
 static zg_memory divide_memory(const zg_request *request, zg_pass *pass,
@@ -168,6 +190,7 @@ zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass) 
     return zg_fail(ZG_ERR_DATA, "measure %s: the selected models have no %s",
                    pass->call->measure->name, zg_data_name(form->data[0]));
   ZG_TRY(check_samples(zoo, pass));
+  ZG_TRY(check_sizes(zoo, pass));
   demand most = demand_of(zoo, pass);
   zg_memory memory = divide_memory(request, pass, &most);
   walk w = {0};

@@ -814,6 +814,38 @@ static void blocks_of_pairs_do_not_depend_on_the_ranks(void) {
   clear(&zoo);
 }
 
+/* Singular vectors of a matrix of side r take LAPACK 4 r^2 numbers, counted in 32 bits:
+ * 23,153 is the last side whose workspace (with its blocks) has less than 2^31. */
+static void covariances_beyond_lapack_are_refused(void) {
+  static const struct {
+    int64_t a, b; /* samples and features of either layer */
+    zg_status status;
+  } cases[] = {{23153, 23153, ZG_OK},
+               {23154, 23154, ZG_ERR_DATA},
+               {60000, 70000, ZG_ERR_DATA},
+               {60000, 20000, ZG_OK}}; /* the smaller side counts */
+  zg_call call = zg_test_call_of("wasserstein", "form=gaussian");
+  zg_model model = {.name = "net"};
+  zg_file file = {.path = "zoo.h5"};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    zg_zoo zoo = {.files = &file, .models = &model};
+    zg_plan *plan = NULL;
+    add(&zoo, ZG_ACTIVATIONS, 0, "first", DIMS(cases[k].a, 70000));
+    add(&zoo, ZG_ACTIVATIONS, 0, "second", DIMS(cases[k].b, 70000));
+    zg_request request = request_of(&zoo, &call, 1);
+    request.memory = 4096 * GiB;
+    CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), cases[k].status);
+    if (cases[k].status != ZG_OK)
+      CU_ASSERT_STRING_EQUAL(
+          zg_message(), "zoo.h5: model 'net', layer 'second': measure wasserstein of "
+                        "it and zoo.h5: model 'net', layer 'first': both have a "
+                        "covariance of rank 23,000 or more, whose products are "
+                        "beyond LAPACK");
+    zg_plan_destroy(&plan);
+    clear(&zoo);
+  }
+}
+
 const zg_test zg_tests[] = {
     {"models_of_equal_parameters_go_together", models_of_equal_parameters_go_together},
     {"the_order_of_parameters_does_not_matter",
@@ -852,4 +884,5 @@ const zg_test zg_tests[] = {
     {"blocks_of_pairs_shrink_to_the_memory", blocks_of_pairs_shrink_to_the_memory},
     {"blocks_of_pairs_do_not_depend_on_the_ranks",
      blocks_of_pairs_do_not_depend_on_the_ranks},
+    {"covariances_beyond_lapack_are_refused", covariances_beyond_lapack_are_refused},
     {NULL, NULL}};

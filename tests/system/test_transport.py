@@ -219,6 +219,18 @@ class ClosedForms(TransportTestCase):
                 found = self.value({"a": X, "b": X * (1 + e)}, EXACT)
                 self.assertLess(abs(found / (e * np.sqrt((X**2).sum() / n)) - 1), 1e-15 / e + 1e-9)
 
+    def test_near_copies_of_other_rank(self):
+        """n rows against (1 + e) times k copies of each, scaled to one covariance: factors of n and of min(n k, d) columns."""
+        n, e = 9, 1e-5
+        for d, k in ((200, 30), (60, 3), (60, 6)):
+            X = related(n, [d], seed=8)["layer0"]
+            X -= X.mean(axis=0)
+            copies = np.tile(X, (k, 1)) * (1 + e) * np.sqrt((n * k - 1) / (k * (n - 1)))
+            expected = e * np.sqrt((X**2).sum() / (n - 1))
+            for layers in ({"a": X, "b": copies}, {"a": copies, "b": X}):
+                found = self.value(layers, entry("wasserstein", form="gaussian"))
+                self.assertLess(abs(found / expected - 1), 1e-8)
+
     def test_copies(self):
         X = related(40, [5], seed=7)["layer0"].astype(np.float32)
         self.layers_zoo({"a": X, "b": X, "constant": np.ones((40, 5)), "same": np.ones((9, 5))})
