@@ -5,8 +5,8 @@
  * As relabelling never costs more than deletion and insertion, some best edit path maps
  * all nodes of the smaller graph. The cost of a mapping is then
  *
- *     nodes with another label + nodes without counterpart + |E1| + |E2| - 2 common
- * edges.
+ *     nodes with another label + nodes without counterpart
+ *         + |E1| + |E2| - 2 common edges.
  *
  * A lower bound assigns nodes to nodes (Riesen & Bunke 2009), each with half of the
  * difference of its degrees, as every edge has two ends (Blumenthal & Gamper 2018). Not

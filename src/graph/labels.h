@@ -22,13 +22,12 @@ typedef struct zg_labels {
   int64_t *first;          /**< [graphs + 1] where the nodes of a graph begin; owned */
   int32_t **label;         /**< [rounds][all nodes], owned */
   zg_label_counts *counts; /**< [graphs], owned */
-  int64_t
-      *squares; /**< [graphs] inner product of a graph's counts with itself; owned */
+  int64_t *squares;        /**< [graphs] of a graph's counts with themselves; owned */
 } zg_labels;
 
 /** Refine the labels of some graphs `height` times. Labels are numbered by where they
- * first occur. Destroy with zg_labels_destroy. Cost: about (height + 1) (nodes + edges)
- * log degree of all graphs together. */
+ * first occur. Destroy with zg_labels_destroy.
+ * Cost: about (height + 1) (nodes + edges) log(degree) of all graphs together. */
 void zg_labels_create(int64_t graphs, const zg_graph *graph, int64_t height,
                       zg_labels *labels);
 void zg_labels_destroy(zg_labels *labels);

@@ -44,8 +44,9 @@ static double pair_cost(const node_kind *x, const node_kind *y) {
                   llabs(x->in - y->in) + llabs(x->out - y->out));
 }
 
-/* The cheapest images of kinds x among kinds y, at least as many. \param [out] column
- * [y_count] of x first. \return their cost, with that of what is left of y inserted. */
+/* The cheapest images of kinds x among kinds y, at least as many.
+ * \param [out] column  [y_count] of x first.
+ * \return their cost, with that of what is left of y inserted. */
 static double assign(int64_t x_count, const node_kind *x, int64_t y_count,
                      const node_kind *y, int64_t *column) {
   double *cost = ZG_NEW(double, y_count *y_count), sum = 0;

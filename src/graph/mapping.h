@@ -13,11 +13,13 @@ typedef struct zg_two_graphs {
   int64_t index_a, index_b;
 } zg_two_graphs;
 
-/** Edits of a mapping. \param [in] image  [a's nodes] nodes of b, all different. */
+/** Edits of a mapping.
+ * \param [in] image  [a's nodes] nodes of b, all different. */
 int64_t zg_mapping_cost(const zg_two_graphs *g, const int64_t *image);
 
 /** A good mapping: nodes of equal refined labels in their order, those refined most
- * often first, and the rest by assignment. \param [out] image  [a's nodes]. */
+ * often first, and the rest by assignment.
+ * \param [out] image  [a's nodes]. */
 void zg_mapping_find(const zg_two_graphs *g, int64_t *image);
 
 /** What no mapping costs less than: the least sum over nodes of what each costs apart

@@ -45,9 +45,9 @@ void zg_row_product(zg_precision precision, int64_t n, int64_t k, const void *A,
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                            const void *V, int64_t ldv, double *coarse, double *fine);
 
-/** The same of two sets of vectors, all of it: S += alpha A' B. \param [in] A  k x m,
- * leading dimension lda; B is k x n. \param [in,out] coarse, fine  S, m x n, leading
- * dimension m. */
+/** The same of two sets of vectors, all of it: S += alpha A' B.
+ * \param [in] A  k x m, leading dimension lda; B is k x n.
+ * \param [in,out] coarse, fine  S, m x n, leading dimension m. */
 void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k,
                          double alpha, const void *A, int64_t lda, const void *B,
                          int64_t ldb, double *coarse, double *fine);

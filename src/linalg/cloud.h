@@ -3,10 +3,10 @@
  *
  * A cloud keeps its mean apart from its centred points, so that
  *
- *     |x - y|^2 = |x'|^2 + |y'|^2 + |D|^2 + 2 D.(x' - y') - 2 x'.y',   D = difference
- * of the means,
+ *     |x - y|^2 = |x'|^2 + |y'|^2 + |D|^2 + 2 D.(x' - y') - 2 x'.y',
  *
- * comes from a product without losing digits to a mean far from zero. Not collective.
+ * D the difference of the means, comes from a product without losing digits to a mean
+ * far from zero. Not collective.
  */
 #ifndef ZG_LINALG_CLOUD_H
 #define ZG_LINALG_CLOUD_H

@@ -87,7 +87,8 @@ DEFINE_CENTRING(double_double, double, double)
 
 /* Means of the columns, corrected by the mean deviation from them: a sum of many equal
  * numbers is off by more than their spacing, and equal rows have to give a mean that is
- * those rows. \param [in] sum  [d] scratch. */
+ * those rows.
+ * \param [in] sum  [d] scratch. */
 static void column_means(const zg_slab *slab, double *mean, double *sum) {
   int64_t rows = slab->rows, d = slab->d;
   bool single = slab->precision == ZG_SINGLE;

@@ -14,8 +14,9 @@
 
 /** Lower triangle (by columns) of H += alpha V' V, H as in linalg/fixed.h. No partial
  * sum in single precision has more than 512 terms, nor any sum of these more than
- * eight. \param [in]     V  k x n, leading dimension ldv. \param [in,out] coarse, fine
- * n x n, leading dimension n. */
+ * eight.
+ * \param [in] V  k x n, leading dimension ldv.
+ * \param [in,out] coarse, fine  n x n, leading dimension n. */
 void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
                          int64_t ldv, double *coarse, double *fine);
 

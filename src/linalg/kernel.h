@@ -29,8 +29,8 @@ int64_t zg_block_entries(const zg_block *block);
 void zg_block_clear(const zg_block *block);
 
 /** K - u_a - u_b: for centred linear kernels with u as zg_ucentring_shift has it, this
- * is the U-centred kernel itself, whose rows sum to zero. \param [in] u_row, u_column
- * by position in the tile. */
+ * is the U-centred kernel itself, whose rows sum to zero.
+ * \param [in] u_row, u_column  by position in the tile. */
 void zg_block_shift(zg_block *block, const double *u_row, const double *u_column);
 
 /** An RBF kernel as it enters products: (exp(-gamma d^2) - base - shift) / scale. HSIC
@@ -43,9 +43,10 @@ typedef struct zg_rbf {
 } zg_rbf;
 
 /** The kernel of a block. A d^2 = a + b - 2 K that rounding cannot tell from zero
- * counts as zero. \param [in]     norm_row, norm_column  squared norms, by position in
- * the tile. \param [in,out] sum_row, sum_column    the block's row and column sums are
- * added, by position in the tile. */
+ * counts as zero.
+ * \param [in] norm_row, norm_column  squared norms, by position in the tile.
+ * \param [in,out] sum_row, sum_column  the block's row and column sums are added, by
+ * position in the tile. */
 void zg_block_rbf(zg_block *block, const double *norm_row, const double *norm_column,
                   const zg_rbf *rbf, double *sum_row, double *sum_column);
 
@@ -56,12 +57,14 @@ void zg_block_distances(const zg_block *block, const double *norm_row,
                         const double *norm_column, void *distances);
 
 /** Round a block of double precision, whose leading dimension is its rows, to single
- * precision. \param [out] values  [rows, columns] like the block's. */
+ * precision.
+ * \param [out] values  [rows, columns] like the block's. */
 void zg_block_narrow(const zg_block *block, float *values);
 
 /** The shift u_a = r_a/(n-2) - (1'r)/(2(n-1)(n-2)) of U-centring (Szekely & Rizzo 2014)
  * for a kernel whose full rows sum to zero, so that r_a = -norm_a: u_a = -norm_a/(n-2)
- * + trace/(2(n-1)(n-2)). \param [in] n  samples of the whole matrix, at least 4. */
+ * + trace/(2(n-1)(n-2)).
+ * \param [in] n  samples of the whole matrix, at least 4. */
 void zg_ucentring_shift(int64_t count, const double *norms, double trace, int64_t n,
                         double *u);
 

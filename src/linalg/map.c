@@ -18,8 +18,8 @@ static const double zero = 0, one = 1;
  * patches, and multiply a matrix of patches with one of weights:
  * - directly: a patch is what one output sees, [in, height, width] numbers of it;
  *   images are [channel, height, width];
- * - Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2016): a patch is the 6
- * x 6 piece that a tile of 4 x 4 outputs sees. It is transformed so that the
+ * - Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2016): a patch is the
+ * piece, 6 x 6, that a tile of 4 x 4 outputs sees. It is transformed so that the
  * convolution becomes 36 products, one for every number of the transformed tile, which
  * are a quarter of the multiplications: Y = A' [(G g G') o (B' d B)] A. In double
  * precision its constants cost two digits of sixteen. The adjoint runs the same steps
@@ -33,9 +33,8 @@ enum {
   BLOCK_NUMBERS = 1 << 20,    /* of a block of patches, 8 MiB: in the cache */
   WINOGRAD_NUMBERS = 1 << 23, /* the same for both sides of the 36 products, */
   WINOGRAD_COLUMNS = 256,     /* which have no need for more columns than these */
-  WINOGRAD_CHANNELS =
-      8,                /* from which the products, not the transforms, take the time */
-  GUESS_CHANNELS = 768, /* up to which a guess saves more time than it takes */
+  WINOGRAD_CHANNELS = 8,      /* from which products, not transforms, take the time */
+  GUESS_CHANNELS = 768,       /* up to which a guess saves more time than it takes */
   LANES = 32 /* channels of a transform: its arrays stay in the first cache */
 };
 
@@ -52,8 +51,7 @@ struct zg_map {
   const zg_convolution *c; /* borrowed */
   bool winograd;
   int64_t output[2];
-  int64_t
-      *at[2]; /* [kernel, output], Winograd: [places seen]: place in the image, or -1 */
+  int64_t *at[2];  /* [kernel, output], Winograd: [seen]: place in the image, or -1 */
   int64_t block;   /* output rows, Winograd: rows of tiles, of a block */
   int64_t width;   /* patches in a row of these */
   double *patches; /* [in, kernel, block * width] */

@@ -30,17 +30,17 @@ typedef struct zg_norm {
  * exhausted before (few different singular values, low rank) is followed by a second
  * one. Memory: zg_operator_norm_memory bytes. */
 zg_norm zg_operator_norm(const zg_operator *op);
-/** Bytes that zg_operator_norm allocates for an operator of that size. \param [in]
- * vectors  1 or 2, as the operator has it. */
+/** Bytes that zg_operator_norm allocates for an operator of that size.
+ * \param [in] vectors  1 or 2, as the operator has it. */
 int64_t zg_operator_norm_memory(int64_t rows, int64_t columns, int vectors);
 
 /** Largest singular value of a matrix. With n the smaller of its sides: up to 4096 the
  * smaller Gram matrix is formed, n^2 doubles; its largest eigenvalue comes from LAPACK
  * up to 256, from Lanczos iterations above (residual at most 1e-10), from LAPACK when
- * these do not converge.
- * Above 4096 Lanczos iterations with the matrix itself, so that `converged` may be
- * false. A zero or empty matrix has norm 0; no scale of the entries overflows or
- * underflows. \param [in] A  [rows, columns], row-major. */
+ * these do not converge. Above 4096 Lanczos iterations with the matrix itself, so that
+ * `converged` may be false. A zero or empty matrix has norm 0; no scale of the entries
+ * overflows or underflows.
+ * \param [in] A  [rows, columns], row-major. */
 zg_norm zg_dense_norm(int64_t rows, int64_t columns, const double *A);
 /** Bytes that zg_dense_norm allocates at most. */
 int64_t zg_dense_norm_memory(int64_t rows, int64_t columns);

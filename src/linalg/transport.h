@@ -19,12 +19,16 @@ typedef struct zg_transport {
 int64_t zg_transport_room(int64_t n, int64_t m);
 
 /** Solve the dual problem in the log domain: potentials f, g with
- * P = exp((f_i + g_j - C_ij)/e) / (n m). Sinkhorn iterations with a falling e lead near
- * the solution; Newton steps of the semi-dual problem in g, with a line search, then
- * converge quadratically where Sinkhorn's would take thousands of iterations (Brauer et
- * al. 2017). Ends when the error is at most 1e-13, or can no longer be lowered, or
- * after 60 steps. \param [in] C        [n, m], row-major, >= 0 and finite. \param [in] epsilon  >
- * 0. \param [in] room     overwritten. */
+ *
+ *     P = exp((f_i + g_j - C_ij) / e) / (n m).
+ *
+ * Sinkhorn iterations with a falling e lead near the solution; Newton steps of the
+ * semi-dual problem in g, with a line search, then converge quadratically where
+ * Sinkhorn's would take thousands of iterations (Brauer et al. 2017). Ends when the
+ * error is at most 1e-13, or can no longer be lowered, or after 60 steps.
+ * \param [in] C  [n, m], row-major, >= 0 and finite.
+ * \param [in] epsilon  > 0.
+ * \param [in] room  overwritten. */
 zg_transport zg_transport_solve(int64_t n, int64_t m, const double *C, double epsilon,
                                 double *room);
 

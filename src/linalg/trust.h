@@ -19,10 +19,12 @@ double zg_trust_maximum(int64_t n, const double *lambda, const double *gamma,
  * Fisher matrix F = G'G/m. With M = G G' = sum_k mu_k u_k u_k' the eigenvectors of F in
  * the row space of G are G'u_k / sqrt(mu_k), hence lambda_k = mu_k / m and the mean
  * gradient g = G'1/m has the components gamma_k = sqrt(mu_k) (1'u_k) / m. Negative
- * mu_k, which only rounding makes, count as 0. \param [in,out] M       [m, m], both
- * triangles; overwritten. \param [out]    lambda  [m], ascending. \param [out]    gamma
- * [m]. \return false when M is not finite, m is above 32,766 (the limit of LAPACK's
- * 32-bit workspace) or LAPACK fails. Cost: about 4 m^3 flop, 24 m^2 bytes. */
+ * mu_k, which only rounding makes, count as 0.
+ * \param [in,out] M  [m, m], both triangles; overwritten.
+ * \param [out] lambda  [m], ascending.
+ * \param [out] gamma  [m].
+ * \return false when M is not finite, m is above 32,766 (the limit of LAPACK's 32-bit
+ * workspace) or LAPACK fails. Cost: about 4 m^3 flop, 24 m^2 bytes. */
 bool zg_gradient_spectrum(int64_t m, double *M, double *lambda, double *gamma);
 
 #endif

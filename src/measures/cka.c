@@ -74,8 +74,7 @@ static const char *conflict(const zg_call *call) {
   if (zg_call_is(call, "median", "sampled") &&
       zg_call_is(call, "estimator", "minibatch"))
     return "median: sampled has no effect with estimator: minibatch, whose batches "
-           "have "
-           "medians of their own";
+           "have medians of their own";
   return NULL;
 }
 

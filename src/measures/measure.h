@@ -43,15 +43,14 @@ enum { ZG_MAX_CHOICES = 8, ZG_MAX_OPTIONS = 12, ZG_MAX_LIST = 32 };
 typedef struct zg_option {
   const char *name;
   zg_option_type type;
-  const char
-      *choices[ZG_MAX_CHOICES]; /**< of a choice, NULL-terminated, default first */
-  double initial;               /**< default of a number, a count, a list of one */
-  double least, most;           /**< bounds of a number or count; both allowed */
-  bool open;                    /**< `least` itself is not allowed */
-  bool any_order;               /**< of a list: its numbers need not ascend */
-  const char *unit;             /**< of a number, "" when none */
-  const char *word; /**< of a number: stands for its default, which then is 0 and out of
-                       bounds; NULL: none */
+  const char *choices[ZG_MAX_CHOICES]; /**< NULL-terminated, default first */
+  double initial;     /**< default of a number, a count, a list of one */
+  double least, most; /**< bounds of a number or count; both allowed */
+  bool open;          /**< `least` itself is not allowed */
+  bool any_order;     /**< of a list: its numbers need not ascend */
+  const char *unit;   /**< of a number, "" when none */
+  /** Of a number: stands for its default, which then is 0 and out of bounds; or NULL */
+  const char *word;
   const char *needs;        /**< option without which this one has no effect, or NULL */
   const char *needs_choice; /**< and the choice it has to have */
   const char *help;         /**< one line */
@@ -80,10 +79,9 @@ typedef enum zg_kind { ZG_SIMILARITY, ZG_DISTANCE } zg_kind;
  * the form: see measures/spec.h. */
 typedef struct zg_pair {
   /* gram */
-  double cross;          /**< inner product of the two items */
-  double self_a, self_b; /**< of each with itself */
-  double floor_a,
-      floor_b; /**< a self product up to this is rounding: the item is zero */
+  double cross;            /**< inner product of the two items */
+  double self_a, self_b;   /**< of each with itself */
+  double floor_a, floor_b; /**< up to which a self product is rounding: a zero item */
   double scale_a, scale_b; /**< by which each item was divided */
   double weight;           /**< what an inner product is divided by in an HSIC */
   /* tangent, vector */
@@ -103,8 +101,7 @@ typedef struct zg_pair {
   const double *terms;             /**< of the two */
   const double *terms_a, *terms_b; /**< of each with itself */
   const double *shared;            /**< of the whole tensor */
-  zg_code
-      found; /**< what there is to say of the terms: ok, not converged, refined, ... */
+  zg_code found; /**< what else there is to say of the terms: refined, ... */
   /* all */
   zg_code code_a, code_b; /**< state of each item's own data */
   zg_code code;           /**< of the two together: ok or shapes do not fit */
@@ -142,8 +139,8 @@ enum { ZG_MAX_KEPT = 4 };
 typedef struct zg_measure {
   const char *name;
   const char *title; /**< a few words */
-  const char *
-      space; /**< activation, parameter, gradient, attention, embedding, architecture */
+  /** activation, parameter, gradient, attention, embedding, architecture */
+  const char *space;
   const char *formula;   /**< one line of plain text */
   const char *reference; /**< paper and equation */
   const char *remark;    /**< what a reader of the numbers has to know, or NULL */

@@ -13,8 +13,8 @@
  *               k - 1, so that wide kernels lose no digits
  *     features  of an rbf kernel: cos w.x and sin w.x of random w ~ N(0, 1/sigma^2)
  *               (Rahimi & Recht 2007). With the mean vectors phi,
- *               MMD^2 = |phi_X - phi_Y|^2 / m without any cancellation, and its
- * standard deviation over draws of m frequencies is at most 2 MMD / sqrt(m). */
+ *               MMD^2 = |phi_X - phi_Y|^2 / m without any cancellation; over draws of
+ *               m frequencies its standard deviation is at most 2 MMD / sqrt(m). */
 #include "base/memory.h"
 #include "linalg/features.h"
 #include "linalg/kernel.h"
@@ -63,9 +63,9 @@ static const zg_option options[] = {
 
 enum { POOLED_ROWS = 1000 };
 
-/* Numbers of the whole tensor, and of a pair: for an exact rbf kernel the mean of k -
- * 1, without the diagonal where a pair is an item with itself; else |phi_X - phi_Y|^2
- * and what the unbiased estimator has less than that. */
+/* Numbers of the whole tensor, and of a pair. For an exact rbf kernel: the mean of
+ * k - 1, and for an item with itself the mean without the diagonal. Else:
+ * |phi_X - phi_Y|^2, and what the unbiased estimator has less than that. */
 enum { SIGMA, SHARED };
 enum { MEAN, HOLLOW_MEAN, TERMS };
 enum { SQUARE, BIAS };
@@ -100,9 +100,8 @@ static double keep_sigma(const zg_pair_context *context, int64_t q,
 
 /* ---- rbf: clouds of points ---- */
 
-enum {
-  BLOCK = 64
-}; /* rows of one whose distances from the other are formed at a time */
+/* Rows of one cloud whose distances from the other are formed at a time. */
+enum { BLOCK = 64 };
 
 static int64_t cloud_room(const zg_call *call, const zg_shape *a, const zg_shape *b) {
   (void)call;
@@ -232,8 +231,7 @@ static void add_features(int64_t rows, int64_t m, double scale,
     }
 }
 
-/* mean k(x,x') = |phi|^2 / m, and without its diagonal less by (1 - |phi|^2/m)/(n-1).
- */
+/* mean k(x,x') = |phi|^2 / m; without its diagonal (1 - |phi|^2 / m) / (n - 1) less. */
 static void prepare_features(const zg_pair_context *context, const zg_rows *rows,
                              void *data, zg_code *code) {
   (void)code;

@@ -34,8 +34,8 @@ typedef struct zg_profile_form {
   /** Numbers that every pair of different items yields in a task of its own; 0: there
    * are no such tasks. */
   int64_t pair_numbers;
-  /** Find those of items a > b. \param [out] numbers  [pair_numbers], zeros to begin
-   * with. */
+  /** Find those of items a > b.
+   * \param [out] numbers  [pair_numbers], zeros to begin with. */
   void (*compare)(const zg_call *call, const void *shared, int64_t a, int64_t b,
                   double *numbers);
   /** Numbers that a task yields. */

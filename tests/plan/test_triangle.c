@@ -153,8 +153,7 @@ static void teams_touch_few_panels(void) {
 
 /* Where a plane exists nearly every team is one of its lines. */
 static void planes_are_found(void) {
-  check_excess(28, 7,
-               1.14); /* of seven points: 3/7 of the panels, sqrt(7) 3/7 = 1.134 */
+  check_excess(28, 7, 1.14);  /* of seven points: 3/sqrt(7) = 1.134 */
   check_excess(36, 12, 1.21); /* of nine points, affine: 2/sqrt(3) = 1.155 */
   check_excess(52, 13, 1.12); /* of thirteen points: 4/sqrt(13) = 1.109 */
 }
@@ -187,8 +186,8 @@ static void a_thousand_teams_are_dealt_out_at_once(void) {
   zg_triangle t;
   double start = zg_clock();
   zg_triangle_create(384, 1024, 8, &t);
-  CU_ASSERT(zg_clock() - start <
-            10); /* well below a second on a machine of one's own */
+  /* well below a second on a machine of one's own */
+  CU_ASSERT(zg_clock() - start < 10);
   check_tiles(&t);
   printf("(%.2f s) ", zg_clock() - start);
   zg_triangle_destroy(&t);
