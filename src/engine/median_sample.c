@@ -118,7 +118,7 @@ static bool select_median(const zg_bracket *b, const int64_t rank[2], double *me
 static double median_of(sample *s, const double *quantiles) {
   const int64_t some = (int64_t)1 << 18;
   int64_t rank[2], pairs = s->rows * (s->rows - 1) / 2;
-  zg_median_ranks(s->rows, rank);
+  zg_median_ranks(s->rows, pairs, rank);
   double share = (double)(rank[0] + rank[1] + 1) / 2 / (double)pairs, median;
   double low = quantiles[ZG_QUANTILES * 7 / 16],
          high = quantiles[ZG_QUANTILES * 9 / 16];

@@ -372,7 +372,7 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
                 .size = size,
                 .K = ZG_NEW(double, threads *size),
                 .distances = ZG_NEW(double, threads *size)};
-  zg_median_ranks(plan->samples, f->rank);
+  zg_median_ranks(plan->samples, pairs, f->rank);
   f->share = (double)(f->rank[0] + f->rank[1] + 1) / 2 / (double)pairs;
   for (int64_t i = 0; i < N; i++) {
     start_search(medians->quantiles + i * ZG_QUANTILES, &f->searches[i]);

@@ -1,9 +1,10 @@
 #include "linalg/numbers.h"
 
-#include <math.h>
-
+#include "base/memory.h"
 #include "linalg/vector.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* Sums run in lanes, so that they can be vectorised without changing their order. */
@@ -59,6 +60,32 @@ double zg_squared_difference(zg_precision precision, int64_t count, double alpha
 bool zg_can_be_squared(int64_t count, const double *values) {
   return isfinite(0x1p40 *
                   zg_squared_difference(ZG_DOUBLE, count, 1, values, 0, values));
+}
+
+double zg_distance(int64_t count, const double *x, const double *y) {
+  double squares = zg_squared_difference(ZG_DOUBLE, count, 1, x, 1, y), largest = 0;
+  if (squares > DBL_MIN / DBL_EPSILON && isfinite(squares)) return sqrt(squares);
+  for (int64_t k = 0; k < count; k++) /* halves, whose difference does not overflow */
+    largest = fmax(largest, fabs(0.5 * x[k] - 0.5 * y[k]));
+  if (!(largest > 0 && isfinite(largest))) return sqrt(squares);
+  squares = 0;
+  for (int64_t k = 0; k < count; k++)
+    squares += pow((0.5 * x[k] - 0.5 * y[k]) / largest, 2);
+  return 2 * largest * sqrt(squares);
+}
+
+/* Steps are cut where either function's end, in units of 1/(n m). */
+double zg_step_integral(int64_t n, const double *x, int64_t m, const double *y) {
+  double sum = 0;
+  for (int64_t i = 0, j = 0, at = 0; i < n && j < m;) {
+    int64_t end_x = (i + 1) * m, end_y = (j + 1) * n, end = zg_min(end_x, end_y);
+    double difference = x[i] - y[j];
+    sum += (double)(end - at) * difference * difference;
+    at = end;
+    i += end == end_x;
+    j += end == end_y;
+  }
+  return sum / ((double)n * (double)m);
 }
 
 #define DEFINE_SCALE(suffix, real)                                                     \

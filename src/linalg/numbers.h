@@ -20,6 +20,14 @@ bool zg_can_be_squared(int64_t count, const double *values);
 double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
                              const void *x, double beta, const void *y);
 
+/** |x - y|, also where squares of differences overflow or vanish. */
+double zg_distance(int64_t count, const double *x, const double *y);
+
+/** The integral over [0, 1] of (x - y)^2, where x has n steps of width 1/n and y has m
+ * of width 1/m. Of sorted numbers these are quantile functions, and the integral is the
+ * squared 2-Wasserstein distance in one dimension. n m must be below 2^63. */
+double zg_step_integral(int64_t n, const double *x, int64_t m, const double *y);
+
 /** scaled_k := scale x_k, in double. \return the sum of their squares. */
 double zg_scale_numbers(zg_precision precision, int64_t count, double scale,
                         const void *x, double *scaled);

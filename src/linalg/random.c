@@ -2,14 +2,14 @@
 
 #include <math.h>
 
-static uint64_t finalise(uint64_t z) {
+uint64_t zg_random_mix(uint64_t z) {
   z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
   z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
   return z ^ (z >> 31);
 }
 
 uint64_t zg_random_bits(uint64_t seed, uint64_t k) {
-  return finalise(finalise(seed) + (k + 1) * UINT64_C(0x9e3779b97f4a7c15));
+  return zg_random_mix(zg_random_mix(seed) + (k + 1) * ZG_RANDOM_STEP);
 }
 
 double zg_random_uniform(uint64_t seed, uint64_t k) {

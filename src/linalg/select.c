@@ -133,20 +133,23 @@ int64_t zg_split(double *values, int64_t count, double low, double high, int64_t
   return inside;
 }
 
-void zg_median_ranks(int64_t n, int64_t rank[2]) {
-  /* Sorted, the n^2 values start with the n zeros of the diagonal; then every pair's
-   * distance stands twice. */
-  int64_t middle[2] = {(n * n - 1) / 2, n * n / 2};
+void zg_median_ranks(int64_t zeros, int64_t pairs, int64_t rank[2]) {
+  /* Sorted, the zeros come first; then every pair's number stands twice. */
+  int64_t all = zeros + 2 * pairs, middle[2] = {(all - 1) / 2, all / 2};
   for (int k = 0; k < 2; k++)
-    rank[k] = middle[k] < n ? -1 : (middle[k] - n) / 2;
+    rank[k] = middle[k] < zeros ? -1 : (middle[k] - zeros) / 2;
+}
+
+double zg_median(int64_t zeros, double *values, int64_t count) {
+  int64_t rank[2];
+  zg_median_ranks(zeros, count, rank);
+  if (rank[1] < 0 || count == 0) return 0;
+  double upper = zg_order_statistic(values, count, rank[1]);
+  if (rank[0] == rank[1]) return upper;
+  double lower = rank[0] < 0 ? 0 : zg_order_statistic(values, rank[1], rank[0]);
+  return 0.5 * (lower + upper);
 }
 
 double zg_distance_median(double *pairs, int64_t n) {
-  int64_t rank[2], count = n * (n - 1) / 2;
-  zg_median_ranks(n, rank);
-  if (rank[1] < 0) return 0;
-  double upper = zg_order_statistic(pairs, count, rank[1]);
-  if (rank[0] == rank[1]) return upper;
-  double lower = rank[0] < 0 ? 0 : zg_order_statistic(pairs, rank[1], rank[0]);
-  return 0.5 * (lower + upper);
+  return zg_median(n, pairs, n * (n - 1) / 2);
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "linalg/random.h"
 
 #include <fftw3.h>
 #include <math.h>
@@ -33,19 +34,12 @@ struct zg_sketch {
   fftw_plan forward, backward; /* x to X and sum to x; used for y and Y too */
 };
 
-/* The finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
-static uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 /* A function of all three numbers that looks like chance: far more than the 4-wise
  * independence that the variance bound asks for. Mixed twice, as neighbouring positions
  * of one seed must not be those of the next seed. */
 static uint64_t random_bits(uint64_t seed, uint64_t side, uint64_t position) {
-  uint64_t key = mix(mix(seed + 0x9e3779b97f4a7c15u) + 2 * side + 1);
-  return mix(mix(key + position * 0x9e3779b97f4a7c15u) ^ key);
+  uint64_t key = zg_random_mix(zg_random_mix(seed + ZG_RANDOM_STEP) + 2 * side + 1);
+  return zg_random_mix(zg_random_mix(key + position * ZG_RANDOM_STEP) ^ key);
 }
 
 static void hash_create(hash *h, int64_t count, int64_t length, uint64_t seed,

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "linalg/blas.h"
+#include "linalg/random.h"
 
 #include <float.h>
 #include <math.h>
@@ -58,14 +59,9 @@ double zg_unit_scale(int64_t count, const double *values) {
   return ldexp(1, (int)zg_max(-1022, zg_min(1022, -exponent)));
 }
 
-/* Number k of a fixed sequence that looks random, in [-1, 1): SplitMix64 (Steele, Lea &
- * Flood 2014) as a function of a counter. */
+/* Number k of a fixed sequence that looks random, in [-1, 1). */
 static double start_number(uint64_t k) {
-  uint64_t z = (k + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  z ^= z >> 31;
-  return (double)(int64_t)z * 0x1p-63;
+  return (double)(int64_t)zg_random_bits(0, k) * 0x1p-63;
 }
 
 /* The state of the iterations, with blocks V of one or two vectors (Golub & Underwood

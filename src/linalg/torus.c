@@ -264,22 +264,6 @@ static zg_norm largest_of(spectrum *s) {
   return norm.converged ? norm : largest_by_lapack(s);
 }
 
-/* A number without common divisor with `count`, about 0.618 of it: its multiples visit
- * all of [0, count) with neighbours far apart, so that a large norm is met early and
- * most frequencies need only the proof that they are below it. */
-static int64_t jump(int64_t count) {
-  int64_t step = zg_max(1, (int64_t)(0.618 * (double)count));
-  for (;; step++) {
-    int64_t a = count, b = step;
-    while (b) {
-      int64_t rest = a % b;
-      a = b;
-      b = rest;
-    }
-    if (a == 1) return step;
-  }
-}
-
 static void visit_frequency(spectrum *s, int64_t h, int64_t w, zg_norm *largest) {
   combine(s, h);
   if (is_below(s, largest->value * (1 + 1e-12))) return;
@@ -293,17 +277,19 @@ static void visit_frequency(spectrum *s, int64_t h, int64_t w, zg_norm *largest)
   if (failed) largest->converged = false;
 }
 
-/* The kernel is real: frequencies f and -f have the same eigenvalues. */
+/* The kernel is real: frequencies f and -f have the same eigenvalues. They are visited
+ * in strides, so that a large norm is met early and most need only the proof that they
+ * are below it. */
 static zg_norm visit_all(spectrum *s, double floor) {
   zg_norm largest = {.value = floor, .converged = true};
   int64_t half = s->grid[1] / 2 + 1;
   for (int64_t k = 0; k < half; k++) {
-    int64_t w = k * jump(half) % half;
+    int64_t w = k * zg_scattering_stride(half) % half;
     bool mirrored = 2 * w % s->grid[1] == 0;
     int64_t count = mirrored ? s->grid[0] / 2 + 1 : s->grid[0];
     make_parts(s, w);
     for (int64_t j = 0; j < count; j++)
-      visit_frequency(s, j * jump(count) % count, w, &largest);
+      visit_frequency(s, j * zg_scattering_stride(count) % count, w, &largest);
   }
   return largest;
 }

@@ -10,6 +10,7 @@
  *
  * A profile: the number of samples, and the margin of each. */
 #include "base/memory.h"
+#include "linalg/numbers.h"
 #include "measures/profile.h"
 #include "measures/spec.h"
 
@@ -143,10 +144,7 @@ static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
   *code = zg_pair_code(pair);
   if (*code == ZG_CODE_OK && a[0] != b[0]) *code = ZG_CODE_SHAPE;
   if (*code != ZG_CODE_OK) return NAN;
-  double sum = 0;
-  for (int64_t k = 1; k <= (int64_t)a[0]; k++)
-    sum += (a[k] - b[k]) * (a[k] - b[k]);
-  return sqrt(sum / a[0]);
+  return zg_distance((int64_t)a[0], a + 1, b + 1) / sqrt(a[0]);
 }
 
 const zg_measure zg_measure_boundary = {

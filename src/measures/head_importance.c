@@ -13,6 +13,7 @@
  * every head a number: scaled, its rank, or sorted, as the form needs it. */
 #include "base/memory.h"
 #include "linalg/numbers.h"
+#include "linalg/select.h"
 #include "measures/profile.h"
 #include "measures/spec.h"
 
@@ -69,13 +70,10 @@ static void scale_layers(const zg_zoo *zoo, int64_t first, int64_t layers, doubl
   }
 }
 
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void sort(int64_t count, double *x) {
-  qsort(x, (size_t)count, sizeof *x, compare);
+  uint64_t *scratch = ZG_NEW(uint64_t, 2 * count);
+  zg_sort(x, count, scratch);
+  free(scratch);
 }
 
 /* Twice the ranks about their mean, which are whole numbers. \return false when there
@@ -116,8 +114,7 @@ static zg_status read_heads(zg_reader *reader, const zg_zoo *zoo, int64_t first,
     zg_slab slab;
     ZG_TRY(zg_reader_flat(reader, k, 0, heads, &slab));
     zg_slab_doubles(&slab, x);
-    for (int64_t h = 0; h < heads; h++)
-      *finite &= isfinite(x[h]) != 0;
+    *finite = *finite && zg_all_finite(ZG_DOUBLE, x, heads);
     profile[HEADS] += (double)heads;
     profile[FIRST_LAYER + k - first] = (double)heads;
     x += heads;
@@ -137,8 +134,10 @@ static zg_status measure(const zg_call *call, zg_reader *reader, const zg_zoo *z
     scale_layers(zoo, first, layers, x, finding);
   else if (zg_call_is(call, "form", "spearman"))
     rank_heads(heads, x, finding);
-  else
+  else if (zg_can_be_squared(heads, x))
     sort(heads, x);
+  else
+    finding->code = ZG_CODE_NONFINITE;
   return ZG_OK;
 }
 
@@ -149,13 +148,6 @@ static bool same_shape(const double *a, const double *b) {
   for (int64_t k = 0; same && k < (int64_t)a[LAYERS]; k++)
     same = a[FIRST_LAYER + k] == b[FIRST_LAYER + k];
   return same;
-}
-
-static double euclidean(int64_t count, const double *a, const double *b) {
-  double sum = 0;
-  for (int64_t k = 0; k < count; k++)
-    sum += (a[k] - b[k]) * (a[k] - b[k]);
-  return sqrt(sum);
 }
 
 /* Exact sums of whole numbers: equal ranks give 0. */
@@ -169,21 +161,6 @@ static double rank_distance(int64_t count, const double *a, const double *b) {
   return 1 - ab / sqrt(aa * bb);
 }
 
-/* Both quantile functions are steps: x[k] on (k/n, (k+1)/n), y[k] on (k/m, (k+1)/m).
- * Places are counted in parts of 1/(n m). */
-static double quantile_distance(int64_t n, const double *x, int64_t m,
-                                const double *y) {
-  double sum = 0;
-  for (int64_t i = 0, j = 0, at = 0; i < n && j < m;) {
-    int64_t end = zg_min((i + 1) * m, (j + 1) * n);
-    sum += (double)(end - at) * (x[i] - y[j]) * (x[i] - y[j]);
-    at = end;
-    i += (i + 1) * m == at;
-    j += (j + 1) * n == at;
-  }
-  return sqrt(sum / ((double)n * (double)m));
-}
-
 static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
   const double *a = pair->profile_a, *b = pair->profile_b;
   bool any_shape = zg_call_is(call, "form", "quantile");
@@ -192,8 +169,8 @@ static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
   if (*code != ZG_CODE_OK) return NAN;
   if (pair->same) return 0;
   int64_t n = (int64_t)a[HEADS], m = (int64_t)b[HEADS];
-  if (any_shape) return quantile_distance(n, heads_of(a), m, heads_of(b));
-  return zg_call_is(call, "form", "l2") ? euclidean(n, heads_of(a), heads_of(b))
+  if (any_shape) return sqrt(zg_step_integral(n, heads_of(a), m, heads_of(b)));
+  return zg_call_is(call, "form", "l2") ? zg_distance(n, heads_of(a), heads_of(b))
                                         : rank_distance(n, heads_of(a), heads_of(b));
 }
 

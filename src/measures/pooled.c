@@ -303,14 +303,11 @@ static void destroy(finder *f) {
 zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows,
                            double *median) {
   finder f;
-  int64_t count, pairs;
+  int64_t count, pairs, ranks[2];
   *median = 0;
   create(sharing, data, rows, &f);
   zg_status status = count_rows(&f, &count, &pairs);
-  int64_t all = count + 2 * pairs; /* zeros of the diagonal, and each pair twice */
-  int64_t ranks[2] = {(all - 1) / 2, all / 2};
-  for (int k = 0; k < 2; k++)
-    ranks[k] = ranks[k] < count ? -1 : (ranks[k] - count) / 2;
+  zg_median_ranks(count, pairs, ranks); /* rows have zeros on the diagonal */
   f.search.inside = pairs;
   if (status == ZG_OK && count && ranks[1] >= 0)
     status = find(&f, ranks[0], ranks[1], median);

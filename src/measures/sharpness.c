@@ -8,6 +8,7 @@
  *                1983) */
 #include "base/memory.h"
 #include "linalg/blas.h"
+#include "linalg/numbers.h"
 #include "linalg/trust.h"
 #include "measures/profile.h"
 #include "measures/spec.h"
@@ -208,10 +209,7 @@ static double finish(const zg_call *call, const zg_pair *pair, zg_code *code) {
   if (*code != ZG_CODE_OK) return NAN;
   int64_t first = recorded_form ? 1 : 0;
   int64_t count = recorded_form ? (int64_t)pair->profile_a[0] : pair->width;
-  double sum = 0;
-  for (int64_t k = first; k < first + count; k++)
-    sum += pow(pair->profile_a[k] - pair->profile_b[k], 2);
-  return sqrt(sum);
+  return zg_distance(count, pair->profile_a + first, pair->profile_b + first);
 }
 
 const zg_measure zg_measure_sharpness = {

@@ -89,15 +89,6 @@ static void form_distances(const zg_cloud *a, const zg_cloud *b, double *sides,
   zg_cloud_distances(&pair, 0, a->n, C);
 }
 
-/* The mean of the two middle values. \param [out] scratch  [count]. */
-static double median_of(const double *values, int64_t count, double *scratch) {
-  memcpy(scratch, values, (size_t)count * sizeof *scratch);
-  int64_t upper_at = count / 2, lower_at = (count - 1) / 2;
-  double upper = zg_order_statistic(scratch, count, upper_at);
-  if (lower_at == upper_at) return upper;
-  return 0.5 * (upper + zg_order_statistic(scratch, upper_at, lower_at));
-}
-
 static bool all_zero(const double *values, int64_t count) {
   for (int64_t k = 0; k < count; k++)
     if (values[k] > 0) return false;
@@ -116,9 +107,11 @@ static void compare_sinkhorn(const zg_pair_context *context, zg_comparison *pair
   for (int k = 0; k < 3; k++) {
     const zg_cloud *a = &clouds[sides_of[k][0]], *b = &clouds[sides_of[k][1]];
     form_distances(a, b, sides, C);
-    if (k == 0)
+    if (k == 0) {
+      memcpy(room, C, (size_t)(a->n * b->n) * sizeof *C);
       epsilon =
-          zg_call_value(context->call, "epsilon") * median_of(C, a->n * b->n, room);
+          zg_call_value(context->call, "epsilon") * zg_median(0, room, a->n * b->n);
+    }
     if (!(epsilon > 0)) {
       if (!all_zero(C, a->n * b->n)) pair->code = ZG_CODE_ZERO_VARIANCE;
       return;

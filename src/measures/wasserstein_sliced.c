@@ -63,29 +63,13 @@ static void prepare(const zg_pair_context *context, const zg_rows *rows, void *d
   free(W);
 }
 
-/* The integral of (x - y)^2 over two step functions, of n and m steps: the steps are
- * cut where either ends, in units of 1/(n m). */
-static double step_integral(int64_t n, const double *x, int64_t m, const double *y) {
-  double sum = 0;
-  int64_t at = 0;
-  for (int64_t i = 0, j = 0; i < n && j < m;) {
-    int64_t end_x = (i + 1) * m, end_y = (j + 1) * n, end = zg_min(end_x, end_y);
-    double difference = x[i] - y[j];
-    sum += (double)(end - at) * difference * difference;
-    at = end;
-    i += end == end_x;
-    j += end == end_y;
-  }
-  return sum / ((double)n * (double)m);
-}
-
 /* Of unequal n. */
 static double mean_of_integrals(int64_t L, const zg_comparison *pair) {
   int64_t n = pair->a.shapes->n, m = pair->b.shapes->n;
   const double *x = pair->a.data, *y = pair->b.data;
   double sum = 0;
   for (int64_t l = 0; l < L; l++)
-    sum += step_integral(n, x + l * n, m, y + l * m);
+    sum += zg_step_integral(n, x + l * n, m, y + l * m);
   return sum / (double)L;
 }
 

@@ -1,6 +1,7 @@
 #include "plan/partition.h"
 
 #include "base/memory.h"
+#include "linalg/random.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -60,12 +61,8 @@ static void destroy(parts *p) {
   free(p->work);
 }
 
-/* Steele, Lea & Flood 2014, as everywhere the same. */
 static uint64_t draw(parts *p) {
-  uint64_t z = p->random += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
+  return zg_random_mix(p->random += ZG_RANDOM_STEP);
 }
 
 static int64_t draw_below(parts *p, int64_t count) {

@@ -108,17 +108,33 @@ static void ranks_are_where_the_middle_values_lie(void) {
       all[i] = 0;
     for (int64_t at = n; at < n * n; at += 2)
       all[at] = all[at + 1] = (double)++pair;
-    zg_median_ranks(n, rank);
+    zg_median_ranks(n, n * (n - 1) / 2, rank);
     CU_ASSERT_EQUAL((double)rank[0], all[(n * n - 1) / 2] - 1);
     CU_ASSERT_EQUAL((double)rank[1], all[n * n / 2] - 1);
     if (n % 2) CU_ASSERT_EQUAL(rank[0], rank[1]);
   }
 }
 
+/* Of `zeros` zeros and of 1, 2, 3, ..., twice each, as a sorted array has it. */
+static void medians_with_any_number_of_zeros(void) {
+  for (int64_t zeros = 0; zeros <= MOST; zeros++)
+    for (int64_t count = zeros == 0; count <= MOST; count++) {
+      double all[3 * MOST] = {0}, values[MOST];
+      int64_t rank[2], number = zeros + 2 * count;
+      for (int64_t k = 0; k < count; k++)
+        all[zeros + 2 * k] = all[zeros + 2 * k + 1] = values[k] = (double)(k + 1);
+      double lower = number ? all[(number - 1) / 2] : 0, upper = all[number / 2];
+      CU_ASSERT_EQUAL(zg_median(zeros, values, count), (lower + upper) / 2);
+      zg_median_ranks(zeros, count, rank);
+      CU_ASSERT(!count ||
+                (lower == (double)rank[0] + 1 && upper == (double)rank[1] + 1));
+    }
+}
+
 static void ranks_of_huge_matrices_do_not_overflow(void) {
   const int64_t n = 2000000001;
   int64_t rank[2], pairs = n * ((n - 1) / 2);
-  zg_median_ranks(n, rank);
+  zg_median_ranks(n, pairs, rank);
   CU_ASSERT(rank[0] == rank[1] && rank[0] < pairs / 2 && rank[0] > pairs / 2 - n);
 }
 
@@ -163,6 +179,7 @@ const zg_test zg_tests[] = {
      selection_from_many_numbers_takes_linear_time},
     {"the_median_is_that_of_the_whole_matrix", the_median_is_that_of_the_whole_matrix},
     {"ranks_are_where_the_middle_values_lie", ranks_are_where_the_middle_values_lie},
+    {"medians_with_any_number_of_zeros", medians_with_any_number_of_zeros},
     {"ranks_of_huge_matrices_do_not_overflow", ranks_of_huge_matrices_do_not_overflow},
     {"numbers_are_sorted", numbers_are_sorted},
     {NULL, NULL}};
