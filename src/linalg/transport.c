@@ -18,12 +18,12 @@ typedef struct problem {
   double epsilon;
   double *P;               /* [n, m] n times the plan: its rows sum to 1 */
   double *f, *g;           /* potentials */
-  double *sums, *row;      /* [m] sums of P's columns, divided by n; scratch */
+  double *sums;            /* [m] of P's columns, divided by n */
   double *H, *step, *from; /* [m, m]; [m] Newton step; g before it */
 } problem;
 
 int64_t zg_transport_room(int64_t n, int64_t m) {
-  return n * m + m * m + n + 5 * m;
+  return n * m + m * m + n + 4 * m;
 }
 
 static problem problem_of(int64_t n, int64_t m, const double *C, double *room) {
@@ -31,8 +31,7 @@ static problem problem_of(int64_t n, int64_t m, const double *C, double *room) {
   p.f = p.H + m * m;
   p.g = p.f + n;
   p.sums = p.g + m;
-  p.row = p.sums + m;
-  p.step = p.row + m;
+  p.step = p.sums + m;
   p.from = p.step + m;
   return p;
 }

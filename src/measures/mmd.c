@@ -24,6 +24,7 @@
 #include "measures/pooled.h"
 #include "measures/spec.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,10 +120,11 @@ static void compare_clouds(const zg_pair_context *context, zg_comparison *compar
   zg_cloud_pair pair = zg_cloud_pair_of(&a, &b, room);
   double *distances = pair.right + b.n, sigma = context->shared[SIGMA], sum = 0;
   if (!(sigma > 0)) return;
+  double scale = fmin(0.5 / sigma / sigma, DBL_MAX); /* 0 times it has to be 0 */
   for (int64_t row = 0; row < a.n; row += BLOCK) {
     int64_t rows = zg_min(BLOCK, a.n - row), count = rows * b.n;
     zg_cloud_distances(&pair, row, rows, distances);
-    zg_scale_numbers(ZG_DOUBLE, count, -0.5 / (sigma * sigma), distances, distances);
+    zg_scale_numbers(ZG_DOUBLE, count, -scale, distances, distances);
     sum += zg_exponentials(count, 1, distances);
   }
   double n = (double)a.n;
@@ -234,7 +236,6 @@ static void add_features(int64_t rows, int64_t m, double scale,
 /* mean k(x,x') = |phi|^2 / m; without its diagonal (1 - |phi|^2 / m) / (n - 1) less. */
 static void prepare_features(const zg_pair_context *context, const zg_rows *rows,
                              void *data, zg_code *code) {
-  (void)code;
   int64_t m = features_of(context->call), n = rows->n, d = rows->d;
   double *phi = (double *)data + 1, sigma = context->shared[SIGMA], square = 0;
   double *W = ZG_NEW(double, m *d), *projections = ZG_NEW(double, m *STRIP);
@@ -251,6 +252,7 @@ static void prepare_features(const zg_pair_context *context, const zg_rows *rows
     phi[f] /= (double)n;
     square += phi[f] * phi[f];
   }
+  if (!isfinite(square)) *code = ZG_CODE_NONFINITE; /* an angle: sigma is too small */
   *(double *)data = (1 - square / (double)m) / (double)(n - 1);
   free(projections);
   free(W);

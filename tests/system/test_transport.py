@@ -285,6 +285,14 @@ class ClosedForms(TransportTestCase):
         wide = self.value(layers, entry("mmd", estimator="biased", sigma=1e7))
         self.assertAlmostEqual(wide * 1e14 / apart, 1, places=9)
 
+    def test_kernel_without_width(self):
+        """Where 1/sigma^2 is not a number k(x, y) still is: 1 for equal rows, else 0. There are no such features."""
+        layers = related(30, [5, 5], seed=10)
+        self.assertAlmostEqual(self.value(layers, entry("mmd", estimator="biased", sigma=1e-200)), 2 / 30, places=15)
+        self.assertAlmostEqual(self.value(layers, entry("mmd", sigma=1e-200)), 0, places=15)
+        (tensor,) = self.compute([entry("mmd", features=8, sigma=1e-310)], code=3).values()
+        self.assertTrue((tensor.codes == NONFINITE).all() and np.isnan(tensor.values).all())
+
     def test_features(self):
         """Both estimators within five of the stated standard deviations; the diagonal is exact."""
         layers = related(60, [5, 5, 5, 5], seed=11)
