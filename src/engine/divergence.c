@@ -335,14 +335,19 @@ static double size_of(const sums *s, double members, int64_t i, int64_t k) {
   return spread * logs / log_unit;
 }
 
-/* Whether a direction is lost in rounding. */
+/* Whether a direction is lost in rounding: of products, which is in proportion to their
+ * size, or of logarithms, which is not: where all items are close to one another, so is
+ * their mean, and products are as small as the divergence. */
 static bool is_close(const sums *s, const zg_products *p, int64_t i, int64_t k,
                      double *unit) {
+  const double least = 1e-9;
   bool single = s->pass->precision == ZG_SINGLE;
   double members = (double)s->pass->groups[p->group[i]].count;
   double size = size_of(s, members, i, k), apart = fabs(p->apart[i * p->n + k]);
-  *unit = fmax(*unit, fmax(apart, size * (single ? FLT_EPSILON : DBL_EPSILON)));
-  return !p->unsupported[i * p->n + k] && apart < size * (single ? 1e-3 : 1e-6);
+  double noise = fmax(size * (single ? FLT_EPSILON : DBL_EPSILON), DBL_EPSILON);
+  *unit = fmax(*unit, fmax(apart, noise));
+  if (p->unsupported[i * p->n + k]) return false;
+  return apart < least || apart < size * (single ? 1e-3 : 1e-6);
 }
 
 static void find_close(sums *s, const zg_products *p, refinement *r) {
@@ -384,26 +389,38 @@ static void add_close(refinement *r, const zg_group *group, int64_t count) {
   }
 }
 
-static zg_status visit_close(void *context, int64_t task) {
-  refinement *r = context;
+/* The slices of all that have a close pair, side by side. */
+static zg_status load_close(refinement *r, const zg_group *group, int64_t first,
+                            int64_t count, int64_t *held) {
   sums *s = r->sums;
-  zg_precision stored = s->vectors.stored;
-  const zg_group *group = zg_plan_group_of(s->pass, task);
-  int64_t first, count, held = 0;
-  zg_vectors_place(s->pass, task, &first, &count);
-  for (int64_t k = 0; k < group->count; k++) {
+  zg_status status = ZG_OK;
+  *held = 0;
+  zg_phase_start(s->work, ZG_PHASE_READ);
+  for (int64_t k = 0; status == ZG_OK && k < group->count; k++) {
     int64_t item = group->members[k];
     zg_code code;
     if (r->place[item] < 0) continue;
-    r->place[item] = held++;
-    ZG_TRY(zg_vectors_read(&s->vectors, group, item, first, count,
-                           zg_real_at(stored, s->V, r->place[item] * count), &code));
+    r->place[item] = (*held)++;
+    status = zg_vectors_read(
+        &s->vectors, group, item, first, count,
+        zg_real_at(s->vectors.stored, s->V, r->place[item] * count), &code);
   }
+  zg_phase_stop(s->work, ZG_PHASE_READ);
+  return status;
+}
+
+static zg_status visit_close(void *context, int64_t task) {
+  refinement *r = context;
+  sums *s = r->sums;
+  const zg_group *group = zg_plan_group_of(s->pass, task);
+  int64_t first, count, held;
+  zg_vectors_place(s->pass, task, &first, &count);
+  ZG_TRY(load_close(r, group, first, count, &held));
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
   for (int64_t start = 0; start < count; start += RUN) {
     int64_t run = zg_min(RUN, count - start);
     for (int64_t k = 0; k < held; k++)
-      prepare(s, group, run, zg_real_at(stored, s->V, k * count + start),
+      prepare(s, group, run, zg_real_at(s->vectors.stored, s->V, k * count + start),
               s->a + k * run, s->log_a + k * run);
     add_close(r, group, run);
   }

@@ -183,6 +183,20 @@ class AttentionKL(TablesTestCase):
                 self.assertEqual(found.code("m/base" + first, "m/near6" + first), 8)
                 self.assertEqual(found.at("m/base" + first, "m/same" + first), 0)
 
+    def test_a_zoo_of_near_equal_rows(self):
+        """No pair is far from the others' mean, and yet what tells them apart is lost in the rounding of logarithms."""
+        random = np.random.default_rng(11)
+        base = self.rows(random, (6, 2, 10, 50), alpha=3)
+        for k in (6, 8):
+            near = normalised(base * (1 + 10.0**-k * random.standard_normal(base.shape)), -1)
+            networks = {"m": Network(attention={"base": base, "near": near})}
+            self.zoo(networks)
+            for asked in self.BOTH:
+                table = oracle_attention.attention_kl(networks, **({"per": "head"} if asked is self.HEAD else {}))
+                for precision in ("double", "single"):
+                    found = self.compute([asked], precision=precision)[asked["name"]]
+                    np.testing.assert_allclose(found.values, table.values, rtol=2e-5, atol=0)
+
     def test_nearly_uniform_heads_of_untrained_networks(self):
         """All are close to one another, none is refined, and single precision still has the digits."""
         random = np.random.default_rng(5)
