@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bench_zoos import Zoo, convolution_kernel, convolutions, layers, tangents, weights
+from bench_zoos import Zoo, attention, convolution_kernel, convolutions, layers, tangents, weights
 
 CKA = ({"measure": "cka", "name": "debiased"}, {"measure": "cka", "name": "biased", "estimator": "biased"})
 RBF = ({"measure": "cka", "kernel": "rbf"},)
@@ -96,6 +96,9 @@ TABLE = (
          zoo=convolutions(256, 10), quick=convolutions(32, 10), measures=FULL[:1]),
     Case("weights", "64 models of 10^7 near-equal parameters, distances", zoo=weights(64, 10_000_000),
          quick=weights(16, 1_000_000), measures=({"measure": "weight_frobenius"},)),
+    Case("attention", "500 heads of attention, n = 64, 128 x 128, divergences of all pairs",
+         zoo=attention(5, 10, 10, 64, 128), quick=attention(2, 2, 3, 8, 16),
+         measures=({"measure": "attention_kl", "per": "head"},), goals={"computing": (">=", 0.70)}),
     Case("norm-zeros", "operator norm of 512 x 512 x 3 x 3 on 32 x 32, zero padding",
          zoo=convolution_kernel(512, 32, "zeros"), quick=convolution_kernel(64, 16, "zeros"),
          measures=({"measure": "path_norm"},)),

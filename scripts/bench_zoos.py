@@ -41,6 +41,10 @@ def weights(models, size):
     return Zoo(write_weights, (models, size))
 
 
+def attention(models, count, heads, samples, tokens):
+    return Zoo(write_attention, (models, count, heads, samples, tokens))
+
+
 def convolution_kernel(channels, edge, padding):
     return Zoo(write_convolution_kernel, (channels, edge, padding))
 
@@ -90,6 +94,17 @@ def write_weights(file, models, size):
     for i in range(models):
         values = base + np.float32(1e-3) * rng.standard_normal(size, dtype=np.float32)
         file[f"models/m{i:03d}/weights/w"] = values.reshape(1000, -1)
+
+
+def write_attention(file, models, count, heads, samples, tokens):
+    """Softmax of scores of which all heads have a part in common."""
+    rng = np.random.default_rng(9)
+    common = rng.standard_normal((samples, 1, tokens, tokens), dtype=np.float32) / 2
+    for i in range(models):
+        group = file.create_group(f"models/m{i}/attention", track_order=True)
+        for layer in range(count):
+            values = np.exp(rng.standard_normal((samples, heads, tokens, tokens), dtype=np.float32) + common)
+            group[f"l{layer}"] = values / values.sum(axis=-1, keepdims=True)
 
 
 def write_convolution_kernel(file, channels, edge, padding):

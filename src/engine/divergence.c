@@ -4,23 +4,35 @@
 #include "base/memory.h"
 #include "engine/slices.h"
 #include "engine/sweep.h"
+#include "linalg/cross.h"
 #include "linalg/fixed.h"
 #include "linalg/logs.h"
-#include "linalg/vector.h"
+#include "linalg/numbers.h"
+#include "linalg/reference.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A slice is worked on in runs of so many numbers of every member, which stay in the
- * cache; their signs are so many words. */
-enum { RUN = 512, WORDS = RUN / 64 };
+/* A slice is worked on in parts of so many numbers of every member, whose logarithms
+ * stay in the cache. */
+enum { PART = ZG_REFERENCE_NUMBERS };
 
 /* Sums per item, in units in which none reaches 2^13: of m w_a, and the squares that
  * bound a product (size_of). */
 enum { REFERENCE, SPREAD, LOG_SPREAD, ITEM_SUMS };
 static const double log_unit = 0x1p-10; /* |log a - c| < 2^11 */
+
+/* The slices of a group's members that are in hand, or of some of them. */
+typedef struct slice {
+  const zg_group *group;
+  int64_t count;        /* numbers of each */
+  double distributions; /* of the whole vectors: sums are divided by that */
+  double keys;          /* numbers of a distribution */
+  void *V;              /* [members, count] as stored */
+  double *log_a;        /* [members, PART] of the part in hand */
+} slice;
 
 /* A divergence pass in progress; everything is owned. */
 typedef struct sums {
@@ -31,12 +43,11 @@ typedef struct sums {
   double *support;       /* [n, n] slices with a > 0 = b */
   double *coarse, *fine; /* [ITEM_SUMS, n] */
   double *bad;           /* [n] slices that are not finite */
-  void *V;               /* a slice of every member, as stored */
-  double *a, *log_a;     /* a run of every member */
-  void *left, *right;    /* the same centred, in the precision of products */
-  uint64_t *positive;    /* [members, WORDS] */
-  uint8_t *hit;          /* [count, count] a > 0 = b in this slice */
-  double *product_coarse, *product_fine; /* [count, count] of one slice */
+  slice slice;
+  zg_cross cross;                        /* products of the slice */
+  double *product_coarse, *product_fine; /* [members, members] */
+  zg_centred_sums *centred;              /* [members] of the slice */
+  uint8_t *hit;                          /* [members, members] a > 0 = b in it */
   zg_sums checkpoint;
 } sums;
 
@@ -55,15 +66,13 @@ static void create(zg_work *work, const zg_pass *pass, sums *s) {
               .coarse = ZG_NEW0(double, ITEM_SUMS *n),
               .fine = ZG_NEW0(double, ITEM_SUMS *n),
               .bad = ZG_NEW0(double, n),
-              .V = ZG_NEW(double, largest_slice(pass)),
-              .a = ZG_NEW(double, members *RUN),
-              .log_a = ZG_NEW(double, members *RUN),
-              .left = zg_alloc(members * RUN, zg_real_size(pass->precision)),
-              .right = zg_alloc(members * RUN, zg_real_size(pass->precision)),
-              .positive = ZG_NEW(uint64_t, members * WORDS),
-              .hit = ZG_NEW(uint8_t, members * members),
+              .slice.V = zg_alloc_large(largest_slice(pass), sizeof(double)),
+              .slice.log_a = zg_alloc_large(members * PART, sizeof(double)),
               .product_coarse = ZG_NEW(double, members *members),
-              .product_fine = ZG_NEW(double, members *members)};
+              .product_fine = ZG_NEW(double, members *members),
+              .centred = ZG_NEW(zg_centred_sums, members),
+              .hit = ZG_NEW(uint8_t, members * members)};
+  zg_cross_create(pass->precision, members, &s->cross);
   zg_pairs_create(&work->solo, n, &s->pairs);
   s->checkpoint = (zg_sums){.pairs = {&s->pairs},
                             .vectors = {s->support, s->coarse, s->fine, s->bad},
@@ -76,191 +85,143 @@ static void destroy(sums *s) {
   free(s->coarse);
   free(s->fine);
   free(s->bad);
-  free(s->V);
-  free(s->a);
-  free(s->log_a);
-  free(s->left);
-  free(s->right);
-  free(s->positive);
-  free(s->hit);
+  free(s->slice.V);
+  free(s->slice.log_a);
   free(s->product_coarse);
   free(s->product_fine);
+  free(s->centred);
+  free(s->hit);
+  zg_cross_destroy(&s->cross);
   zg_vectors_close(&s->vectors);
 }
 
-/* Numbers of one distribution. */
-static int64_t keys_of(const sums *s, const zg_group *group) {
-  int64_t first, count;
+/* Begin slices of so many numbers. */
+static void begin_slice(sums *s, const zg_group *group, int64_t count) {
+  int64_t first, arrays;
   const zg_zoo *zoo = s->work->run->zoo;
-  zg_plan_arrays(zoo, s->pass->spec.vector, group->members[0], &first, &count);
-  return zoo->arrays[first].dims[zoo->arrays[first].rank - 1];
+  zg_plan_arrays(zoo, s->pass->spec.vector, group->members[0], &first, &arrays);
+  int64_t keys = zoo->arrays[first].dims[zoo->arrays[first].rank - 1];
+  s->slice.group = group;
+  s->slice.count = count;
+  s->slice.keys = (double)keys;
+  s->slice.distributions = (double)(group->length / keys);
 }
 
-/* What a sum over the numbers of one item is divided by: its distributions. */
-static double distributions(const sums *s, const zg_group *group) {
-  return (double)(group->length / keys_of(s, group));
+/* The slice at a place of V, from number `start` on. */
+static void *slice_at(const sums *s, int64_t place, int64_t start) {
+  return zg_real_at(s->vectors.stored, s->slice.V, place * s->slice.count + start);
 }
 
-/* ---- one run ---- */
+/* ---- one part ---- */
 
-ZG_VECTOR
-static void widen(int64_t count, double factor, double summand, const float *x,
-                  double *out) {
-  for (int64_t k = 0; k < count; k++)
-    out[k] = factor * (double)x[k] + summand;
+/* Numbers [start, start + count) of the slice at a place of V, with the floor. */
+static void load_part(const sums *s, int64_t place, int64_t start, int64_t count,
+                      double *a) {
+  double floor = s->pass->spec.floor;
+  zg_mix_numbers(s->vectors.stored, count, 1 - floor, slice_at(s, place, start),
+                 floor / s->slice.keys, a);
 }
 
-ZG_VECTOR
-static void mix(int64_t count, double factor, double summand, const double *x,
-                double *out) {
-  for (int64_t k = 0; k < count; k++)
-    out[k] = factor * x[k] + summand;
+/* Bring the same into the cache: slices are far from one another. */
+static void fetch_part(const sums *s, int64_t place, int64_t start, int64_t count) {
+  const int64_t line = 64;
+  int64_t bytes = count * (int64_t)zg_real_size(s->vectors.stored);
+  for (int64_t at = 0; at < bytes; at += line)
+    __builtin_prefetch((const char *)slice_at(s, place, start) + at);
 }
 
-/* Numbers as stored to a and log a, with the floor. */
-static void prepare(const sums *s, const zg_group *group, int64_t count, const void *x,
-                    double *a, double *log_a) {
-  double floor = s->pass->spec.floor, summand = floor / (double)keys_of(s, group);
-  if (s->vectors.stored == ZG_SINGLE)
-    widen(count, 1 - floor, summand, x, a);
-  else
-    mix(count, 1 - floor, summand, x, a);
-  zg_logs(count, a, log_a);
-}
-
-ZG_VECTOR
-static bool all_positive(int64_t count, const double *a) {
-  int64_t zeros = 0;
-  for (int64_t k = 0; k < count; k++)
-    zeros += a[k] > 0 ? 0 : 1;
-  return zeros == 0;
-}
-
-static void set_positive(int64_t count, const double *a, uint64_t *positive) {
-  bool all = all_positive(count, a);
-  memset(positive, all ? 0xff : 0, WORDS * sizeof *positive);
-  for (int64_t k = 0; !all && k < count; k++)
-    positive[k / 64] |= (uint64_t)(a[k] > 0) << k % 64;
-  for (int64_t k = count; !all && k < RUN; k++) /* beyond the end all are alike */
-    positive[k / 64] |= (uint64_t)1 << k % 64;
-}
-
-/* Numbers of the references: of a, of log a where a > 0, how often that is; and 1/a. */
-typedef struct references {
-  double a[RUN], log_a[RUN], positive[RUN], inverse[RUN];
-} references;
-
-ZG_VECTOR
-static void add_references(int64_t count, const double *a, const double *log_a,
-                           references *r) {
-  for (int64_t k = 0; k < count; k++) {
-    r->a[k] += a[k];
-    r->log_a[k] += log_a[k];
-    r->positive[k] += a[k] > 0 ? 1 : 0;
+/* The logarithms of a part, and what all members have in common. \return whether a
+ * number is positive in some members only. */
+static bool find_reference(sums *s, int64_t start, int64_t count, zg_reference *r) {
+  double a[PART];
+  int64_t N = s->slice.group->count;
+  memset(r, 0, sizeof *r);
+  for (int64_t k = 0; k < N; k++) {
+    double *log_a = s->slice.log_a + k * PART;
+    if (k + 1 < N) fetch_part(s, k + 1, start, count);
+    load_part(s, k, start, count, a);
+    zg_logs(count, a, log_a);
+    zg_reference_add(r, count, a, log_a);
   }
+  return zg_reference_finish(r, count, N);
 }
 
-static void finish_references(int64_t members, int64_t count, references *r) {
-  for (int64_t k = 0; k < count; k++) {
-    r->a[k] /= (double)members;
-    r->log_a[k] /= fmax(1, r->positive[k]);
-    r->inverse[k] = r->a[k] > DBL_MIN ? 1 / r->a[k] : 0;
+/* Pairs with a > 0 = b among the numbers of a part. */
+static void find_hits(sums *s, int64_t start, int64_t count) {
+  enum { WORD = 64, WORDS = PART / WORD };
+  int64_t N = s->slice.group->count;
+  double a[PART];
+  uint64_t *positive = ZG_NEW0(uint64_t, N * WORDS);
+  for (int64_t i = 0; i < N; i++) {
+    load_part(s, i, start, count, a);
+    for (int64_t k = 0; k < count; k++)
+      positive[i * WORDS + k / WORD] |= (uint64_t)(a[k] > 0) << k % WORD;
   }
+  for (int64_t i = 0; i < N; i++)
+    for (int64_t k = 0; k < N; k++)
+      for (int w = 0; w < WORDS; w++)
+        s->hit[i * N + k] |= (positive[i * WORDS + w] & ~positive[k * WORDS + w]) != 0;
+  free(positive);
 }
 
-/* a - m and w in place of a and log a, and what they add to the sums of their item. */
-ZG_VECTOR
-static void centre(int64_t count, const references *r, double *a, double *log_a,
-                   double found[ITEM_SUMS]) {
-  enum { LANES = 8 };
-  double reference[LANES] = {0}, spread[LANES] = {0}, log_spread[LANES] = {0};
-  for (int64_t start = 0; start < count; start += LANES)
-    for (int64_t k = start; k < zg_min(count, start + LANES); k++) {
-      double m = r->a[k], w = a[k] > 0 ? log_a[k] - r->log_a[k] : 0, v = a[k] - m;
-      reference[k - start] += m * w;
-      spread[k - start] += v * v * r->inverse[k];
-      log_spread[k - start] += m * w * w;
-      a[k] = v;
-      log_a[k] = w;
-    }
-  memset(found, 0, ITEM_SUMS * sizeof *found);
-  for (int j = 0; j < LANES; j++) {
-    found[REFERENCE] += reference[j];
-    found[SPREAD] += spread[j];
-    found[LOG_SPREAD] += log_spread[j];
-  }
-}
-
-ZG_VECTOR
-static void narrow(int64_t count, const double *x, float *out) {
-  for (int64_t k = 0; k < count; k++)
-    out[k] = (float)x[k];
-}
-
-static void round_to(zg_precision precision, int64_t count, const double *x, void *out,
-                     int64_t at) {
-  if (precision == ZG_SINGLE)
-    narrow(count, x, (float *)out + at);
-  else
-    memcpy((double *)out + at, x, (size_t)count * sizeof *x);
-}
-
-/* Pairs with a > 0 = b among the numbers of this run. */
-static void find_hits(sums *s, int64_t members) {
-  const uint64_t *P = s->positive;
-  bool alike = true;
-  for (int64_t k = 1; alike && k < members; k++)
-    alike = !memcmp(P, P + k * WORDS, WORDS * sizeof *P);
-  for (int64_t i = 0; !alike && i < members; i++)
-    for (int64_t k = 0; k < members; k++) {
-      uint64_t found = 0;
-      if (s->hit[i * members + k]) continue;
-      for (int word = 0; word < WORDS; word++)
-        found |= P[i * WORDS + word] & ~P[k * WORDS + word];
-      s->hit[i * members + k] = found != 0;
-    }
-}
-
-static void add_item(sums *s, const zg_group *group, int64_t item,
-                     const double found[ITEM_SUMS]) {
-  int64_t n = s->pass->items;
-  double weight = 1 / distributions(s, group);
-  const double units[ITEM_SUMS] = {weight, weight / (double)group->count,
-                                   weight * log_unit * log_unit};
-  for (int q = 0; q < ITEM_SUMS; q++)
-    zg_fixed_add(&s->coarse[q * n + item], &s->fine[q * n + item], units[q] * found[q]);
-}
-
-/* Numbers [start, start + count) of the slices of all members. */
-static void add_run(sums *s, const zg_group *group, int64_t stride, int64_t start,
-                    int64_t count) {
+/* Hand over a part of all members, centred; `at` is its place in the run. */
+static void put_part(sums *s, int64_t start, int64_t at, int64_t count,
+                     const zg_reference *reference) {
   zg_precision precision = s->pass->precision;
-  references r = {.a = {0}};
-  for (int64_t k = 0; k < group->count; k++) {
-    double *a = s->a + k * count, *log_a = s->log_a + k * count;
-    prepare(s, group, count, zg_real_at(s->vectors.stored, s->V, k * stride + start), a,
-            log_a);
-    set_positive(count, a, s->positive + k * WORDS);
-    add_references(count, a, log_a, &r);
+  int64_t N = s->slice.group->count;
+  double a[PART], left[ZG_CROSS_ROWS * PART], right[ZG_CROSS_ROWS * PART];
+  for (int64_t first = 0; first < N; first += ZG_CROSS_ROWS) {
+    for (int64_t k = first; k < zg_min(N, first + ZG_CROSS_ROWS); k++) {
+      int64_t row = (k - first) * count;
+      load_part(s, k, start, count, a);
+      zg_reference_subtract(reference, precision, count, a, s->slice.log_a + k * PART,
+                            zg_real_at(precision, left, row),
+                            zg_real_at(precision, right, row), &s->centred[k]);
+    }
+    zg_cross_put(&s->cross, first, at, count, left, right);
   }
-  finish_references(group->count, count, &r);
-  find_hits(s, group->count);
-  for (int64_t k = 0; k < group->count; k++) {
-    double found[ITEM_SUMS], *a = s->a + k * count, *log_a = s->log_a + k * count;
-    centre(count, &r, a, log_a, found);
-    add_item(s, group, group->members[k], found);
-    round_to(precision, count, a, s->left, k * count);
-    round_to(precision, count, log_a, s->right, k * count);
+}
+
+/* Numbers [start, start + run) of the slices of all members. */
+static void add_run(sums *s, int64_t start, int64_t run) {
+  zg_cross_open(&s->cross, run);
+  for (int64_t at = 0; at < run; at += PART) {
+    int64_t count = zg_min(PART, run - at);
+    zg_reference reference;
+    if (find_reference(s, start + at, count, &reference))
+      find_hits(s, start + at, count);
+    put_part(s, start + at, at, count, &reference);
   }
-  zg_accumulate_cross(precision, group->count, group->count, count,
-                      1 / distributions(s, group), s->right, count, s->left, count,
-                      s->product_coarse, s->product_fine);
+  zg_cross_multiply(&s->cross);
 }
 
 /* ---- slices ---- */
 
-/* Add what a slice has yielded to the matrices of all items. */
-static void scatter(sums *s, const zg_group *group) {
+static void add_lanes(sums *s, int which, int64_t item, double unit,
+                      const double lanes[ZG_REFERENCE_LANES]) {
+  int64_t at = which * s->pass->items + item;
+  double sum = 0;
+  for (int j = 0; j < ZG_REFERENCE_LANES; j++)
+    sum += lanes[j];
+  zg_fixed_add(&s->coarse[at], &s->fine[at], unit * sum);
+}
+
+/* Add what the slice has yielded to the sums of its items. */
+static void add_items(sums *s) {
+  const zg_group *group = s->slice.group;
+  double weight = 1 / s->slice.distributions;
+  for (int64_t k = 0; k < group->count; k++) {
+    const zg_centred_sums *found = &s->centred[k];
+    int64_t item = group->members[k];
+    add_lanes(s, REFERENCE, item, weight, found->reference);
+    add_lanes(s, SPREAD, item, weight / (double)group->count, found->spread);
+    add_lanes(s, LOG_SPREAD, item, weight * log_unit * log_unit, found->log_spread);
+  }
+}
+
+/* And to the matrices of all items. */
+static void scatter(sums *s) {
+  const zg_group *group = s->slice.group;
   for (int64_t a = 0; a < group->count; a++)
     for (int64_t b = 0; b < group->count; b++) {
       int64_t at = group->members[a] * s->pass->items + group->members[b];
@@ -271,7 +232,22 @@ static void scatter(sums *s, const zg_group *group) {
     }
 }
 
-/* One that is not finite becomes zero. */
+static void add_slice(sums *s) {
+  size_t N = (size_t)s->slice.group->count;
+  memset(s->product_coarse, 0, N * N * sizeof(double));
+  memset(s->product_fine, 0, N * N * sizeof(double));
+  memset(s->centred, 0, N * sizeof *s->centred);
+  memset(s->hit, 0, N * N);
+  zg_cross_begin(&s->cross, s->slice.group->count, 1 / s->slice.distributions,
+                 s->product_coarse, s->product_fine);
+  for (int64_t start = 0; start < s->slice.count; start += ZG_CROSS_RUN)
+    add_run(s, start, zg_min(ZG_CROSS_RUN, s->slice.count - start));
+  zg_cross_end(&s->cross);
+  add_items(s);
+  scatter(s);
+}
+
+/* Read the slice of one member; one that is not finite becomes zero. */
 static zg_status load(sums *s, const zg_group *group, int64_t item, int64_t first,
                       int64_t count, void *to) {
   zg_code code;
@@ -285,24 +261,20 @@ static zg_status load(sums *s, const zg_group *group, int64_t item, int64_t firs
 static zg_status visit(void *context, int64_t task) {
   sums *s = context;
   const zg_group *group = zg_plan_group_of(s->pass, task);
-  int64_t first, count, N = group->count;
+  int64_t first, count;
+  double N = (double)group->count;
   zg_vectors_place(s->pass, task, &first, &count);
+  begin_slice(s, group, count);
   zg_phase_start(s->work, ZG_PHASE_READ);
   zg_status status = ZG_OK;
-  for (int64_t k = 0; status == ZG_OK && k < N; k++)
-    status = load(s, group, group->members[k], first, count,
-                  zg_real_at(s->vectors.stored, s->V, k * count));
+  for (int64_t k = 0; status == ZG_OK && k < group->count; k++)
+    status = load(s, group, group->members[k], first, count, slice_at(s, k, 0));
   zg_phase_stop(s->work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
-  memset(s->product_coarse, 0, (size_t)(N * N) * sizeof(double));
-  memset(s->product_fine, 0, (size_t)(N * N) * sizeof(double));
-  memset(s->hit, 0, (size_t)(N * N));
-  for (int64_t start = 0; start < count; start += RUN)
-    add_run(s, group, count, start, zg_min(RUN, count - start));
-  scatter(s, group);
+  add_slice(s);
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
-  s->work->report->flop += 2 * (double)N * (double)N * (double)count;
+  s->work->report->flop += 2 * N * N * (double)count;
   return ZG_OK;
 }
 
@@ -320,6 +292,7 @@ typedef struct refinement {
   int64_t count;
   double *coarse, *fine; /* [count, 2] there and back */
   int64_t *place;        /* [items] among those that are held; -1: not */
+  double *a;             /* [members, PART] of those */
 } refinement;
 
 static double item_sum(const sums *s, int which, int64_t item) {
@@ -351,7 +324,9 @@ static bool is_close(const sums *s, const zg_products *p, int64_t i, int64_t k,
 }
 
 static void find_close(sums *s, const zg_products *p, refinement *r) {
-  *r = (refinement){.sums = s, .place = ZG_NEW(int64_t, p->n)};
+  *r = (refinement){.sums = s,
+                    .place = ZG_NEW(int64_t, p->n),
+                    .a = ZG_NEW(double, zg_plan_most_members(s->pass) * PART)};
   for (int64_t i = 0; i < p->n; i++)
     r->place[i] = -1;
   for (int64_t i = 0; i < p->n; i++)
@@ -374,22 +349,23 @@ static void find_close(sums *s, const zg_products *p, refinement *r) {
 
 /* The literal sum of a log(a/b): terms that are not negative, and the difference of the
  * two sums, which is 0 but for rounding where distributions sum to 1. */
-static void add_close(refinement *r, const zg_group *group, int64_t count) {
-  double weight = 1 / distributions(r->sums, group);
+static void add_close(refinement *r, int64_t count) {
+  const slice *all = &r->sums->slice;
   for (int64_t c = 0; c < r->count; c++) {
     const close_pair *pair = &r->pairs[c];
-    if (&r->sums->pass->groups[pair->group] != group) continue;
-    int64_t i = r->place[pair->i] * count, k = r->place[pair->k] * count;
-    zg_divergence d = zg_divergence_of(count, r->sums->a + i, r->sums->log_a + i,
-                                       r->sums->a + k, r->sums->log_a + k);
-    double scale = weight / pair->unit;
+    if (&r->sums->pass->groups[pair->group] != all->group) continue;
+    int64_t i = r->place[pair->i] * PART, k = r->place[pair->k] * PART;
+    zg_divergence d =
+        zg_divergence_of(count, r->a + i, all->log_a + i, r->a + k, all->log_a + k);
+    double scale = 1 / (all->distributions * pair->unit);
     zg_fixed_add(&r->coarse[2 * c], &r->fine[2 * c], scale * (d.forth + d.excess));
     zg_fixed_add(&r->coarse[2 * c + 1], &r->fine[2 * c + 1],
                  scale * (d.back - d.excess));
   }
 }
 
-/* The slices of all that have a close pair, side by side. */
+/* The slices of all that have a close pair, side by side. \param [out] held  how many.
+ */
 static zg_status load_close(refinement *r, const zg_group *group, int64_t first,
                             int64_t count, int64_t *held) {
   sums *s = r->sums;
@@ -401,9 +377,8 @@ static zg_status load_close(refinement *r, const zg_group *group, int64_t first,
     zg_code code;
     if (r->place[item] < 0) continue;
     r->place[item] = (*held)++;
-    status = zg_vectors_read(
-        &s->vectors, group, item, first, count,
-        zg_real_at(s->vectors.stored, s->V, r->place[item] * count), &code);
+    status = zg_vectors_read(&s->vectors, group, item, first, count,
+                             slice_at(s, r->place[item], 0), &code);
   }
   zg_phase_stop(s->work, ZG_PHASE_READ);
   return status;
@@ -415,14 +390,16 @@ static zg_status visit_close(void *context, int64_t task) {
   const zg_group *group = zg_plan_group_of(s->pass, task);
   int64_t first, count, held;
   zg_vectors_place(s->pass, task, &first, &count);
+  begin_slice(s, group, count);
   ZG_TRY(load_close(r, group, first, count, &held));
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
-  for (int64_t start = 0; start < count; start += RUN) {
-    int64_t run = zg_min(RUN, count - start);
-    for (int64_t k = 0; k < held; k++)
-      prepare(s, group, run, zg_real_at(s->vectors.stored, s->V, k * count + start),
-              s->a + k * run, s->log_a + k * run);
-    add_close(r, group, run);
+  for (int64_t start = 0; start < count; start += PART) {
+    int64_t part = zg_min(PART, count - start);
+    for (int64_t k = 0; k < held; k++) {
+      load_part(s, k, start, part, r->a + k * PART);
+      zg_logs(part, r->a + k * PART, s->slice.log_a + k * PART);
+    }
+    add_close(r, part);
   }
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
   return ZG_OK;
@@ -456,6 +433,7 @@ static zg_status refine(sums *s, zg_products *p) {
   free(r.coarse);
   free(r.fine);
   free(r.place);
+  free(r.a);
   return status;
 }
 

@@ -78,14 +78,6 @@ static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t 
   return ZG_OK;
 }
 
-static bool none_negative(zg_precision precision, const void *numbers, int64_t count) {
-  for (int64_t k = 0; k < count; k++)
-    if (precision == ZG_SINGLE ? ((const float *)numbers)[k] < 0
-                               : ((const double *)numbers)[k] < 0)
-      return false;
-  return true;
-}
-
 /* Numbers of one head. */
 static zg_status read_head(zg_vectors *v, int64_t array, int64_t head, int64_t first,
                            int64_t count, void *to) {
@@ -106,7 +98,7 @@ static zg_status read_distributions(zg_vectors *v, int64_t item, int64_t first,
   else
     ZG_TRY(zg_read_flat(v->work, v->arrays[item], 1, first, count, v->stored, to));
   *code = code_of(v->stored, to, count);
-  if (!none_negative(v->stored, to, count)) *code = ZG_CODE_NONFINITE;
+  if (zg_any_negative(v->stored, to, count)) *code = ZG_CODE_NONFINITE;
   return ZG_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/threads.h"
 #include "linalg/fixed.h"
 #include "linalg/micro.h"
+#include "linalg/square.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,31 +169,7 @@ static void accumulate_few(int64_t n, int64_t k, double alpha, const float *V,
 
 /* ---- many vectors: in panels ---- */
 
-enum {
-  DEPTH = 512,          /* terms that are in panels at a time */
-  TERMS = 8 * DEPTH,    /* terms that are added in single precision */
-  SIDE = 21 * ZG_PANEL, /* vectors whose inner products are made at a time */
-  SIDE_PANELS = SIDE / ZG_PANEL
-};
-
-/* A square of inner products, with room for its panels. */
-typedef struct square {
-  int64_t rows, columns;             /* vectors */
-  float *row_panels, *column_panels; /* the same on the diagonal */
-  float *blocks; /* by panel of rows: [strips of columns][ZG_MICRO_BLOCK] */
-  bool diagonal;
-} square;
-
-/* Strips of columns that a panel of rows is multiplied with. */
-static int64_t strips_of(const square *s, int64_t panel) {
-  int64_t strips = zg_packed_rows(s->columns) / ZG_STRIP;
-  return s->diagonal ? zg_min(strips, (panel + 1) * ZG_PANEL_STRIPS) : strips;
-}
-
-/* The blocks of a panel of rows: each has room for all columns. */
-static float *blocks_of(const square *s, int64_t panel) {
-  return s->blocks + panel * ZG_PANEL * zg_packed_rows(s->columns);
-}
+enum { SIDE = 21 * ZG_PANEL }; /* vectors whose inner products are made at a time */
 
 static void pack(int64_t count, int64_t terms, const float *V, int64_t ldv,
                  float *panels) {
@@ -202,63 +179,35 @@ static void pack(int64_t count, int64_t terms, const float *V, int64_t ldv,
   zg_micro_pack(0, count, terms, V, ldv, panels);
 }
 
-/* Add what `terms` more numbers of the vectors yield. */
-static void multiply_square(square *s, int64_t terms, const float *rows,
-                            const float *columns, int64_t ldv) {
-  pack(s->rows, terms, rows, ldv, s->row_panels);
-  if (!s->diagonal) pack(s->columns, terms, columns, ldv, s->column_panels);
-#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
-  for (int64_t p = 0; p < zg_packed_rows(s->rows) / ZG_PANEL; p++) {
-    const float *panel = s->row_panels + p * ZG_PANEL * terms;
-    zg_micro_product(terms, strips_of(s, p), s->column_panels, panel, blocks_of(s, p),
-                     panel);
-  }
-}
-
-/* Add the finished square to H, whose part at its corner is coarse, fine. */
-static void add_square(const square *s, double alpha, int64_t n, double *coarse,
-                       double *fine) {
-#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
-  for (int64_t p = 0; p < zg_packed_rows(s->rows) / ZG_PANEL; p++) {
-    int64_t strips = strips_of(s, p), first = p * ZG_PANEL;
-    const float *column = blocks_of(s, p);
-    for (int64_t j = 0; j < strips * ZG_STRIP; j++, column += ZG_PANEL) {
-      int64_t skip = s->diagonal ? zg_max(0, j - first) : 0;
-      int64_t count = zg_min(ZG_PANEL, s->rows - first);
-      if (j >= s->columns) continue;
-      for (int64_t i = skip; i < count; i++)
-        zg_fixed_add(coarse + j * n + first + i, fine + j * n + first + i,
-                     alpha * (double)column[i]);
-    }
-  }
-}
-
-static void accumulate_square(square *s, int64_t n, int64_t k, double alpha,
+static void accumulate_square(const zg_square *s, int64_t n, int64_t k, double alpha,
                               const float *rows, const float *columns, int64_t ldv,
                               double *coarse, double *fine) {
-  int64_t size = zg_packed_rows(s->rows) * zg_packed_rows(s->columns);
-  for (int64_t start = 0; start < k; start += TERMS) {
-    int64_t end = zg_min(k, start + TERMS);
-    memset(s->blocks, 0, (size_t)size * sizeof *s->blocks);
-    for (int64_t at = start; at < end; at += DEPTH)
-      multiply_square(s, zg_min(DEPTH, end - at), rows + at, columns + at, ldv);
-    add_square(s, alpha, n, coarse, fine);
+  for (int64_t start = 0; start < k; start += ZG_SQUARE_TERMS) {
+    int64_t end = zg_min(k, start + ZG_SQUARE_TERMS);
+    zg_square_clear(s);
+    for (int64_t at = start; at < end; at += ZG_SQUARE_DEPTH) {
+      int64_t terms = zg_min(ZG_SQUARE_DEPTH, end - at);
+      pack(s->rows, terms, rows + at, ldv, s->row_panels);
+      if (!s->diagonal) pack(s->columns, terms, columns + at, ldv, s->column_panels);
+      zg_square_multiply(s, terms);
+    }
+    zg_square_add(s, alpha, n, coarse, fine);
   }
 }
 
 static void accumulate_many(int64_t n, int64_t k, double alpha, const float *V,
                             int64_t ldv, double *coarse, double *fine) {
-  int64_t side = zg_packed_rows(zg_min(n, SIDE));
-  float *panels = zg_alloc_large(2 * side * DEPTH, sizeof *panels);
-  float *blocks = zg_alloc_large(side * side, sizeof *blocks);
+  int64_t side = zg_min(n, SIDE), size = zg_packed_rows(side) * ZG_SQUARE_DEPTH;
+  float *panels = zg_alloc_large(2 * size, sizeof *panels);
+  float *blocks = zg_alloc_large(zg_square_size(side, side), sizeof *blocks);
   for (int64_t j = 0; j < n; j += SIDE)
     for (int64_t i = j; i < n; i += SIDE) {
-      square s = {.rows = zg_min(SIDE, n - i),
-                  .columns = zg_min(SIDE, n - j),
-                  .row_panels = panels,
-                  .column_panels = i == j ? panels : panels + side * DEPTH,
-                  .blocks = blocks,
-                  .diagonal = i == j};
+      zg_square s = {.rows = zg_min(SIDE, n - i),
+                     .columns = zg_min(SIDE, n - j),
+                     .row_panels = panels,
+                     .column_panels = i == j ? panels : panels + size,
+                     .blocks = blocks,
+                     .diagonal = i == j};
       accumulate_square(&s, n, k, alpha, V + i * ldv, V + j * ldv, ldv,
                         coarse + j * n + i, fine + j * n + i);
     }
@@ -278,7 +227,7 @@ void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
 }
 
 int64_t zg_inner_bytes(int64_t n) {
-  int64_t side = zg_packed_rows(zg_min(n, SIDE));
-  if (n >= MANY) return (2 * side * DEPTH + side * side) * (int64_t)sizeof(float);
+  int64_t side = zg_min(n, SIDE), panels = 2 * zg_packed_rows(side) * ZG_SQUARE_DEPTH;
+  if (n >= MANY) return (panels + zg_square_size(side, side)) * (int64_t)sizeof(float);
   return list_blocks(n, NULL) * (int64_t)sizeof(block);
 }

@@ -12,9 +12,8 @@
 
 #include <stdint.h>
 
-/** Lower triangle (by columns) of H += alpha V' V, H as in linalg/fixed.h. No partial
- * sum in single precision has more than 512 terms, nor any sum of these more than
- * eight.
+/** Lower triangle (by columns) of H += alpha V' V, H as in linalg/fixed.h. No sum in
+ * single precision has more than 4096 terms, where vectors are few 512.
  * \param [in] V  k x n, leading dimension ldv.
  * \param [in,out] coarse, fine  n x n, leading dimension n. */
 void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,

@@ -18,21 +18,21 @@ static inline double double_of(uint64_t bits) {
 }
 
 /* log(1 + f) for 1 + f between the roots of 1/2 and 2, plus k log 2. With s = f/(2 + f)
- * it is 2 (s + s^3/3 + s^5/5 + ...); as 2 s = f - s f, the f is exact and all that is
- * added to it is small. The remainder behind s^21 is below 2^-58 s. */
+ * it is 2 (s + s^3/3 + s^5/5 + ...) = 2 s + s z R(z), z = s^2; as 2 s = f - s f, the f is
+ * exact and all that is added to it is small. R is the polynomial that deviates least
+ * from the series for these z, by 2^-58 of the logarithm; its even and odd terms are
+ * two chains, so that none is long. */
 static inline double log_near_one(double f, double k) {
   const double high = 0x1.62e42feep-1, low = 0x1.a39ef35793c76p-33; /* of log 2 */
-  double s = f / (2 + f), z = s * s, half = 0.5 * f * f;
-  double R = 2.0 / 21;
-  R = R * z + 2.0 / 19;
-  R = R * z + 2.0 / 17;
-  R = R * z + 2.0 / 15;
-  R = R * z + 2.0 / 13;
-  R = R * z + 2.0 / 11;
-  R = R * z + 2.0 / 9;
-  R = R * z + 2.0 / 7;
-  R = R * z + 2.0 / 5;
-  R = R * z + 2.0 / 3;
+  double s = f / (2 + f), z = s * s, zz = z * z, half = 0.5 * f * f;
+  double even = 0x1.2f05665104f87p-3;
+  double odd = 0x1.39a1ba714da3fp-3;
+  even = even * zz + 0x1.74663eeb1e884p-3;
+  odd = odd * zz + 0x1.c71c52094ffabp-3;
+  even = even * zz + 0x1.24924941f1356p-2;
+  odd = odd * zz + 0x1.999999997fdb6p-2;
+  even = even * zz + 0x1.5555555555592p-1;
+  double R = even + z * odd;
   return k * high - ((half - (s * (half + R * z) + k * low)) - f);
 }
 

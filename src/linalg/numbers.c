@@ -32,6 +32,38 @@ bool zg_all_finite(zg_precision precision, const void *values, int64_t count) {
                                 : finite_double(values, count);
 }
 
+#define DEFINE_NEGATIVE(suffix, real)                                                  \
+  ZG_VECTOR static int64_t negative_##suffix(const real *x, int64_t count) {           \
+    int64_t negative = 0;                                                              \
+    for (int64_t k = 0; k < count; k++)                                                \
+      negative += x[k] < 0 ? 1 : 0;                                                    \
+    return negative;                                                                   \
+  }
+DEFINE_NEGATIVE(single, float)
+DEFINE_NEGATIVE(double, double)
+
+bool zg_any_negative(zg_precision precision, const void *values, int64_t count) {
+  return precision == ZG_SINGLE ? negative_single(values, count) > 0
+                                : negative_double(values, count) > 0;
+}
+
+#define DEFINE_MIX(suffix, real)                                                       \
+  ZG_VECTOR static void mix_##suffix(int64_t count, double factor, const real *x,      \
+                                     double summand, double *mixed) {                  \
+    for (int64_t k = 0; k < count; k++)                                                \
+      mixed[k] = factor * (double)x[k] + summand;                                      \
+  }
+DEFINE_MIX(single, float)
+DEFINE_MIX(double, double)
+
+void zg_mix_numbers(zg_precision precision, int64_t count, double factor, const void *x,
+                    double summand, double *mixed) {
+  if (precision == ZG_SINGLE)
+    mix_single(count, factor, x, summand, mixed);
+  else
+    mix_double(count, factor, x, summand, mixed);
+}
+
 #define DEFINE_DIFFERENCE(suffix, real)                                                \
   ZG_VECTOR static double difference_##suffix(                                         \
       int64_t count, double alpha, const real *x, double beta, const real *y) {        \

@@ -16,6 +16,13 @@ bool zg_all_finite(zg_precision precision, const void *values, int64_t count);
  * their products, and sums of many of these. */
 bool zg_can_be_squared(int64_t count, const double *values);
 
+/** Whether a number is below zero. */
+bool zg_any_negative(zg_precision precision, const void *values, int64_t count);
+
+/** mixed_k := factor x_k + summand, in double. */
+void zg_mix_numbers(zg_precision precision, int64_t count, double factor, const void *x,
+                    double summand, double *mixed);
+
 /** sum (alpha x_k - beta y_k)^2, in double. */
 double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
                              const void *x, double beta, const void *y);

@@ -101,8 +101,8 @@ typedef struct zg_plan {
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
-                   formation, or n D^2 by features; per vector pass N^2 p; per tangent
-                   pass its products */
+                   formation, or n D^2 by features; per vector pass N^2 p, of divergences
+                   twice that; per tangent pass its products */
   double words; /**< numbers that a rank reads and sends: for statistics n D / P; per
                    gram pass n D / sqrt(teams), once more for medians, shared in a team
                    (by features or in batches n D / P), and N^2/2 of sums; 0 where there

@@ -2,6 +2,8 @@
  * The plan of vector passes: which items have vectors of the same kind, and how these
  * are cut into slices. */
 #include "base/memory.h"
+#include "linalg/cross.h"
+#include "linalg/reference.h"
 #include "plan/parts.h"
 #include "zoo/reader.h"
 
@@ -180,14 +182,22 @@ static int64_t maps_held(const zg_zoo *zoo, const zg_pass *pass) {
   return 20 * most;
 }
 
+/* Of divergences: support, a run of all members for products, and a part of their
+ * numbers and logarithms with what is added up of it. */
+static int64_t beside_divergences(const zg_pass *pass, int64_t members) {
+  const int64_t real = sizeof(double);
+  return pass->items * pass->items * real + members * members +
+         zg_cross_bytes(pass->precision, members) +
+         members * (2 * ZG_REFERENCE_NUMBERS * real + (int64_t)sizeof(zg_centred_sums));
+}
+
 /* Matrices of all pairs of items: sums, distances, products. */
 static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
-  const int64_t run = 512; /* divergence: numbers of every member in hand */
-  bool divergence = pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE;
   int64_t members = zg_plan_most_members(pass);
   zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 18) +
                               members * members * 16};
-  if (divergence) memory.sides = pass->items * pass->items * 8 + members * run * 32;
+  if (pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE)
+    memory.sides = beside_divergences(pass, members);
   for (int64_t g = 0; g < pass->group_count; g++) {
     const zg_group *group = &pass->groups[g];
     int64_t beside = rows_beside(zoo, pass->spec.vector);
@@ -228,7 +238,7 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
     zg_group *group = &pass->groups[g];
     cut(zoo, form, group);
     double N = (double)group->count, p = (double)(group->length * group->width);
-    plan->flop += N * N * p;
+    plan->flop += (form->kind == ZG_VECTOR_DIVERGENCE ? 2 : 1) * N * N * p;
     terms = fmin(terms, p);
   }
   zg_pass_number_tasks(pass);

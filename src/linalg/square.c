@@ -1,0 +1,73 @@
+#include "linalg/square.h"
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "linalg/fixed.h"
+#include "linalg/micro.h"
+#include "linalg/vector.h"
+
+#include <string.h>
+
+/* Strips of columns that stay in the cache while panels of rows go by. */
+enum { STRIPS = 126 };
+
+int64_t zg_square_size(int64_t rows, int64_t columns) {
+  return zg_packed_rows(rows) * zg_packed_rows(columns);
+}
+
+void zg_square_clear(const zg_square *s) {
+  size_t size = (size_t)zg_square_size(s->rows, s->columns);
+  memset(s->blocks, 0, size * sizeof *s->blocks);
+}
+
+/* Strips of columns that a panel of rows is multiplied with. */
+static int64_t strips_of(const zg_square *s, int64_t panel) {
+  int64_t strips = zg_ceil_div(s->columns, ZG_STRIP);
+  return s->diagonal ? zg_min(strips, (panel + 1) * ZG_PANEL_STRIPS) : strips;
+}
+
+/* The blocks of a panel of rows: each has room for all columns. */
+static float *blocks_of(const zg_square *s, int64_t panel) {
+  return s->blocks + panel * ZG_PANEL * zg_packed_rows(s->columns);
+}
+
+/* The product of a panel of rows and the strips from `first` on that are in the cache.
+ */
+static void multiply_panel(const zg_square *s, int64_t terms, int64_t panel,
+                           int64_t first) {
+  const float *rows = s->row_panels + panel * ZG_PANEL * terms;
+  int64_t strips = zg_min(STRIPS, strips_of(s, panel) - first);
+  if (strips <= 0) return;
+  zg_micro_product(terms, strips, s->column_panels + first * ZG_STRIP * terms, rows,
+                   blocks_of(s, panel) + first * ZG_MICRO_BLOCK, rows);
+}
+
+void zg_square_multiply(const zg_square *s, int64_t terms) {
+  int64_t panels = zg_packed_rows(s->rows) / ZG_PANEL;
+  for (int64_t first = 0; first * ZG_STRIP < s->columns; first += STRIPS) {
+#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
+    for (int64_t p = 0; p < panels; p++)
+      multiply_panel(s, terms, p, first);
+  }
+}
+
+ZG_VECTOR
+static void add_column(int64_t count, double alpha, const float *restrict x,
+                       double *restrict coarse, double *restrict fine) {
+  for (int64_t i = 0; i < count; i++)
+    zg_fixed_add(coarse + i, fine + i, alpha * (double)x[i]);
+}
+
+void zg_square_add(const zg_square *s, double alpha, int64_t leading, double *coarse,
+                   double *fine) {
+#pragma omp parallel for schedule(dynamic) num_threads(zg_threads())
+  for (int64_t p = 0; p < zg_packed_rows(s->rows) / ZG_PANEL; p++) {
+    int64_t first = p * ZG_PANEL, end = zg_min(s->rows, first + ZG_PANEL);
+    int64_t columns = zg_min(s->columns, strips_of(s, p) * ZG_STRIP);
+    for (int64_t j = 0; j < columns; j++) {
+      int64_t i = s->diagonal ? zg_max(first, j) : first;
+      add_column(end - i, alpha, blocks_of(s, p) + j * ZG_PANEL + i - first,
+                 coarse + j * leading + i, fine + j * leading + i);
+    }
+  }
+}
