@@ -9,6 +9,7 @@
 #include "linalg/logs.h"
 #include "linalg/numbers.h"
 #include "linalg/reference.h"
+#include "linalg/vector.h"
 
 #include <float.h>
 #include <math.h>
@@ -146,21 +147,28 @@ static bool find_reference(sums *s, int64_t start, int64_t count, zg_reference *
   return zg_reference_finish(r, count, N);
 }
 
+/* hit_k |= whether some bit is set in `bits` and not in others_k. */
+ZG_VECTOR
+static void mark_hits(int64_t count, uint64_t bits, const uint64_t *restrict others,
+                      uint8_t *restrict hit) {
+  for (int64_t k = 0; k < count; k++)
+    hit[k] |= (bits & ~others[k]) != 0;
+}
+
 /* Pairs with a > 0 = b among the numbers of a part. */
 static void find_hits(sums *s, int64_t start, int64_t count) {
-  enum { WORD = 64, WORDS = PART / WORD };
+  enum { WORD = 64 };
   int64_t N = s->slice.group->count;
   double a[PART];
-  uint64_t *positive = ZG_NEW0(uint64_t, N * WORDS);
+  uint64_t *positive = ZG_NEW0(uint64_t, N * PART / WORD); /* [PART / WORD, N] */
   for (int64_t i = 0; i < N; i++) {
     load_part(s, i, start, count, a);
     for (int64_t k = 0; k < count; k++)
-      positive[i * WORDS + k / WORD] |= (uint64_t)(a[k] > 0) << k % WORD;
+      positive[k / WORD * N + i] |= (uint64_t)(a[k] > 0) << k % WORD;
   }
   for (int64_t i = 0; i < N; i++)
-    for (int64_t k = 0; k < N; k++)
-      for (int w = 0; w < WORDS; w++)
-        s->hit[i * N + k] |= (positive[i * WORDS + w] & ~positive[k * WORDS + w]) != 0;
+    for (int64_t at = 0; at < N * PART / WORD; at += N)
+      mark_hits(N, positive[at + i], positive + at, s->hit + i * N);
   free(positive);
 }
 

@@ -11,8 +11,8 @@
  *
  * so that items that resemble one another leave small products, also in single
  * precision; the two last terms are sums per item, in double. What is still close to 0
- * is computed again from differences. A pair with a > 0 = b somewhere is infinite; sets
- * of positive numbers are kept as bits, and compared only in runs where they differ. */
+ * is computed again from differences. A pair with a > 0 = b somewhere is infinite; it
+ * is looked for only where a number is positive in some items and 0 in others. */
 #ifndef ZG_ENGINE_DIVERGENCE_H
 #define ZG_ENGINE_DIVERGENCE_H
 

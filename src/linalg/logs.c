@@ -18,10 +18,10 @@ static inline double double_of(uint64_t bits) {
 }
 
 /* log(1 + f) for 1 + f between the roots of 1/2 and 2, plus k log 2. With s = f/(2 + f)
- * it is 2 (s + s^3/3 + s^5/5 + ...) = 2 s + s z R(z), z = s^2; as 2 s = f - s f, the f is
- * exact and all that is added to it is small. R is the polynomial that deviates least
- * from the series for these z, by 2^-58 of the logarithm; its even and odd terms are
- * two chains, so that none is long. */
+ * it is 2 (s + s^3/3 + s^5/5 + ...) = 2 s + s z R(z), z = s^2; as 2 s = f - s f, the f
+ * is exact and all that is added to it is small. R is the polynomial that deviates
+ * least from the series for these z, by 2^-58 of the logarithm; its even and odd terms
+ * are two chains, so that none is long. */
 static inline double log_near_one(double f, double k) {
   const double high = 0x1.62e42feep-1, low = 0x1.a39ef35793c76p-33; /* of log 2 */
   double s = f / (2 + f), z = s * s, zz = z * z, half = 0.5 * f * f;
