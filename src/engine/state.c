@@ -248,6 +248,7 @@ static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
     int64_t count = pairs->end * range[1];
     if (q > 0)
       MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
+    if (!count) continue; /* more ranks than columns */
     put(s, range, sizeof range);
     put(s, q ? buffer : part, count * (int64_t)sizeof(double));
   }
