@@ -57,7 +57,8 @@ typedef struct session {
   zg_plan *plan;
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
   zg_owner *owner;              /* on rank 0 */
-  bool complete;                /* the results are there already */
+  const char *found;            /* on rank 0: what is complete already */
+  bool complete;                /* there is such a thing */
   bool resumes;                 /* on rank 0: part of them, too */
   zg_prediction prediction;     /* on rank 0 */
 } session;
@@ -268,6 +269,16 @@ static zg_status make_digest(session *s) {
   return ZG_OK;
 }
 
+/* Whether a merge has before it what its shards had. */
+static zg_status check_inputs(const session *s) {
+  bool same = s->rank != 0 || !merges(s) || !strcmp(s->parts[0]->digest, s->digest);
+  return zg_agree(s->comm, same ? ZG_OK
+                                : zg_fail(ZG_ERR_DATA,
+                                          "%s: was made of other inputs: the zoo has "
+                                          "changed since then",
+                                          s->parts[0]->path));
+}
+
 /* What to do about a file that has the output's name. */
 static zg_status look_at_existing(session *s) {
   struct stat existing;
@@ -279,9 +290,9 @@ static zg_status look_at_existing(session *s) {
       zg_results_inspect(output, &info) != ZG_OK)
     return zg_fail(ZG_ERR_CREATE,
                    "%s: exists and is not a results file; it is left alone", output);
-  s->complete = info->complete && !strcmp(info->job_digest, s->digest);
+  if (info->complete && !strcmp(info->job_digest, s->digest)) s->found = output;
   zg_results_info_destroy(&info);
-  if (s->complete) return ZG_OK;
+  if (s->found) return ZG_OK;
   return zg_fail(ZG_ERR_CREATE,
                  "%s: holds the results of another job or of other inputs; it is left "
                  "alone: remove it or choose another output",
@@ -301,7 +312,7 @@ static zg_status look_at_part(session *s) {
               part->shard.number == s->shard.number &&
               part->shard.count == s->shard.count && !strcmp(part->version, ZG_VERSION);
   zg_part_destroy(&part);
-  s->complete = same;
+  if (same) s->found = s->output;
   if (same) return ZG_OK;
   return zg_fail(ZG_ERR_CREATE,
                  "%s: is a part of another job, of other inputs or of another version; "
@@ -315,11 +326,11 @@ static zg_status take_output(session *s) {
   if (s->rank == 0) {
     status = zg_owner_acquire(s->output, owner_patience, &s->owner);
     if (status == ZG_OK) status = look_at_existing(s);
-    if (status == ZG_OK && s->shard.count && !s->complete) status = look_at_part(s);
+    if (status == ZG_OK && s->shard.count && !s->found) status = look_at_part(s);
     s->resumes = !merges(s) && !restarts(s) && zg_state_exists(s->output);
   }
   status = zg_agree(s->comm, status);
-  s->complete = zg_any(s->comm, s->complete);
+  s->complete = zg_any(s->comm, s->found != NULL);
   return status;
 }
 
@@ -415,10 +426,13 @@ static zg_status run_job(session *s) {
   predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));
+  ZG_TRY(check_inputs(s));
   ZG_TRY(take_output(s));
   if (s->complete) {
-    if (s->rank == 0) zg_state_discard(s->output);
-    zg_note("%s is complete already; nothing to do", s->output);
+    if (s->rank == 0) {
+      zg_state_discard(s->output);
+      zg_note("%s is complete already; nothing to do", s->found);
+    }
     return ZG_OK;
   }
   zg_report report = {0};
