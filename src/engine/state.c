@@ -370,8 +370,8 @@ bool zg_state_is_worth(const zg_state *state) {
 static void sum_over_teams(const zg_team *team, zg_sums *sums) {
   for (int64_t k = 0; k < list_length(sums, true); k++) {
     zg_pairs *pairs = sums->pairs[k];
-    zg_sum_doubles(team->peers, pairs->coarse, pairs->n * pairs->count);
-    zg_sum_doubles(team->peers, pairs->fine, pairs->n * pairs->count);
+    zg_sum_doubles(team->peers, pairs->coarse, zg_pairs_numbers(pairs));
+    zg_sum_doubles(team->peers, pairs->fine, zg_pairs_numbers(pairs));
   }
   for (int64_t k = 0; k < list_length(sums, false); k++)
     zg_sum_doubles(team->peers, sums->vectors[k], sums->lengths[k]);
