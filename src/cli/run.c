@@ -109,6 +109,10 @@ static void log_plan(const session *s) {
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
   zg_note("plan\n%s\n%s", text, predicted);
   if (s->prediction.trouble[0]) zg_warn("no prediction: %s", s->prediction.trouble);
+  if (s->shard.count)
+    zg_note(
+        "  shard         %lld of %lld; what the plan says is of all of them together",
+        (long long)s->shard.number, (long long)s->shard.count);
   if (s->job->team_size > s->ranks)
     zg_warn("team_size %lld is more than the %d ranks: they are one team",
             (long long)s->job->team_size, s->ranks);
@@ -468,8 +472,9 @@ static zg_status watch(const session *s) {
 static zg_status choose_shard(session *s) {
   const char *text = flag(s, "--shard");
   if (!text || zg_shard_parse(text, &s->shard)) return ZG_OK;
-  return zg_fail(ZG_ERR_USAGE, "--shard %s: expected K/N, 1 <= K <= N, such as 2/8",
-                 text);
+  return zg_fail(ZG_ERR_USAGE,
+                 "--shard %s: expected K/N, 1 <= K <= N <= %d, such as 2/8", text,
+                 ZG_MOST_SHARDS);
 }
 
 static zg_status execute(const zg_command *command, const zg_args *args) {

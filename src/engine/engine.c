@@ -38,10 +38,9 @@ static zg_status run_passes(zg_work *work, zg_results *results) {
 }
 
 static zg_status finish_output(zg_work *work, zg_results **results) {
-  const zg_shard_part *part = work->run->part;
   zg_phase_start(work, ZG_PHASE_WRITE);
   zg_status status =
-      part ? zg_state_leave(work->state, part) : zg_results_finish(results);
+      work->run->part ? zg_state_leave(work->state) : zg_results_finish(results);
   zg_phase_stop(work, ZG_PHASE_WRITE);
   return status;
 }
@@ -70,7 +69,7 @@ static zg_status open_state(zg_work *work) {
                                run->part_count, &work->state);
   ZG_TRY(zg_state_open(run->comm, run->output, digest, run->checkpoint, run->restart,
                        &work->state));
-  if (run->part) zg_state_share(work->state);
+  if (run->part) zg_state_share(work->state, run->part);
   return ZG_OK;
 }
 

@@ -32,6 +32,15 @@ char *zg_part_path(const char *output, const zg_shard *shard) {
   return path.data;
 }
 
+char *zg_part_beside(const zg_shard_part *part, int64_t number) {
+  char *name = zg_part_path("", &part->shard), *output = zg_strdup(part->path);
+  output[strlen(output) - strlen(name)] = 0;
+  char *path = zg_part_path(output, &(zg_shard){number, part->shard.count});
+  free(output);
+  free(name);
+  return path;
+}
+
 /* What is checked and stands in front of the segments. */
 static int64_t head_bytes(const header *h) {
   return (int64_t)sizeof *h + h->text_bytes +
@@ -263,6 +272,15 @@ void zg_part_destroy(zg_shard_part **part) {
 
 /* ---- parts together ---- */
 
+zg_status zg_part_check_state(const zg_shard_part *part, const char *state,
+                              const char *other) {
+  if (!strcmp(part->state, state)) return ZG_OK;
+  return zg_fail(ZG_ERR_DATA,
+                 "%s: was made with another plan (%s) than %s: a memory_per_rank and a "
+                 "team_size in the job file make plans equal",
+                 part->path, part->plan, other);
+}
+
 static zg_status check_alike(const zg_shard_part *first, const zg_shard_part *part) {
   const char *differs = NULL;
   if (strcmp(part->version, first->version))
@@ -273,11 +291,7 @@ static zg_status check_alike(const zg_shard_part *first, const zg_shard_part *pa
     differs = "is one of another number of shards";
   if (differs)
     return zg_fail(ZG_ERR_DATA, "%s: %s than %s", part->path, differs, first->path);
-  if (!strcmp(part->state, first->state)) return ZG_OK;
-  return zg_fail(ZG_ERR_DATA,
-                 "%s: was made with another plan (%s) than %s (%s): a "
-                 "memory_per_rank and a team_size in the job file make plans equal",
-                 part->path, part->plan, first->path, first->plan);
+  return zg_part_check_state(part, first->state, first->path);
 }
 
 static zg_status fail_absent(zg_shard_part *const *parts,

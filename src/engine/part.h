@@ -32,6 +32,8 @@ typedef struct zg_shard_part {
 
 /** Its name; the caller frees. */
 char *zg_part_path(const char *output, const zg_shard *shard);
+/** The name of another shard's part of the same output; the caller frees. */
+char *zg_part_beside(const zg_shard_part *part, int64_t number);
 
 /** Write a part.
  * \param [in] part   all but its segments' offsets; its texts must not be NULL.
@@ -45,6 +47,12 @@ zg_status zg_part_write(const zg_shard_part *part, char *const *files);
  * \param [out] part  created; destroy with zg_part_destroy. */
 zg_status zg_part_read(const char *path, zg_shard_part **part);
 void zg_part_destroy(zg_shard_part **part);
+
+/** Check that a part's sums can be added to others'.
+ * \param [in] state  of the others, who are called `other` in the message.
+ * \return ZG_ERR_DATA when they were made with another plan. */
+zg_status zg_part_check_state(const zg_shard_part *part, const char *state,
+                              const char *other);
 
 /** Check that parts are those of all shards of one job, each once.
  * \return ZG_ERR_DATA or ZG_ERR_INPUT, naming the first that is not right or what is

@@ -34,7 +34,8 @@ struct zg_state {
   char *directory;
   char digest[ZG_DIGEST_BYTES];
   double interval, last_time, last_cost;
-  bool shares, merges;
+  const zg_shard_part *part; /* of a shard; NULL: of everything */
+  bool merges;
   segment *segments; /* of earlier runs or of parts, all passes */
   int64_t segment_count;
   int64_t pass, tiles;
@@ -171,12 +172,7 @@ zg_status zg_state_open_parts(MPI_Comm comm, const char *output, const char *dig
   state->merges = true;
   for (int64_t k = 0; state->rank == 0 && k < count; k++) {
     const zg_shard_part *part = parts[k];
-    if (strcmp(part->state, digest))
-      status = zg_fail(ZG_ERR_DATA,
-                       "%s: was made with another plan (%s) than this one: a "
-                       "memory_per_rank and a team_size in the job file make plans "
-                       "equal",
-                       part->path, part->plan);
+    if (status == ZG_OK) status = zg_part_check_state(part, digest, "this merge");
     for (int64_t j = 0; j < part->segment_count; j++)
       add_segment(state, part->path, part->segments[j].pass, part->segments[j].offset);
   }
@@ -185,8 +181,8 @@ zg_status zg_state_open_parts(MPI_Comm comm, const char *output, const char *dig
   return ZG_OK;
 }
 
-void zg_state_share(zg_state *state) {
-  state->shares = true;
+void zg_state_share(zg_state *state, const zg_shard_part *part) {
+  state->part = part;
 }
 
 bool zg_state_exists(const char *output) {
@@ -466,8 +462,9 @@ static zg_status check_share(const zg_state *state, const zg_sums *sums,
   size_t bytes = (size_t)sums->parameter_count * sizeof(double);
   if (c->previous && bytes && memcmp(c->parameters, sums->parameters, bytes) != 0)
     return zg_fail(ZG_ERR_DATA,
-                   "%s: pass %lld: its bandwidths differ from those of %s by rounding: "
-                   "all shards have to run with team_size: 1 and on CPUs of one kind",
+                   "%s: pass %lld: its bandwidths differ from those of %s by rounding "
+                   "(larger teams, or CPUs of another kind): remove it and run its "
+                   "shard again where that part lies, to take them over",
                    from->path, (long long)state->pass + 1, c->previous->path);
   for (int64_t t = 0; t < state->tiles; t++)
     if (state->before[t] && c->tiles[t])
@@ -484,7 +481,7 @@ static zg_status collect_segment(zg_state *state, zg_sums *sums, collection *c,
     if (state->merges)
       return zg_fail(ZG_ERR_DATA, "%s: is damaged: remove it and run its shard again",
                      from->path);
-    if (state->shares) unlink(from->path); /* a sum would hide what comes instead */
+    if (state->part) unlink(from->path); /* a sum would hide what comes instead */
     return ZG_OK;
   }
   if (state->merges) ZG_TRY(check_share(state, sums, c, from));
@@ -522,6 +519,44 @@ static char *own_path(const zg_state *state) {
   }
 }
 
+/* The parameters of this pass in a part. \return whether it has them. */
+static bool take_parameters(const zg_state *state, const zg_shard_part *part,
+                            zg_sums *sums) {
+  uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
+  double *parameters = ZG_NEW(double, sums->parameter_count);
+  bool taken = false;
+  for (int64_t k = 0; !taken && k < part->segment_count; k++) {
+    const segment from = {part->path, part->segments[k].pass, part->segments[k].offset};
+    taken = from.pass == state->pass &&
+            read_segment(state, &from, NULL, sums, tiles, parameters, false);
+  }
+  for (int64_t p = 0; taken && p < sums->parameter_count; p++)
+    sums->parameters[p] = parameters[p];
+  if (taken)
+    zg_note("pass %lld has the bandwidths of %s", (long long)state->pass + 1,
+            part->path);
+  free(parameters);
+  free(tiles);
+  return taken;
+}
+
+/* On rank 0: parameters cost every shard as much as all shards together, so that the
+ * first part serves the others. */
+static bool borrow_parameters(const zg_state *state, zg_sums *sums) {
+  const zg_shard *own = &state->part->shard;
+  bool taken = false;
+  for (int64_t k = 1; !taken && k <= own->count; k++) {
+    zg_shard_part *other = NULL;
+    char *path = zg_part_beside(state->part, k);
+    if (k != own->number && access(path, R_OK) == 0 &&
+        zg_part_read(path, &other) == ZG_OK && !strcmp(other->state, state->digest))
+      taken = take_parameters(state, other, sums);
+    zg_part_destroy(&other);
+    free(path);
+  }
+  return taken;
+}
+
 /* In the log: what there is of this pass. */
 static zg_status report_tiles(const zg_state *state) {
   long long pass = (long long)state->pass + 1, all = (long long)state->tiles;
@@ -530,10 +565,10 @@ static zg_status report_tiles(const zg_state *state) {
                    pass, (long long)state->before_count, all);
   if (state->merges)
     zg_note("pass %lld: all %lld tiles are in the parts", pass, all);
-  else if (state->shares)
+  else if (state->part && state->before_count)
     zg_note("pass %lld resumes: %lld tiles of the shard are done", pass,
             (long long)state->before_count);
-  else
+  else if (!state->part)
     zg_note("pass %lld resumes: %lld of %lld tiles are done", pass,
             (long long)state->before_count, all);
   return ZG_OK;
@@ -560,6 +595,8 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   bool any = false;
   zg_status status = state->rank == 0 ? collect_tiles(state, sums, &any) : ZG_OK;
   ZG_TRY(zg_agree(state->comm, status));
+  if (state->rank == 0 && state->part && !any && sums->parameter_count)
+    any = borrow_parameters(state, sums);
   *resumed = zg_any(state->comm, any);
   zg_broadcast(state->comm, state->before, tiles);
   state->before_count = 0;
@@ -606,7 +643,7 @@ static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) 
 }
 
 zg_status zg_state_skip(const zg_state *state) {
-  return state->shares ? ZG_SHARE_DONE : ZG_OK;
+  return state->part ? ZG_SHARE_DONE : ZG_OK;
 }
 
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
@@ -628,7 +665,7 @@ zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
   if (found != state->before_count)
     return zg_fail(ZG_ERR_SYSTEM, "%s: changed while it was being read",
                    state->directory);
-  return state->shares ? keep_sums(state, team, sums) : ZG_OK;
+  return state->part ? keep_sums(state, team, sums) : ZG_OK;
 }
 
 /* ---- the part ---- */
@@ -638,9 +675,9 @@ static int compare_passes(const void *a, const void *b) {
   return (x->pass > y->pass) - (x->pass < y->pass);
 }
 
-static zg_status leave(const zg_state *state, const zg_shard_part *part) {
+static zg_status leave(const zg_state *state) {
   int64_t count = state->segment_count;
-  zg_shard_part left = *part;
+  zg_shard_part left = *state->part;
   char **files = ZG_NEW(char *, count);
   memcpy(left.state, state->digest, sizeof left.state);
   left.segment_count = count;
@@ -657,6 +694,6 @@ static zg_status leave(const zg_state *state, const zg_shard_part *part) {
   return status;
 }
 
-zg_status zg_state_leave(const zg_state *state, const zg_shard_part *part) {
-  return zg_agree(state->comm, state->rank == 0 ? leave(state, part) : ZG_OK);
+zg_status zg_state_leave(const zg_state *state) {
+  return zg_agree(state->comm, state->rank == 0 ? leave(state) : ZG_OK);
 }

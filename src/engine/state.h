@@ -50,11 +50,14 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
 zg_status zg_state_open_parts(MPI_Comm comm, const char *output, const char *digest,
                               zg_shard_part *const *parts, int64_t count,
                               zg_state **state);
-/** Let this be the state of a shard: passes end with ZG_SHARE_DONE. Not collective. */
-void zg_state_share(zg_state *state);
-/** Leave the part of a shard whose passes are all done: `part` with this state's sums.
+/** Let this be the state of a shard, which leaves this part: passes end with
+ * ZG_SHARE_DONE, and parameters are taken from a part that another shard has left
+ * beside it, where there is one. Not collective.
+ * \param [in] part  borrowed. */
+void zg_state_share(zg_state *state, const zg_shard_part *part);
+/** Leave the part of a shard whose passes are all done, with this state's sums.
  * Collective; the same status on all ranks. */
-zg_status zg_state_leave(const zg_state *state, const zg_shard_part *part);
+zg_status zg_state_leave(const zg_state *state);
 /** \param [in] finished  the output is complete: remove the state. Collective. */
 void zg_state_close(zg_state **state, bool finished);
 
@@ -65,9 +68,10 @@ bool zg_state_exists(const char *output);
 void zg_state_discard(const char *output);
 
 /** Begin a pass of so many tiles.
- * \return ZG_OK. When segments exist, the parameters are set to theirs and *resumed is
- * true. ZG_SHARE_DONE in a shard that has done the pass before; ZG_ERR_DATA when parts
- * are damaged or do not complete one another. Collective; the same status on all ranks.
+ * \return ZG_OK. When segments exist, or another shard's part does, the parameters are
+ * set to theirs and *resumed is true. ZG_SHARE_DONE in a shard that has done the pass
+ * before; ZG_ERR_DATA when parts are damaged or do not complete one another.
+ * Collective; the same status on all ranks.
  */
 zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *sums,
                          bool *resumed);

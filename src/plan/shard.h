@@ -13,7 +13,7 @@ typedef struct zg_shard {
   int64_t number, count;
 } zg_shard;
 
-enum { ZG_MOST_SHARDS = 1 << 20 };
+enum { ZG_MOST_SHARDS = 4096 };
 
 /** "2/8". \return false when the text is no shard. */
 bool zg_shard_parse(const char *text, zg_shard *shard);

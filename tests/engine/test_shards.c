@@ -127,10 +127,11 @@ typedef struct task {
   double parameter;
 } task;
 
+/* The part's place may say another shard than it does. */
 static zg_status run_shard(MPI_Comm comm, int team_size, const char *output,
                            const task *t) {
   static char text[] = "";
-  char *path = zg_part_path(output, &t->says);
+  char *path = zg_part_path(output, &t->does);
   zg_shard_part part = {.path = path,
                         .shard = t->does,
                         .version = text,
@@ -141,7 +142,7 @@ static zg_status run_shard(MPI_Comm comm, int team_size, const char *output,
   open_scene(&s, comm, team_size, &part);
   CU_ASSERT_EQUAL_FATAL(zg_state_open(comm, path, digest, 3600, false, &s.work.state),
                         ZG_OK);
-  zg_state_share(s.work.state);
+  zg_state_share(s.work.state, &part);
   CU_ASSERT_EQUAL(zg_state_skip(s.work.state), ZG_SHARE_DONE);
   zg_status status = ZG_SHARE_DONE;
   for (int64_t pass = 0; status == ZG_SHARE_DONE && pass < PASSES; pass++) {
@@ -150,7 +151,7 @@ static zg_status run_shard(MPI_Comm comm, int team_size, const char *output,
     zg_pairs_destroy(&c.pairs);
   }
   part.shard = t->says;
-  if (status == ZG_SHARE_DONE) status = zg_state_leave(s.work.state, &part);
+  if (status == ZG_SHARE_DONE) status = zg_state_leave(s.work.state);
   zg_state_close(&s.work.state, status == ZG_OK);
   if (zg_test_rank() == 0) CU_ASSERT_EQUAL(zg_state_exists(path), status != ZG_OK);
   zg_team_destroy(&s.team);
@@ -240,14 +241,26 @@ static void shards_that_were_stopped_go_on(void) {
 
 /* ---- mistakes ---- */
 
+/* Run a shard where it sees no other, and put its part where the others are. */
+static void run_apart(const char *output, const task *t) {
+  char apart[ZG_TEST_PATH_BYTES];
+  zg_test_path("apart", apart);
+  allowed = 1 << 20;
+  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, apart, t), ZG_OK);
+  char *from = zg_part_path(apart, &t->does), *to = zg_part_path(output, &t->says);
+  if (zg_test_rank() == 0) CU_ASSERT_EQUAL(rename(from, to), 0);
+  MPI_Barrier(MPI_COMM_WORLD);
+  free(from);
+  free(to);
+}
+
 /* Two shards, and a merge of them that has to fail. */
 static void check_mistake(const char *name, const task *second, const char *words) {
   char output[ZG_TEST_PATH_BYTES];
   task first = {.does = {1, 2}, .says = {1, 2}, .parameter = 3};
   zg_test_path(name, output);
-  allowed = 1 << 20;
-  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, &first), ZG_OK);
-  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, second), ZG_OK);
+  run_apart(output, &first);
+  run_apart(output, second);
   CU_ASSERT_EQUAL(merge(MPI_COMM_WORLD, 1, output, 2), ZG_ERR_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), words));
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "shard-2-of-2: "));
@@ -267,10 +280,21 @@ static void tasks_done_by_nobody_are_refused(void) {
   char output[ZG_TEST_PATH_BYTES];
   task some = {.does = {2, 3}, .says = {1, 1}, .parameter = 3};
   zg_test_path("some", output);
-  allowed = 1 << 20;
-  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, &some), ZG_OK);
+  run_apart(output, &some);
   CU_ASSERT_EQUAL(merge(MPI_COMM_WORLD, 1, output, 1), ZG_ERR_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "the parts have 6 of its 17 tiles"));
+}
+
+/* What the first shard has found out, the second need not. */
+static void parameters_are_taken_from_another_part(void) {
+  char output[ZG_TEST_PATH_BYTES];
+  task first = {.does = {1, 2}, .says = {1, 2}, .parameter = 3};
+  task second = {.does = {2, 2}, .says = {2, 2}, .parameter = -1};
+  zg_test_path("taken", output);
+  allowed = 1 << 20;
+  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, &first), ZG_OK);
+  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, &second), ZG_OK);
+  CU_ASSERT_EQUAL(merge(MPI_COMM_WORLD, 1, output, 2), ZG_OK);
 }
 
 /* A byte of the sums of the first pass. */
@@ -299,6 +323,7 @@ static void damaged_sums_are_refused(void) {
 const zg_test zg_tests[] = {
     {"shards_add_up_to_the_whole", shards_add_up_to_the_whole},
     {"shards_that_were_stopped_go_on", shards_that_were_stopped_go_on},
+    {"parameters_are_taken_from_another_part", parameters_are_taken_from_another_part},
     {"tasks_done_twice_are_refused", tasks_done_twice_are_refused},
     {"other_parameters_are_refused", other_parameters_are_refused},
     {"tasks_done_by_nobody_are_refused", tasks_done_by_nobody_are_refused},

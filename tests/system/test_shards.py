@@ -114,6 +114,22 @@ class SameBits(Shards):
                        team_size=1)
         expected = self.single(job)
         self.check(job, expected, (2, 1, 4, 3), merging=3)
+        for number in (1, 2):
+            log = self.run_job(job, "--shard", f"{number}/2", ranks=number).out
+            self.assertEqual("has the bandwidths of" in log, number == 2)
+
+    def test_shards_that_do_not_see_one_another(self):
+        """Each finds its own bandwidths; parts may be moved."""
+        self.zoo({"m": {name: layer.astype(np.float32) for name, layer in related(1300, [5, 9, 12]).items()}})
+        job = self.job([Measure(kernel="rbf"), {"name": "mmd", "measure": "mmd"}], team_size=1)
+        expected = self.single(job)
+        (self.path / "elsewhere").mkdir()
+        for number, ranks in ((1, 2), (2, 1), (3, 3)):
+            log = self.run_job(job, "--shard", f"{number}/3", ranks=ranks).out
+            self.assertNotIn("has the bandwidths of", log)
+            self.part(number, 3).rename(self.path / f"elsewhere/{number}")
+        self.merge(*(self.path / "elsewhere").iterdir())
+        self.assertEqual(digest(self.path / "results.h5"), expected)
 
     def test_more_shards_than_tasks(self):
         self.zoo({"m": related(40, [5, 9])})
