@@ -92,7 +92,8 @@ class Shards(SystemTestCase):
         self.assertEqual(sorted(self.path.glob("results.h5*")), sorted(self.parts(count)))
         self.merge(*reversed(self.parts(count)), ranks=merging)
         self.assertEqual(digest(self.path / "results.h5"), expected)
-        (self.path / "results.h5").unlink()
+        for path in self.path.glob("results.h5*"):
+            path.unlink()
 
 
 class SameBits(Shards):
