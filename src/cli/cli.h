@@ -41,10 +41,9 @@ typedef struct zg_command {
 /** Value of a flag of this name, NULL when absent. */
 const char *zg_args_get(const zg_command *command, const zg_args *args,
                         const char *flag);
-/** \param [in,out] argv  behind the command's name, with NULL at its end; operands move
- * to its beginning. \return ZG_ERR_USAGE, naming what is wrong; "did you mean"
- * included.
- */
+/** Parse what stands behind the command's name.
+ * \param [in,out] argv  with NULL at its end; operands move to its beginning.
+ * \return ZG_ERR_USAGE, naming what is wrong; "did you mean" included. */
 zg_status zg_args_parse(const zg_command *command, int argc, char **argv,
                         zg_args *args);
 

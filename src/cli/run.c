@@ -25,21 +25,16 @@
 
 static const double owner_patience = 60; /* seconds */
 
-#define COMMON_FLAGS                                                                   \
-  {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},            \
-      {"--quiet", NULL, "no log on standard output"}, {                                \
-    "--log", "FILE", "append the log to a file as well"                                \
-  }
-
-static const zg_flag run_flags[] = {
-    COMMON_FLAGS,
-    {"--restart", NULL, "discard what an interrupted run has left"},
+static const zg_flag flags[] = {
     {"--shard", "K/N",
      "do the K-th of N shares of the work and leave a part, OUTPUT.shard-K-of-N, for "
      "merge"},
+    {"--restart", NULL, "discard what an interrupted run has left"},
+    {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},
+    {"--quiet", NULL, "no log on standard output"},
+    {"--log", "FILE", "append the log to a file as well"},
     {NULL, NULL, NULL}};
-
-static const zg_flag merge_flags[] = {COMMON_FLAGS, {NULL, NULL, NULL}};
+enum { RUN_ALONE = 2 }; /* so many of them, from the first, merge does not have */
 
 /* A run from its start to its end. */
 typedef struct session {
@@ -507,7 +502,7 @@ const zg_command zg_command_run = {
     .summary = "compute a job, under mpirun or srun, or alone as one rank",
     .least_operands = 1,
     .most_operands = 1,
-    .flags = run_flags,
+    .flags = flags,
     .parallel = true,
     .execute = execute_run};
 
@@ -518,6 +513,6 @@ const zg_command zg_command_merge = {
                "for every K from 1 to N; the zoo is read again and has to be there",
     .least_operands = 2,
     .most_operands = INT_MAX,
-    .flags = merge_flags,
+    .flags = flags + RUN_ALONE,
     .parallel = true,
     .execute = execute_merge};

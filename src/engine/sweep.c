@@ -61,8 +61,8 @@ static int64_t team_of(const zg_deal *deal, const left *task, int64_t count,
 static void lists_create(const zg_deal *deal, const zg_shard *shard,
                          const zg_state *done, lists *l) {
   left *found;
-  int64_t count = find_left(deal, shard, done, &found), teams = deal->team->teams,
-          team = 0;
+  int64_t count = find_left(deal, shard, done, &found);
+  int64_t teams = deal->team->teams, team = 0;
   *l = (lists){.tasks = ZG_NEW(int64_t, count),
                .first = ZG_NEW0(int64_t, teams),
                .lengths = ZG_NEW0(int64_t, teams)};
