@@ -1,4 +1,4 @@
-# What every batch script of this directory does after its #SBATCH lines: source it, then call run_job.
+# What every batch script of this directory does after its #SBATCH lines: source it, then call run_job or run_zoogram.
 # sbatch runs a copy of the script from a spool directory, so that every path starts at SLURM_SUBMIT_DIR,
 # the directory in which sbatch was called: this one, or a copy of it.
 # shellcheck shell=bash
@@ -41,17 +41,22 @@ requeue() {
   scontrol requeue "$SLURM_JOB_ID"
 }
 
-# run_job JOB.yaml: run the job file and leave with zoogram's exit code.
+# run_zoogram COMMAND...: run it on all ranks and leave with zoogram's exit code.
 # --mpi=pmix: the one interface between Slurm and Open MPI; mpirun is not needed, and the signals of Slurm
 # reach every rank.  --kill-on-bad-exit: a dead rank ends the step instead of leaving the others to wait.
-run_job() {
+run_zoogram() {
   local code=0
   set_threads
   set_limits
   stripe_results
-  echo "batch: job $SLURM_JOB_ID, $SLURM_NTASKS ranks on $SLURM_JOB_NODELIST, $ZOOGRAM run $1"
-  srun --mpi=pmix --kill-on-bad-exit=1 "$ZOOGRAM" run "$1" || code=$?
+  echo "batch: job $SLURM_JOB_ID, $SLURM_NTASKS ranks on $SLURM_JOB_NODELIST, $ZOOGRAM $*"
+  srun --mpi=pmix --kill-on-bad-exit=1 "$ZOOGRAM" "$@" || code=$?
   echo "batch: zoogram left with exit code $code"
   if [ "$code" = 75 ]; then requeue; fi
   exit "$code"
+}
+
+# run_job JOB.yaml [OPTION...]: run a job file.
+run_job() {
+  run_zoogram run "$@"
 }

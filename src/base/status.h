@@ -9,6 +9,8 @@
 
 typedef enum zg_status {
   ZG_OK = 0,
+  ZG_SHARE_DONE = 1,    /**< no exit code: a pass ends here, as its sums are a shard's
+                           (engine/state.h) */
   ZG_PARTIAL = 3,       /**< done, but some input was bad and is marked so */
   ZG_ERR_USAGE = 64,    /**< wrong command line */
   ZG_ERR_DATA = 65,     /**< an input exists and is not what it has to be */

@@ -16,14 +16,14 @@ typedef struct zg_flag {
   const char *help;
 } zg_flag;
 
-enum { ZG_MAX_FLAGS = 8, ZG_MAX_OPERANDS = 4 };
+enum { ZG_MAX_FLAGS = 8 };
 
 /** A parsed command line. */
 typedef struct zg_args {
   /** Argument of each flag, "" for a switch that is set, NULL when absent; in the order
    * of the command's flags. */
   const char *values[ZG_MAX_FLAGS];
-  const char *operands[ZG_MAX_OPERANDS];
+  char **operands; /**< [operand_count], and NULL behind them; borrowed */
   int operand_count;
 } zg_args;
 
@@ -31,8 +31,8 @@ typedef struct zg_command {
   const char *name;
   const char *operands; /**< "JOB.yaml" in the help */
   const char *summary;
-  int least_operands, most_operands;
-  const zg_flag *flags; /**< ends with an entry whose name is NULL */
+  int least_operands, most_operands; /**< INT_MAX: any number */
+  const zg_flag *flags;              /**< ends with an entry whose name is NULL */
   /** Executed by many ranks: it prints its error itself, once, by zg_print_error. */
   bool parallel;
   zg_status (*execute)(const zg_args *args);
@@ -41,7 +41,9 @@ typedef struct zg_command {
 /** Value of a flag of this name, NULL when absent. */
 const char *zg_args_get(const zg_command *command, const zg_args *args,
                         const char *flag);
-/** \return ZG_ERR_USAGE, naming what is wrong; "did you mean" included. */
+/** Parse what stands behind the command's name.
+ * \param [in,out] argv  with NULL at its end; operands move to its beginning.
+ * \return ZG_ERR_USAGE, naming what is wrong; "did you mean" included. */
 zg_status zg_args_parse(const zg_command *command, int argc, char **argv,
                         zg_args *args);
 
@@ -66,8 +68,8 @@ void zg_print_help(void);
 /** `zoogram COMMAND --help`. */
 void zg_print_usage(const zg_command *command);
 
-extern const zg_command zg_command_run, zg_command_plan, zg_command_calibrate,
-    zg_command_show, zg_command_list, zg_command_help;
+extern const zg_command zg_command_run, zg_command_merge, zg_command_plan,
+    zg_command_calibrate, zg_command_show, zg_command_list, zg_command_help;
 
 /** `zoogram --version`: version, build configuration, libraries, BLAS core. */
 void zg_print_version(void);

@@ -57,7 +57,7 @@ static zg_status execute(const zg_args *args) {
   } else if (zg_command_find(topic)) {
     zg_print_usage(zg_command_find(topic));
   } else {
-    static const char *const topics[] = {"formats",   "run",  "plan",
+    static const char *const topics[] = {"formats",   "run",  "merge", "plan",
                                          "calibrate", "show", "list"};
     return zg_fail_unknown("topic", topic, topics, sizeof topics / sizeof *topics);
   }

@@ -7,13 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const zg_command *const zg_commands[] = {&zg_command_run,
-                                         &zg_command_plan,
-                                         &zg_command_calibrate,
-                                         &zg_command_show,
-                                         &zg_command_list,
-                                         &zg_command_help,
-                                         NULL};
+const zg_command *const zg_commands[] = {
+    &zg_command_run,  &zg_command_merge, &zg_command_plan, &zg_command_calibrate,
+    &zg_command_show, &zg_command_list,  &zg_command_help, NULL};
 enum { COMMANDS = sizeof zg_commands / sizeof *zg_commands - 1 };
 
 const zg_command *zg_command_find(const char *name) {
@@ -89,7 +85,7 @@ static zg_status read_flag(const zg_command *command, int argc, char **argv, int
 zg_status zg_args_parse(const zg_command *command, int argc, char **argv,
                         zg_args *args) {
   bool only_operands = false;
-  *args = (zg_args){0};
+  *args = (zg_args){.operands = argv};
   for (int at = 0; at < argc; at++) {
     bool is_flag = !only_operands && argv[at][0] == '-' && argv[at][1];
     if (is_flag && !strcmp(argv[at], "--")) {
@@ -103,6 +99,7 @@ zg_status zg_args_parse(const zg_command *command, int argc, char **argv,
       args->operands[args->operand_count++] = argv[at];
     }
   }
+  args->operands[args->operand_count] = NULL;
   if (args->operand_count < command->least_operands)
     return zg_fail(ZG_ERR_USAGE, "zoogram %s: expected %s (see zoogram help %s)",
                    command->name, command->operands, command->name);
@@ -154,7 +151,7 @@ static zg_status parse(int argc, char **argv, const zg_command **command,
                        zg_args *args) {
   if (!argc)
     return zg_fail(ZG_ERR_USAGE,
-                   "expected a command: run, plan, calibrate, show, list or "
+                   "expected a command: run, merge, plan, calibrate, show, list or "
                    "help (see zoogram help)");
   bool help = has_word(argc, argv, "--help") || has_word(argc, argv, "-h");
   if (has_word(argc, argv, "--version")) {

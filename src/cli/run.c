@@ -1,5 +1,6 @@
 /** \file
- * `zoogram run`: from a job file to a results file, on all ranks together. */
+ * `zoogram run` and `zoogram merge`: from a job file, or from what its shards have
+ * left, to a results file, on all ranks together. */
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/cli.h"
@@ -9,12 +10,14 @@
 #include "cli/prepare.h"
 #include "cli/version.h"
 #include "engine/engine.h"
+#include "engine/part.h"
 #include "engine/state.h"
 #include "linalg/core.h"
 #include "results/owner.h"
 #include "results/read.h"
 #include "zoo/exchange.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,30 +26,48 @@
 static const double owner_patience = 60; /* seconds */
 
 static const zg_flag flags[] = {
-    {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},
+    {"--shard", "K/N",
+     "do the K-th of N shares of the work and leave a part, OUTPUT.shard-K-of-N, for "
+     "merge"},
     {"--restart", NULL, "discard what an interrupted run has left"},
+    {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},
     {"--quiet", NULL, "no log on standard output"},
     {"--log", "FILE", "append the log to a file as well"},
     {NULL, NULL, NULL}};
+enum { RUN_ALONE = 2 }; /* so many of them, from the first, merge does not have */
 
 /* A run from its start to its end. */
 typedef struct session {
+  const zg_command *command;
   const zg_args *args;
   MPI_Comm comm;
   int rank, ranks;
   double start;
+  zg_shard shard;
+  zg_shard_part **parts; /* of a merge, on rank 0 */
+  int64_t part_count;
   zg_job *job;
+  char *output; /* results or a part */
   zg_zoo *zoo;
   zg_plan *plan;
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
   zg_owner *owner;              /* on rank 0 */
-  bool complete;                /* the results are there already */
+  const char *found;            /* on rank 0: what is complete already */
+  bool complete;                /* there is such a thing */
   bool resumes;                 /* on rank 0: part of them, too */
   zg_prediction prediction;     /* on rank 0 */
 } session;
 
 static const char *flag(const session *s, const char *name) {
-  return zg_args_get(&zg_command_run, s->args, name);
+  return zg_args_get(s->command, s->args, name);
+}
+
+static bool merges(const session *s) {
+  return s->command == &zg_command_merge;
+}
+
+static bool restarts(const session *s) {
+  return !merges(s) && flag(s, "--restart");
 }
 
 /* ---- the log's header and footer ---- */
@@ -83,6 +104,10 @@ static void log_plan(const session *s) {
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
   zg_note("plan\n%s\n%s", text, predicted);
   if (s->prediction.trouble[0]) zg_warn("no prediction: %s", s->prediction.trouble);
+  if (s->shard.count)
+    zg_note(
+        "  shard         %lld of %lld; what the plan says is of all of them together",
+        (long long)s->shard.number, (long long)s->shard.count);
   if (s->job->team_size > s->ranks)
     zg_warn("team_size %lld is more than the %d ranks: they are one team",
             (long long)s->job->team_size, s->ranks);
@@ -149,7 +174,7 @@ static void log_entries(const zg_report *report) {
 /* How good the prediction was, for a run that had all of the work before it. */
 static void log_prediction(const session *s, double seconds) {
   char predicted[ZG_UNIT_BYTES];
-  if (!s->prediction.known || s->resumes) return;
+  if (!s->prediction.known || s->resumes || s->shard.count || merges(s)) return;
   double total = s->prediction.cost.total;
   zg_note("  predicted     %s: measured/predicted %.2f",
           zg_format_duration(predicted, total), seconds / total);
@@ -162,20 +187,53 @@ static void log_footer(const session *s, const zg_report *report) {
   log_rates(s, report);
   log_prediction(s, seconds);
   log_entries(report);
-  zg_note("done in %s: %s", zg_format_duration(total, seconds), s->job->output);
+  zg_note("done in %s: %s", zg_format_duration(total, seconds), s->output);
 }
 
 /* ---- preparation ---- */
 
+/* The job of a merge is in its parts. */
+static zg_status read_parts(session *s, char **path, char **text) {
+  s->parts = ZG_NEW0(zg_shard_part *, s->part_count);
+  for (int64_t k = 0; k < s->part_count; k++)
+    ZG_TRY(zg_part_read(s->args->operands[k + 1], &s->parts[k]));
+  ZG_TRY(zg_parts_check(s->parts, s->part_count));
+  const zg_shard_part *first = s->parts[0];
+  if (strcmp(first->version, ZG_VERSION))
+    return zg_fail(ZG_ERR_DATA, "%s: was made by zoogram %s, this is zoogram %s",
+                   first->path, first->version, ZG_VERSION);
+  *path = zg_strdup(first->job_path);
+  *text = zg_strdup(first->job_text);
+  return ZG_OK;
+}
+
+static zg_status read_job(session *s, char **path, char **text) {
+  if (merges(s)) return read_parts(s, path, text);
+  *path = zg_strdup(s->args->operands[0]);
+  return zg_job_read(*path, text);
+}
+
+/* Where this run puts what it makes. */
+static void name_output(session *s) {
+  if (merges(s)) {
+    free(s->job->output);
+    s->job->output = zg_strdup(s->args->operands[0]);
+  }
+  s->output = s->shard.count ? zg_part_path(s->job->output, &s->shard)
+                             : zg_strdup(s->job->output);
+}
+
 static zg_status load_job(session *s) {
-  const char *path = s->args->operands[0];
-  char *text = NULL;
-  zg_status status = s->rank == 0 ? zg_job_read(path, &text) : ZG_OK;
+  char *path = NULL, *text = NULL;
+  zg_status status = s->rank == 0 ? read_job(s, &path, &text) : ZG_OK;
   status = zg_agree(s->comm, status);
   if (status == ZG_OK) {
+    zg_broadcast_text(s->comm, &path);
     zg_broadcast_text(s->comm, &text);
     status = zg_job_parse(path, text, &s->job); /* the same on all ranks */
   }
+  if (status == ZG_OK) name_output(s);
+  free(path);
   free(text);
   return status;
 }
@@ -210,6 +268,16 @@ static zg_status make_digest(session *s) {
   return ZG_OK;
 }
 
+/* Whether a merge has before it what its shards had. */
+static zg_status check_inputs(const session *s) {
+  bool same = s->rank != 0 || !merges(s) || !strcmp(s->parts[0]->digest, s->digest);
+  return zg_agree(s->comm, same ? ZG_OK
+                                : zg_fail(ZG_ERR_DATA,
+                                          "%s: was made of other inputs: the zoo has "
+                                          "changed since then",
+                                          s->parts[0]->path));
+}
+
 /* What to do about a file that has the output's name. */
 static zg_status look_at_existing(session *s) {
   struct stat existing;
@@ -221,25 +289,47 @@ static zg_status look_at_existing(session *s) {
       zg_results_inspect(output, &info) != ZG_OK)
     return zg_fail(ZG_ERR_CREATE,
                    "%s: exists and is not a results file; it is left alone", output);
-  s->complete = info->complete && !strcmp(info->job_digest, s->digest);
+  if (info->complete && !strcmp(info->job_digest, s->digest)) s->found = output;
   zg_results_info_destroy(&info);
-  if (s->complete) return ZG_OK;
+  if (s->found) return ZG_OK;
   return zg_fail(ZG_ERR_CREATE,
                  "%s: holds the results of another job or of other inputs; it is left "
                  "alone: remove it or choose another output",
                  output);
 }
 
+/* What to do about a file that has the part's name. */
+static zg_status look_at_part(session *s) {
+  zg_shard_part *part = NULL;
+  if (access(s->output, F_OK) != 0) return ZG_OK;
+  if (zg_part_read(s->output, &part) != ZG_OK)
+    return zg_fail(ZG_ERR_CREATE,
+                   "%s: exists and is no part, or damaged; it is left "
+                   "alone: remove it to have it made",
+                   s->output);
+  bool same = !strcmp(part->digest, s->digest) &&
+              part->shard.number == s->shard.number &&
+              part->shard.count == s->shard.count && !strcmp(part->version, ZG_VERSION);
+  zg_part_destroy(&part);
+  if (same) s->found = s->output;
+  if (same) return ZG_OK;
+  return zg_fail(ZG_ERR_CREATE,
+                 "%s: is a part of another job, of other inputs or of another version; "
+                 "it is left alone: remove it or choose another output",
+                 s->output);
+}
+
 /* Whether an interrupted run has left something to go on with. */
 static zg_status take_output(session *s) {
   zg_status status = ZG_OK;
   if (s->rank == 0) {
-    status = zg_owner_acquire(s->job->output, owner_patience, &s->owner);
+    status = zg_owner_acquire(s->output, owner_patience, &s->owner);
     if (status == ZG_OK) status = look_at_existing(s);
-    s->resumes = !flag(s, "--restart") && zg_state_exists(s->job->output);
+    if (status == ZG_OK && s->shard.count && !s->found) status = look_at_part(s);
+    s->resumes = !merges(s) && !restarts(s) && zg_state_exists(s->output);
   }
   status = zg_agree(s->comm, status);
-  s->complete = zg_any(s->comm, s->complete);
+  s->complete = zg_any(s->comm, s->found != NULL);
   return status;
 }
 
@@ -258,13 +348,33 @@ static char *describe_inputs(const zg_zoo *zoo) {
   return text;
 }
 
+/* What is said of a shard's part; the caller frees the path. */
+static zg_shard_part describe_part(const session *s, char *plan) {
+  zg_shard_part part = {.path = s->output,
+                        .shard = s->shard,
+                        .version = ZG_VERSION,
+                        .job_path = realpath(s->job->path, NULL),
+                        .job_text = s->job->text,
+                        .plan = plan};
+  if (!part.job_path) part.job_path = zg_strdup(s->job->path);
+  memcpy(part.digest, s->digest, sizeof part.digest);
+  return part;
+}
+
+static void describe_history(const session *s, zg_text *history) {
+  char date[32];
+  zg_utc_time(date, sizeof date);
+  zg_text_add(history, "%s zoogram %s %s ", date, ZG_VERSION, s->command->name);
+  if (merges(s)) zg_text_add(history, "of %lld shards of ", (long long)s->part_count);
+  zg_text_add(history, "%s on %d ranks", s->job->path, s->ranks);
+}
+
 static zg_status compute(session *s, zg_report *report) {
-  char date[32], *libraries = zg_library_versions(), *inputs = describe_inputs(s->zoo);
+  char *libraries = zg_library_versions(), *inputs = describe_inputs(s->zoo);
   char *plan = zg_plan_line(s->plan);
   zg_text history = {0};
-  zg_utc_time(date, sizeof date);
-  zg_text_add(&history, "%s zoogram %s run %s on %d ranks", date, ZG_VERSION,
-              s->job->path, s->ranks);
+  describe_history(s, &history);
+  zg_shard_part part = describe_part(s, plan);
   const zg_attribute attributes[] = {
       {.name = "format", .text = "zoogram-results"},
       {.name = "version", .number = 1, .integer = true},
@@ -283,21 +393,25 @@ static zg_status compute(session *s, zg_report *report) {
                 .plan = s->plan,
                 .calls = s->job->calls,
                 .call_count = s->job->call_count,
-                .output = s->job->output,
+                .output = s->output,
                 .digest = s->digest,
                 .checkpoint = s->job->checkpoint,
-                .restart = flag(s, "--restart") != NULL,
+                .restart = restarts(s),
+                .part = s->shard.count ? &part : NULL,
+                .parts = s->parts,
+                .part_count = s->part_count,
                 .float32 = s->job->float32_storage,
                 .attributes = attributes,
                 .should_stop = zg_should_stop};
   zg_status status = zg_engine_run(&run, report);
   zg_text_clear(&history);
+  free(part.job_path);
   free(plan);
   free(inputs);
   free(libraries);
   if (status == ZG_STOPPED)
-    zg_fail(status, "%s: stopped by %s; the same command goes on with it",
-            s->job->output, zg_stop_reason());
+    zg_fail(status, "%s: stopped by %s; the same command goes on with it", s->output,
+            zg_stop_reason());
   return status;
 }
 
@@ -311,10 +425,13 @@ static zg_status run_job(session *s) {
   predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));
+  ZG_TRY(check_inputs(s));
   ZG_TRY(take_output(s));
   if (s->complete) {
-    if (s->rank == 0) zg_state_discard(s->job->output);
-    zg_note("%s is complete already; nothing to do", s->job->output);
+    if (s->rank == 0) {
+      zg_state_discard(s->output);
+      zg_note("%s is complete already; nothing to do", s->found);
+    }
     return ZG_OK;
   }
   zg_report report = {0};
@@ -325,6 +442,10 @@ static zg_status run_job(session *s) {
 
 static void end_session(session *s) {
   zg_owner_release(&s->owner);
+  for (int64_t k = 0; s->parts && k < s->part_count; k++)
+    zg_part_destroy(&s->parts[k]);
+  free(s->parts);
+  free(s->output);
   zg_plan_destroy(&s->plan);
   zg_zoo_destroy(&s->zoo);
   zg_job_destroy(&s->job);
@@ -343,17 +464,36 @@ static zg_status watch(const session *s) {
                  limit);
 }
 
-static zg_status execute(const zg_args *args) {
-  session s = {.args = args, .comm = MPI_COMM_WORLD, .start = zg_clock()};
-  zg_status watched = watch(&s); /* before MPI starts, which takes a while */
+static zg_status choose_shard(session *s) {
+  const char *text = flag(s, "--shard");
+  if (!text || zg_shard_parse(text, &s->shard)) return ZG_OK;
+  return zg_fail(ZG_ERR_USAGE,
+                 "--shard %s: expected K/N, 1 <= K <= N <= %d, such as 2/8", text,
+                 ZG_MOST_SHARDS);
+}
+
+static zg_status execute(const zg_command *command, const zg_args *args) {
+  session s = {
+      .command = command, .args = args, .comm = MPI_COMM_WORLD, .start = zg_clock()};
+  zg_status status = watch(&s); /* before MPI starts, which takes a while */
+  if (merges(&s)) s.part_count = args->operand_count - 1;
+  if (!merges(&s) && status == ZG_OK) status = choose_shard(&s);
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);
   MPI_Comm_size(s.comm, &s.ranks);
-  zg_status status = watched == ZG_OK ? run_job(&s) : watched;
+  if (status == ZG_OK) status = run_job(&s);
   end_session(&s);
   if (s.rank == 0 && status != ZG_OK && status != ZG_PARTIAL) zg_print_error();
   zg_mpi_end();
   return status;
+}
+
+static zg_status execute_run(const zg_args *args) {
+  return execute(&zg_command_run, args);
+}
+
+static zg_status execute_merge(const zg_args *args) {
+  return execute(&zg_command_merge, args);
 }
 
 const zg_command zg_command_run = {
@@ -364,4 +504,15 @@ const zg_command zg_command_run = {
     .most_operands = 1,
     .flags = flags,
     .parallel = true,
-    .execute = execute};
+    .execute = execute_run};
+
+const zg_command zg_command_merge = {
+    .name = "merge",
+    .operands = "OUT PART...",
+    .summary = "make the results of a job from the parts that run --shard K/N has left "
+               "for every K from 1 to N; the zoo is read again and has to be there",
+    .least_operands = 2,
+    .most_operands = INT_MAX,
+    .flags = flags + RUN_ALONE,
+    .parallel = true,
+    .execute = execute_merge};

@@ -14,6 +14,13 @@ const char *zg_phase_name(zg_phase phase) {
   return names[phase];
 }
 
+/* That a shard has done its share is all that is wanted of it. */
+static zg_status run_pass(zg_form_fn *form, zg_work *work, int64_t p,
+                          zg_results *results) {
+  zg_status status = form(work, p, results);
+  return status == ZG_SHARE_DONE ? ZG_OK : status;
+}
+
 static zg_status run_passes(zg_work *work, zg_results *results) {
   static zg_form_fn *const forms[] = {[ZG_FORM_TANGENT] = zg_tangent_run,
                                       [ZG_FORM_VECTOR] = zg_vector_run,
@@ -22,17 +29,18 @@ static zg_status run_passes(zg_work *work, zg_results *results) {
   const zg_plan *plan = work->run->plan;
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (plan->passes[p].spec.form == ZG_FORM_GRAM)
-      ZG_TRY(zg_gram_run(work, p, results));
+      ZG_TRY(run_pass(zg_gram_run, work, p, results));
   zg_store_destroy(&work->store); /* room for the others */
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (plan->passes[p].spec.form != ZG_FORM_GRAM)
-      ZG_TRY(forms[plan->passes[p].spec.form](work, p, results));
+      ZG_TRY(run_pass(forms[plan->passes[p].spec.form], work, p, results));
   return ZG_OK;
 }
 
-static zg_status finish_results(zg_work *work, zg_results **results) {
+static zg_status finish_output(zg_work *work, zg_results **results) {
   zg_phase_start(work, ZG_PHASE_WRITE);
-  zg_status status = zg_results_finish(results);
+  zg_status status =
+      work->run->part ? zg_state_leave(work->state) : zg_results_finish(results);
   zg_phase_stop(work, ZG_PHASE_WRITE);
   return status;
 }
@@ -56,8 +64,13 @@ static zg_status open_state(zg_work *work) {
   for (int64_t p = 0; p < run->plan->pass_count; p++)
     zg_hash_add_int(hash, run->plan->passes[p].tasks);
   zg_hash_finish(&hash, digest);
-  return zg_state_open(run->comm, run->output, digest, run->checkpoint, run->restart,
-                       &work->state);
+  if (run->part_count)
+    return zg_state_open_parts(run->comm, run->output, digest, run->parts,
+                               run->part_count, &work->state);
+  ZG_TRY(zg_state_open(run->comm, run->output, digest, run->checkpoint, run->restart,
+                       &work->state));
+  if (run->part) zg_state_share(work->state, run->part);
+  return ZG_OK;
 }
 
 static zg_status compute(zg_work *work, zg_results *results) {
@@ -69,7 +82,7 @@ zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_work work = {.run = run, .report = report};
   zg_results *results = NULL;
   int64_t sent = zg_numbers_sent();
-  ZG_TRY(zg_output_create(run, &results));
+  if (!run->part) ZG_TRY(zg_output_create(run, &results));
   zg_team_create(run->comm, run->plan->team_size, &work.team);
   zg_team_create(run->comm, 1, &work.solo);
   work.reader = zg_reader_create(run->zoo);
@@ -83,7 +96,7 @@ zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_items_clear(&work.items);
   zg_store_destroy(&work.store);
   zg_triangle_destroy(&work.triangle);
-  if (status == ZG_OK) status = finish_results(&work, &results);
+  if (status == ZG_OK) status = finish_output(&work, &results);
   zg_state_close(&work.state, status == ZG_OK);
   if (status == ZG_OK) return success(&work);
   zg_results_abandon(&results);

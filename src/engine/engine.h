@@ -4,6 +4,7 @@
  *     forms.h    one function per form: a pass computed and written
  *     sweep.h    the tasks of a pass, and which team does which
  *     state.h    checkpoints: what survives an interruption
+ *     part.h     what a shard leaves, from which all shards are merged
  *     tensor.h   what is known of all pairs, finished and written
  *
  * The gram form:
@@ -32,6 +33,7 @@
 #define ZG_ENGINE_ENGINE_H
 
 #include "base/clock.h"
+#include "engine/part.h"
 #include "plan/plan.h"
 #include "results/results.h"
 
@@ -68,20 +70,25 @@ typedef struct zg_run {
   const zg_plan *plan;
   const zg_call *calls;
   int64_t call_count;
-  const char *output; /**< path of the results file */
-  const char *digest; /**< of job and inputs: whose checkpoints may be used */
-  double checkpoint;  /**< seconds between checkpoints at most */
-  bool restart;       /**< discard the checkpoints of an interrupted run */
-  bool float32;       /**< type of the tensors */
-  bool keep_shares;   /**< no team takes over what was dealt to another */
+  const char *output;          /**< path of the results file */
+  const char *digest;          /**< of job and inputs: whose checkpoints may be used */
+  double checkpoint;           /**< seconds between checkpoints at most */
+  bool restart;                /**< discard the checkpoints of an interrupted run */
+  const zg_shard_part *part;   /**< do the tasks of its shard, and leave it at `output`
+                            instead of results; NULL: do all tasks */
+  zg_shard_part *const *parts; /**< instead of doing any task take the sums of these,
+                            which are the parts of all shards; only on rank 0 */
+  int64_t part_count;          /**< on all ranks */
+  bool float32;                /**< type of the tensors */
+  bool keep_shares;            /**< no team takes over what was dealt to another */
   const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
   bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
 } zg_run;
 
-/** Compute and write everything.
+/** Compute and write everything; in a shard, its part.
  * \param [in,out] report  start with zeros.
  * \return ZG_OK; ZG_PARTIAL when the file is complete but bad input has left entries
- * undefined; * ZG_STOPPED, with a checkpoint from which the same run goes on; or an
+ * undefined; ZG_STOPPED, with a checkpoint from which the same run goes on; or an
  * error. Without success there is no file. Collective; the same status on all ranks. */
 zg_status zg_engine_run(const zg_run *run, zg_report *report);
 

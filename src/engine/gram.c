@@ -316,12 +316,13 @@ static void begin_band(zg_pass_state *s, int64_t band) {
 
 /* Bandwidths and offsets, found with the first band or taken from the checkpoint. */
 static zg_status prepare(zg_pass_state *s, int64_t band) {
-  bool resumed, full_rbf = zg_is_rbf(s) && !s->pass->spec.gram.batch;
+  bool resumed = false, full_rbf = zg_is_rbf(s) && !s->pass->spec.gram.batch;
   const zg_plan *plan = s->work->run->plan;
   int64_t tiles = zg_plan_tiles(plan, s->pass);
-  ZG_TRY(zg_state_begin(s->work->state, s->index + band * plan->pass_count, tiles,
-                        &s->sums, &resumed));
-  if (full_rbf && resumed) load_parameters(s);
+  zg_status begun = zg_state_begin(s->work->state, s->index + band * plan->pass_count,
+                                   tiles, &s->sums, &resumed);
+  if (full_rbf && resumed) load_parameters(s); /* for further bands in any case */
+  ZG_TRY(begun);
   if (full_rbf && !resumed && band == 0) {
     ZG_TRY(zg_rbf_prepare(s));
     store_parameters(s);
@@ -366,9 +367,11 @@ zg_status zg_gram_compute(zg_work *work, int64_t index, const zg_pass *pass,
   zg_status status = ZG_OK;
   create(work, index, pass, gram, &s);
   zg_items_choose_precision(work, pass);
-  for (int64_t k = 0; status == ZG_OK && k < zg_plan_bands(work->run->plan); k++) {
+  int64_t bands = zg_plan_bands(work->run->plan);
+  for (int64_t k = 0; status == ZG_OK && k < bands; k++) {
     status = compute_band(&s, k);
     if (status == ZG_OK) status = visit_band(context, gram);
+    if (status == ZG_SHARE_DONE && k + 1 < bands) status = ZG_OK;
     clear_products(&s);
   }
   destroy(&s);

@@ -252,6 +252,27 @@ static zg_status share(pairs *s) {
   return status;
 }
 
+/* What the pairs of a block cost, as far as headers tell. */
+static double block_cost(const pairs *s, zg_pair_block block) {
+  double cost = 0;
+  for (int64_t i = run_start(s, block.row); i < run_start(s, block.row + 1); i++) {
+    int64_t end = zg_min(i + 1, run_start(s, block.column + 1));
+    for (int64_t k = run_start(s, block.column); k < end; k++)
+      if (is_wanted(s, i, k))
+        cost += s->form->cost(s->pass->call, s->items[i].shapes, s->items[k].shapes);
+  }
+  return cost;
+}
+
+/* For shards, which differ less in cost than in blocks; the caller frees. */
+static double *block_costs(const pairs *s) {
+  if (!s->work->run->part) return NULL;
+  double *costs = ZG_NEW(double, s->pass->tasks);
+  for (int64_t t = 0; t < s->pass->tasks; t++)
+    costs[t] = block_cost(s, s->blocks[t]);
+  return costs;
+}
+
 static zg_status sweep(pairs *s) {
   zg_work *work = s->work;
   bool resumed;
@@ -260,11 +281,14 @@ static zg_status sweep(pairs *s) {
                   .lengths = {N * N * s->stride, N},
                   .parameters = s->shared,
                   .parameter_count = s->form->shared};
-  zg_deal deal = {.team = &work->solo, .tasks = s->pass->tasks};
-  ZG_TRY(zg_state_begin(work->state, s->pass - work->run->plan->passes, s->pass->tasks,
-                        &sums, &resumed));
-  if (!resumed) ZG_TRY(share(s));
-  ZG_TRY(zg_sweep(work, &deal, "pairs", &sums, visit, s));
+  double *costs = block_costs(s); /* of sound items: before any is found not to be */
+  zg_deal deal = {.team = &work->solo, .tasks = s->pass->tasks, .cost = costs};
+  zg_status status = zg_state_begin(work->state, s->pass - work->run->plan->passes,
+                                    s->pass->tasks, &sums, &resumed);
+  if (status == ZG_OK && !resumed) status = share(s);
+  if (status == ZG_OK) status = zg_sweep(work, &deal, "pairs", &sums, visit, s);
+  free(costs);
+  ZG_TRY(status);
   drop_items(s);
   ZG_TRY(zg_state_finish(work->state, &work->solo, &sums));
   zg_phase_start(work, ZG_PHASE_COMBINE);

@@ -150,7 +150,7 @@ static zg_status sweep(profiles *s) {
   int64_t numbers = zg_plan_profile_pairs(s->pass) * s->form->pair_numbers;
   zg_sums sums = {.vectors = {s->values, s->codes, s->numbers},
                   .lengths = {s->tasks * s->width, s->tasks, numbers}};
-  if (!s->pass->tasks) return ZG_OK;
+  if (!s->pass->tasks) return zg_state_skip(work->state);
   ZG_TRY(zg_state_begin(work->state, s->pass - work->run->plan->passes, s->pass->tasks,
                         &sums, &resumed));
   int64_t *order = deal_order(s);

@@ -321,7 +321,7 @@ static zg_status sweep(quadratic *q) {
   bool resumed;
   zg_sums sums = {.vectors = {q->coarse, q->fine, q->bad},
                   .lengths = {q->numbers, q->numbers, q->pass->items}};
-  if (!q->numbers) return ZG_OK;
+  if (!q->numbers) return zg_state_skip(work->state);
   ZG_TRY(zg_state_begin(work->state, q->pass - work->run->plan->passes, q->pass->tasks,
                         &sums, &resumed));
   zg_deal deal = {.team = &work->solo, .tasks = q->pass->tasks};

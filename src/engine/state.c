@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,13 +22,22 @@ typedef struct header {
 
 static const char magic[8] = "zgstate1";
 
+/* One that can be read: a file, or a place in a part. */
+typedef struct segment {
+  char *path; /* owned */
+  int64_t pass, offset;
+} segment;
+
 struct zg_state {
   MPI_Comm comm;
   int rank;
   char *directory;
   char digest[ZG_DIGEST_BYTES];
   double interval, last_time, last_cost;
-  zg_list segments; /* names of those of earlier runs, all passes */
+  const zg_shard_part *part; /* of a shard; NULL: of everything */
+  bool merges;
+  segment *segments; /* of earlier runs or of parts, all passes */
+  int64_t segment_count;
   int64_t pass, tiles;
   uint8_t *before, *now; /* [tiles] in segments of earlier runs; in this team's sums */
   int64_t before_count;
@@ -36,10 +46,43 @@ struct zg_state {
 
 /* ---- the directory ---- */
 
-static bool is_segment(const char *name) {
-  return !strncmp(name, "pass", 4) && !strstr(name, ".tmp");
+static void add_segment(zg_state *state, const char *path, int64_t pass,
+                        int64_t offset) {
+  int64_t count = state->segment_count + 1;
+  state->segments = zg_realloc(state->segments, count, sizeof *state->segments);
+  state->segments[state->segment_count++] =
+      (segment){.path = zg_strdup(path), .pass = pass, .offset = offset};
 }
 
+static void clear_segments(zg_state *state) {
+  for (int64_t k = 0; k < state->segment_count; k++)
+    free(state->segments[k].path);
+  free(state->segments);
+  state->segments = NULL;
+  state->segment_count = 0;
+}
+
+/* The segment of a shard's pass that is done; the caller frees. */
+static char *sum_path(const zg_state *state, int64_t pass) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s/sum%lld", state->directory, (long long)pass);
+  return path.data;
+}
+
+/* Whether a file is a segment that counts: teams' do not once there is their sum. */
+static bool is_segment(const zg_state *state, const char *name, int64_t *pass) {
+  long long number;
+  bool is_sum = sscanf(name, "sum%lld", &number) == 1;
+  if (strstr(name, ".tmp") || (!is_sum && sscanf(name, "pass%lld-", &number) != 1))
+    return false;
+  *pass = number;
+  char *sum = sum_path(state, number);
+  bool counts = is_sum || access(sum, F_OK) != 0;
+  free(sum);
+  return counts;
+}
+
+/* List the segments and remove what else there is. */
 static zg_status list_segments(zg_state *state, bool discard) {
   DIR *directory = opendir(state->directory);
   if (!directory && errno == ENOENT) return ZG_OK;
@@ -49,11 +92,13 @@ static zg_status list_segments(zg_state *state, bool discard) {
   struct dirent *entry;
   while ((entry = readdir(directory))) {
     zg_text path = {0};
+    int64_t pass;
+    if (entry->d_name[0] == '.') continue;
     zg_text_add(&path, "%s/%s", state->directory, entry->d_name);
-    if (entry->d_name[0] != '.' && (discard || !is_segment(entry->d_name)))
+    if (!discard && is_segment(state, entry->d_name, &pass))
+      add_segment(state, path.data, pass, 0);
+    else
       unlink(path.data);
-    else if (entry->d_name[0] != '.')
-      zg_list_add(&state->segments, path.data);
     zg_text_clear(&path);
   }
   closedir(directory);
@@ -76,14 +121,16 @@ static zg_status check_digest(const zg_state *state, const char *path) {
 }
 
 static void broadcast_segments(zg_state *state) {
-  int64_t count = state->segments.count;
+  int64_t count = state->segment_count;
   zg_broadcast(state->comm, &count, sizeof count);
   for (int64_t k = 0; k < count; k++) {
-    char *path = state->rank == 0 ? state->segments.items[k] : NULL;
-    zg_broadcast_text(state->comm, &path);
+    segment s = state->rank == 0 ? state->segments[k] : (segment){0};
+    zg_broadcast_text(state->comm, &s.path);
+    zg_broadcast(state->comm, &s.pass, sizeof s.pass);
+    zg_broadcast(state->comm, &s.offset, sizeof s.offset);
     if (state->rank == 0) continue;
-    zg_list_add(&state->segments, path);
-    free(path);
+    add_segment(state, s.path, s.pass, s.offset);
+    free(s.path);
   }
 }
 
@@ -94,21 +141,48 @@ static char *directory_of(const char *output) {
   return directory.data;
 }
 
-zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
-                        double interval, bool discard, zg_state **opened) {
-  zg_state *state = *opened = ZG_NEW0(zg_state, 1);
+static zg_state *create(MPI_Comm comm, const char *output, const char *digest,
+                        double interval) {
+  zg_state *state = ZG_NEW0(zg_state, 1);
   state->comm = comm;
   state->directory = directory_of(output);
   state->interval = interval;
   state->last_time = zg_clock();
   memcpy(state->digest, digest, sizeof state->digest);
   MPI_Comm_rank(comm, &state->rank);
+  return state;
+}
+
+zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
+                        double interval, bool discard, zg_state **opened) {
+  zg_state *state = *opened = create(comm, output, digest, interval);
   zg_status status = state->rank == 0 ? list_segments(state, discard) : ZG_OK;
-  for (int64_t k = 0; status == ZG_OK && k < state->segments.count; k++)
-    status = check_digest(state, state->segments.items[k]);
+  for (int64_t k = 0; status == ZG_OK && k < state->segment_count; k++)
+    status = check_digest(state, state->segments[k].path);
   ZG_TRY(zg_agree(comm, status));
   broadcast_segments(state);
   return ZG_OK;
+}
+
+zg_status zg_state_open_parts(MPI_Comm comm, const char *output, const char *digest,
+                              zg_shard_part *const *parts, int64_t count,
+                              zg_state **opened) {
+  zg_state *state = *opened = create(comm, output, digest, INFINITY);
+  zg_status status = ZG_OK;
+  state->merges = true;
+  for (int64_t k = 0; state->rank == 0 && k < count; k++) {
+    const zg_shard_part *part = parts[k];
+    if (status == ZG_OK) status = zg_part_check_state(part, digest, "this merge");
+    for (int64_t j = 0; j < part->segment_count; j++)
+      add_segment(state, part->path, part->segments[j].pass, part->segments[j].offset);
+  }
+  ZG_TRY(zg_agree(comm, status));
+  broadcast_segments(state);
+  return ZG_OK;
+}
+
+void zg_state_share(zg_state *state, const zg_shard_part *part) {
+  state->part = part;
 }
 
 bool zg_state_exists(const char *output) {
@@ -136,11 +210,8 @@ void zg_state_close(zg_state **closed, bool finished) {
   zg_state *state = *closed;
   if (!state) return;
   end_pass(state);
-  if (finished && state->rank == 0) {
-    zg_list_clear(&state->segments);
-    list_segments(state, true);
-  }
-  zg_list_clear(&state->segments);
+  if (finished && state->rank == 0) list_segments(state, true);
+  clear_segments(state);
   free(state->directory);
   free(state);
   *closed = NULL;
@@ -173,6 +244,7 @@ static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
     int64_t count = pairs->end * range[1];
     if (q > 0)
       MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
+    if (!count) continue; /* more ranks than columns */
     put(s, range, sizeof range);
     put(s, q ? buffer : part, count * (int64_t)sizeof(double));
   }
@@ -290,6 +362,17 @@ bool zg_state_is_worth(const zg_state *state) {
   return zg_clock() - state->last_time >= 0.1 * state->interval;
 }
 
+/* The sums of every team become those of all teams. */
+static void sum_over_teams(const zg_team *team, zg_sums *sums) {
+  for (int64_t k = 0; k < list_length(sums, true); k++) {
+    zg_pairs *pairs = sums->pairs[k];
+    zg_sum_doubles(team->peers, pairs->coarse, zg_pairs_numbers(pairs));
+    zg_sum_doubles(team->peers, pairs->fine, zg_pairs_numbers(pairs));
+  }
+  for (int64_t k = 0; k < list_length(sums, false); k++)
+    zg_sum_doubles(team->peers, sums->vectors[k], sums->lengths[k]);
+}
+
 /* ---- reading ---- */
 
 static bool get(stream *s, void *data, int64_t bytes) {
@@ -341,15 +424,17 @@ static void get_vector(stream *s, int64_t length, double *sums) {
   free(vector);
 }
 
-/* Read a segment: its tiles and parameters, and, with `add`, its sums, which are added.
- * \return false when it is of another pass or damaged. */
-static bool read_segment(const zg_state *state, const char *path, const zg_team *team,
-                         zg_sums *sums, uint8_t *tiles, double *parameters, bool add) {
-  stream s = {.file = fopen(path, "rb"), .hash = zg_hash_create(), .ok = true};
+/* Read a segment of this pass: its tiles and parameters, and, with `add`, its sums,
+ * which are added. \return false when it is damaged or gone. */
+static bool read_segment(const zg_state *state, const segment *from,
+                         const zg_team *team, zg_sums *sums, uint8_t *tiles,
+                         double *parameters, bool add) {
+  stream s = {.file = fopen(from->path, "rb"), .hash = zg_hash_create(), .ok = true};
   header h;
   int64_t check = 0;
-  if (!s.file) return false;
-  s.ok = get(&s, &h, sizeof h) && h.pass == state->pass && fits(state, &h, sums);
+  s.ok = s.file && fseeko(s.file, from->offset, SEEK_SET) == 0;
+  s.ok =
+      s.ok && get(&s, &h, sizeof h) && h.pass == state->pass && fits(state, &h, sums);
   if (s.ok) get(&s, tiles, state->tiles);
   if (s.ok) get(&s, parameters, sums->parameter_count * (int64_t)sizeof(double));
   for (int64_t k = 0; s.ok && k < h.pairs; k++)
@@ -360,28 +445,66 @@ static bool read_segment(const zg_state *state, const char *path, const zg_team 
   }
   int64_t expected = zg_hash_finish_int(&s.hash);
   bool whole = s.ok && fread(&check, sizeof check, 1, s.file) == 1 && check == expected;
-  fclose(s.file);
+  if (s.file) fclose(s.file);
   return whole;
 }
 
-/* On rank 0: which tiles are in whole segments of this pass; damaged ones are dropped.
- */
-static bool collect_tiles(zg_state *state, zg_sums *sums) {
-  uint8_t *tiles = ZG_NEW0(uint8_t, state->tiles);
-  double *parameters = ZG_NEW(double, sums->parameter_count);
-  bool any = false;
-  for (int64_t k = 0; k < state->segments.count; k++) {
-    char *path = state->segments.items[k];
-    if (!read_segment(state, path, NULL, sums, tiles, parameters, false)) continue;
-    for (int64_t t = 0; t < state->tiles; t++)
-      state->before[t] |= tiles[t];
-    for (int64_t p = 0; p < sums->parameter_count; p++)
-      sums->parameters[p] = parameters[p];
-    any = true;
+/* What is known of a pass before it begins, on rank 0. */
+typedef struct collection {
+  uint8_t *tiles;          /* [tiles] of the newest segment */
+  double *parameters;      /* its own */
+  const segment *previous; /* the one before that is whole; NULL: none */
+} collection;
+
+/* Parts have each tile once, and the same parameters. */
+static zg_status check_share(const zg_state *state, const zg_sums *sums,
+                             const collection *c, const segment *from) {
+  size_t bytes = (size_t)sums->parameter_count * sizeof(double);
+  if (c->previous && bytes && memcmp(c->parameters, sums->parameters, bytes) != 0)
+    return zg_fail(ZG_ERR_DATA,
+                   "%s: pass %lld: its bandwidths differ from those of %s by rounding "
+                   "(larger teams, or CPUs of another kind): remove it and run its "
+                   "shard again where that part lies, to take them over",
+                   from->path, (long long)state->pass + 1, c->previous->path);
+  for (int64_t t = 0; t < state->tiles; t++)
+    if (state->before[t] && c->tiles[t])
+      return zg_fail(ZG_ERR_DATA, "%s: pass %lld: another part has tile %lld as well",
+                     from->path, (long long)state->pass + 1, (long long)t);
+  return ZG_OK;
+}
+
+/* Take in the tiles and parameters of a segment. One that is damaged is left out, but
+ * not if it is a part's. */
+static zg_status collect_segment(zg_state *state, zg_sums *sums, collection *c,
+                                 const segment *from) {
+  if (!read_segment(state, from, NULL, sums, c->tiles, c->parameters, false)) {
+    if (state->merges)
+      return zg_fail(ZG_ERR_DATA, "%s: is damaged: remove it and run its shard again",
+                     from->path);
+    if (state->part) unlink(from->path); /* a sum would hide what comes instead */
+    return ZG_OK;
   }
-  free(parameters);
-  free(tiles);
-  return any;
+  if (state->merges) ZG_TRY(check_share(state, sums, c, from));
+  for (int64_t t = 0; t < state->tiles; t++)
+    state->before[t] |= c->tiles[t];
+  for (int64_t p = 0; p < sums->parameter_count; p++)
+    sums->parameters[p] = c->parameters[p];
+  c->previous = from;
+  return ZG_OK;
+}
+
+/* On rank 0: which tiles are in whole segments of this pass. */
+static zg_status collect_tiles(zg_state *state, zg_sums *sums, bool *any) {
+  collection c = {.tiles = ZG_NEW0(uint8_t, state->tiles),
+                  .parameters = ZG_NEW(double, sums->parameter_count)};
+  zg_status status = ZG_OK;
+  for (int64_t k = 0; status == ZG_OK && k < state->segment_count; k++)
+    if (state->segments[k].pass == state->pass)
+      status = collect_segment(state, sums, &c, &state->segments[k]);
+  *any = c.previous != NULL;
+  free(c.parameters);
+  free(c.tiles);
+  return status;
 }
 
 /* A name for this rank's segment that no earlier run has used. */
@@ -396,6 +519,71 @@ static char *own_path(const zg_state *state) {
   }
 }
 
+/* The parameters of this pass in a part. \return whether it has them. */
+static bool take_parameters(const zg_state *state, const zg_shard_part *part,
+                            zg_sums *sums) {
+  uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
+  double *parameters = ZG_NEW(double, sums->parameter_count);
+  bool taken = false;
+  for (int64_t k = 0; !taken && k < part->segment_count; k++) {
+    const segment from = {part->path, part->segments[k].pass, part->segments[k].offset};
+    taken = from.pass == state->pass &&
+            read_segment(state, &from, NULL, sums, tiles, parameters, false);
+  }
+  for (int64_t p = 0; taken && p < sums->parameter_count; p++)
+    sums->parameters[p] = parameters[p];
+  if (taken)
+    zg_note("pass %lld has the bandwidths of %s", (long long)state->pass + 1,
+            part->path);
+  free(parameters);
+  free(tiles);
+  return taken;
+}
+
+/* On rank 0: parameters cost every shard as much as all shards together, so that the
+ * first part serves the others. */
+static bool borrow_parameters(const zg_state *state, zg_sums *sums) {
+  const zg_shard *own = &state->part->shard;
+  bool taken = false;
+  for (int64_t k = 1; !taken && k <= own->count; k++) {
+    zg_shard_part *other = NULL;
+    char *path = zg_part_beside(state->part, k);
+    if (k != own->number && access(path, R_OK) == 0 &&
+        zg_part_read(path, &other) == ZG_OK && !strcmp(other->state, state->digest))
+      taken = take_parameters(state, other, sums);
+    zg_part_destroy(&other);
+    free(path);
+  }
+  return taken;
+}
+
+/* In the log: what there is of this pass. */
+static zg_status report_tiles(const zg_state *state) {
+  long long pass = (long long)state->pass + 1, all = (long long)state->tiles;
+  if (state->merges && state->before_count < state->tiles)
+    return zg_fail(ZG_ERR_DATA, "pass %lld: the parts have %lld of its %lld tiles",
+                   pass, (long long)state->before_count, all);
+  if (state->merges)
+    zg_note("pass %lld: all %lld tiles are in the parts", pass, all);
+  else if (state->part && state->before_count)
+    zg_note("pass %lld resumes: %lld tiles of the shard are done", pass,
+            (long long)state->before_count);
+  else if (!state->part)
+    zg_note("pass %lld resumes: %lld of %lld tiles are done", pass,
+            (long long)state->before_count, all);
+  return ZG_OK;
+}
+
+/* Whether the pass of a shard has been done by an earlier run. */
+static bool is_done(const zg_state *state) {
+  char *sum = sum_path(state, state->pass);
+  bool done = false;
+  for (int64_t k = 0; k < state->segment_count; k++)
+    done = done || !strcmp(state->segments[k].path, sum);
+  free(sum);
+  return done;
+}
+
 zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *sums,
                          bool *resumed) {
   end_pass(state);
@@ -404,18 +592,21 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   state->before = ZG_NEW0(uint8_t, tiles);
   state->now = ZG_NEW0(uint8_t, tiles);
   state->own = own_path(state);
-  bool any = state->rank == 0 && collect_tiles(state, sums);
+  bool any = false;
+  zg_status status = state->rank == 0 ? collect_tiles(state, sums, &any) : ZG_OK;
+  ZG_TRY(zg_agree(state->comm, status));
+  if (state->rank == 0 && state->part && !any && sums->parameter_count)
+    any = borrow_parameters(state, sums);
   *resumed = zg_any(state->comm, any);
   zg_broadcast(state->comm, state->before, tiles);
   state->before_count = 0;
   for (int64_t t = 0; t < tiles; t++)
     state->before_count += state->before[t];
-  if (!*resumed) return ZG_OK;
-  zg_note("pass %lld resumes: %lld of %lld tiles are done", (long long)pass + 1,
-          (long long)state->before_count, (long long)tiles);
+  if (!*resumed && !state->merges) return ZG_OK;
+  ZG_TRY(report_tiles(state));
   zg_broadcast(state->comm, sums->parameters,
                sums->parameter_count * (int64_t)sizeof(double));
-  return ZG_OK;
+  return is_done(state) ? ZG_SHARE_DONE : ZG_OK;
 }
 
 bool zg_state_has(const zg_state *state, int64_t tile) {
@@ -430,15 +621,40 @@ void zg_state_add_tile(zg_state *state, int64_t tile) {
   state->now[tile] = 1;
 }
 
+/* ---- the end of a pass ---- */
+
+/* Make one segment of what all teams have, in place of theirs. */
+static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) {
+  zg_status status = ZG_OK;
+  for (int64_t t = 0; t < state->tiles; t++)
+    state->now[t] |= state->before[t];
+  MPI_Allreduce(MPI_IN_PLACE, state->now, zg_int(state->tiles), MPI_UINT8_T, MPI_BOR,
+                state->comm);
+  free(state->own);
+  state->own = sum_path(state, state->pass);
+  if (zg_team_works(team)) sum_over_teams(team, sums);
+  if (team->team == 0) status = zg_state_save(state, team, sums);
+  ZG_TRY(zg_agree(state->comm, status));
+  clear_segments(state);
+  if (state->rank == 0) status = list_segments(state, false);
+  ZG_TRY(zg_agree(state->comm, status));
+  broadcast_segments(state);
+  return ZG_SHARE_DONE;
+}
+
+zg_status zg_state_skip(const zg_state *state) {
+  return state->part ? ZG_SHARE_DONE : ZG_OK;
+}
+
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
   uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
   double *parameters = ZG_NEW(double, sums->parameter_count);
   int64_t found = 0;
-  for (int64_t k = 0; k < state->segments.count && state->before_count; k++) {
+  for (int64_t k = 0; k < state->segment_count && state->before_count; k++) {
+    const segment *from = &state->segments[k];
     if (!zg_team_works(team) || k % team->teams != team->team) continue;
-    if (!read_segment(state, state->segments.items[k], team, sums, tiles, parameters,
-                      true))
-      continue;
+    if (from->pass != state->pass) continue;
+    if (!read_segment(state, from, team, sums, tiles, parameters, true)) continue;
     for (int64_t t = 0; t < state->tiles; t++)
       found += tiles[t];
   }
@@ -446,7 +662,38 @@ zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
   free(parameters);
   free(tiles);
   zg_sum_counts(state->comm, &found, 1);
-  if (found == state->before_count) return ZG_OK;
-  return zg_fail(ZG_ERR_SYSTEM, "%s: changed while it was being read",
-                 state->directory);
+  if (found != state->before_count)
+    return zg_fail(ZG_ERR_SYSTEM, "%s: changed while it was being read",
+                   state->directory);
+  return state->part ? keep_sums(state, team, sums) : ZG_OK;
+}
+
+/* ---- the part ---- */
+
+static int compare_passes(const void *a, const void *b) {
+  const segment *x = a, *y = b;
+  return (x->pass > y->pass) - (x->pass < y->pass);
+}
+
+static zg_status leave(const zg_state *state) {
+  int64_t count = state->segment_count;
+  zg_shard_part left = *state->part;
+  char **files = ZG_NEW(char *, count);
+  memcpy(left.state, state->digest, sizeof left.state);
+  left.segment_count = count;
+  left.segments = ZG_NEW0(zg_part_segment, count);
+  if (count)
+    qsort(state->segments, (size_t)count, sizeof *state->segments, compare_passes);
+  for (int64_t k = 0; k < count; k++) {
+    files[k] = state->segments[k].path;
+    left.segments[k].pass = state->segments[k].pass;
+  }
+  zg_status status = zg_part_write(&left, files);
+  free(left.segments);
+  free(files);
+  return status;
+}
+
+zg_status zg_state_leave(const zg_state *state) {
+  return zg_agree(state->comm, state->rank == 0 ? leave(state) : ZG_OK);
 }

@@ -67,25 +67,31 @@ static zg_status visit_tile(void *context, int64_t k) {
   return status;
 }
 
-/* Which team does which tile: made anew when another number of panels stays. Only the
- * first ranks of teams need it, all of them the same. */
-static const zg_triangle *deal_triangle(zg_work *work, const zg_panels *panels) {
+/* Which team does which tile: made anew when another number of panels stays, or another
+ * share is asked for. Only the first ranks of teams need it, all of them the same. */
+static const zg_triangle *deal_triangle(zg_work *work, const zg_panels *panels,
+                                        const zg_shard *shard) {
   const zg_team *team = &work->team;
   zg_triangle *t = &work->triangle;
   int64_t count = work->run->plan->panel_count, capacity = panels->capacity;
   if (team->position != 0) return NULL;
   MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, team->peers);
-  if (t->first && t->panels == count && t->capacity == capacity) return t;
+  bool same = t->shard.number == shard->number && t->shard.count == shard->count;
+  if (t->first && same && t->panels == count && t->capacity == capacity) return t;
   zg_triangle_destroy(t);
-  zg_triangle_create(count, team->teams, capacity, t);
+  if (shard->count)
+    zg_triangle_create_shard(count, shard, team->teams, capacity, t);
+  else
+    zg_triangle_create(count, team->teams, capacity, t);
   return t;
 }
 
 static zg_status sweep_tiles(tiles *t, const char *what, const zg_sums *sums) {
   zg_deal deal = {.team = &t->work->team,
                   .tasks = zg_plan_tiles(t->work->run->plan, t->pass)};
+  zg_shard shard = zg_sweep_shard(t->work, sums);
   if (!t->pass->spec.gram.batch && !t->scattered)
-    deal.triangle = deal_triangle(t->work, t->panels);
+    deal.triangle = deal_triangle(t->work, t->panels, &shard);
   return zg_sweep(t->work, &deal, what, sums, visit_tile, t);
 }
 

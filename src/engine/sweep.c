@@ -22,20 +22,25 @@ typedef struct left {
   int64_t task, index, place;
 } left;
 
-/* All tasks in the order in which they are dealt out, but for those that are done.
- * \return how many; the caller frees *found. */
-static int64_t find_left(const zg_deal *deal, const zg_state *done, left **found) {
-  int64_t *tasks = ZG_NEW(int64_t, deal->tasks), count = 0;
-  for (int64_t k = 0; k < deal->tasks; k++)
-    tasks[deal->order ? deal->order[k] : k] =
-        deal->triangle ? deal->triangle->tiles[k] : k;
-  *found = ZG_NEW(left, deal->tasks);
-  for (int64_t k = 0; k < deal->tasks; k++)
-    if (!done || !zg_state_has(done, tasks[k])) {
+/* All tasks of the shard in the order in which they are dealt out, but for those that
+ * are done. \return how many; the caller frees *found. */
+static int64_t find_left(const zg_deal *deal, const zg_shard *shard,
+                         const zg_state *done, left **found) {
+  const zg_triangle *triangle = deal->triangle; /* the shard's */
+  int64_t all = triangle ? triangle->first[triangle->teams] : deal->tasks, count = 0;
+  int64_t *tasks = ZG_NEW(int64_t, all);
+  bool *mine = ZG_NEW(bool, all);
+  for (int64_t k = 0; k < all; k++)
+    tasks[deal->order ? deal->order[k] : k] = triangle ? triangle->tiles[k] : k;
+  zg_shard_mark(triangle ? &(zg_shard){0} : shard, all, deal->cost, mine);
+  *found = ZG_NEW(left, all);
+  for (int64_t k = 0; k < all; k++)
+    if (mine[k] && (!done || !zg_state_has(done, tasks[k]))) {
       (*found)[count] = (left){.task = tasks[k], .index = count, .place = k};
       count++;
     }
   free(tasks);
+  free(mine);
   return count;
 }
 
@@ -53,9 +58,11 @@ static int64_t team_of(const zg_deal *deal, const left *task, int64_t count,
   return team;
 }
 
-static void lists_create(const zg_deal *deal, const zg_state *done, lists *l) {
+static void lists_create(const zg_deal *deal, const zg_shard *shard,
+                         const zg_state *done, lists *l) {
   left *found;
-  int64_t count = find_left(deal, done, &found), teams = deal->team->teams, team = 0;
+  int64_t count = find_left(deal, shard, done, &found);
+  int64_t teams = deal->team->teams, team = 0;
   *l = (lists){.tasks = ZG_NEW(int64_t, count),
                .first = ZG_NEW0(int64_t, teams),
                .lengths = ZG_NEW0(int64_t, teams)};
@@ -165,7 +172,8 @@ static zg_status save_pass(const sweep *s) {
 static zg_status sweep_as_team(sweep *s) {
   const zg_deal *deal = s->deal;
   if (leads(s)) {
-    lists_create(deal, s->sums ? s->work->state : NULL, &s->lists);
+    zg_shard shard = zg_sweep_shard(s->work, s->sums);
+    lists_create(deal, &shard, s->sums ? s->work->state : NULL, &s->lists);
     zg_handout_create(deal->team->peers, s->lists.lengths, !s->work->run->keep_shares,
                       &s->handout);
   }

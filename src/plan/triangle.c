@@ -153,6 +153,25 @@ void zg_triangle_create(int64_t panels, int teams, int64_t capacity,
   free(team);
 }
 
+void zg_triangle_create_shard(int64_t panels, const zg_shard *shard, int teams,
+                              int64_t capacity, zg_triangle *triangle) {
+  zg_triangle all;
+  zg_triangle_create(panels, (int)shard->count, capacity, &all);
+  int64_t start = all.first[shard->number - 1],
+          count = all.first[shard->number] - start;
+  *triangle = (zg_triangle){.panels = panels,
+                            .capacity = capacity,
+                            .teams = teams,
+                            .shard = *shard,
+                            .first = ZG_NEW(int64_t, teams + 1),
+                            .tiles = ZG_NEW(int64_t, count)};
+  for (int t = 0; t <= teams; t++)
+    triangle->first[t] = zg_part(count, teams, t);
+  if (count)
+    memcpy(triangle->tiles, all.tiles + start, (size_t)count * sizeof *all.tiles);
+  zg_triangle_destroy(&all);
+}
+
 void zg_triangle_destroy(zg_triangle *triangle) {
   free(triangle->first);
   free(triangle->tiles);

@@ -76,6 +76,9 @@ static zg_status carry_out(const zg_test_job *job, const zg_zoo *zoo,
                 .checkpoint = job->checkpoint > 0 ? job->checkpoint : 3600,
                 .attributes = attributes,
                 .should_stop = job->should_stop ? job->should_stop : never,
+                .part = job->part,
+                .parts = job->parts,
+                .part_count = job->part_count,
                 .keep_shares = job->keep_shares};
   zg_report report = {0};
   zg_status status = zg_engine_run(&run, &report);

@@ -23,6 +23,9 @@ typedef struct zg_test_job {
   zg_report *report;    /**< NULL: not wanted */
   double checkpoint;    /**< seconds; 0: an hour */
   bool (*should_stop)(void); /**< NULL: never */
+  const zg_shard_part *part; /**< as in a run, as are these */
+  zg_shard_part *const *parts;
+  int64_t part_count;
 } zg_test_job;
 
 /** Defaults of a measure with this kernel and estimator, and batches of `batch`; its

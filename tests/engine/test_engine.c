@@ -299,6 +299,74 @@ static void a_run_in_bands_goes_on_as_well(void) {
   check_stopping(2);
 }
 
+/* ---- shards ---- */
+
+enum { SHARDS = 3 };
+
+/* Stopped again and again: every run has to get further. */
+static void run_shard(zg_test_job job, int64_t number, zg_shard_part **left) {
+  static char text[] = "";
+  char *path = zg_part_path(job.output, &(zg_shard){number, SHARDS});
+  zg_shard_part part = {.path = path,
+                        .shard = {number, SHARDS},
+                        .version = text,
+                        .job_path = text,
+                        .job_text = text,
+                        .plan = text};
+  zg_status status = ZG_STOPPED;
+  job.output = path;
+  job.part = &part;
+  job.should_stop = stop_after_some;
+  for (int runs = 0; status == ZG_STOPPED && runs < 40; runs++) {
+    questions_allowed = questions_for(6) + 2 * runs;
+    status = zg_test_engine_run(&job);
+  }
+  CU_ASSERT_EQUAL_FATAL(status, ZG_OK);
+  CU_ASSERT_EQUAL_FATAL(zg_part_read(path, left), ZG_OK);
+  free(path);
+}
+
+static void check_shards(int64_t bands) {
+  enum { N = 130, BATCH = 60 };
+  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
+  zg_twin_item items[ITEMS];
+  zg_call calls[CALLS];
+  zg_shard_part *parts[SHARDS];
+  make_items(items, N);
+  make_calls(calls, BATCH);
+  make_zoo(zg_test_path("shards.h5", zoo), items, ITEMS);
+  zg_test_job job = {.zoo = zoo,
+                     .output = zg_test_path("shards-results.h5", output),
+                     .calls = calls,
+                     .call_count = CALLS,
+                     .precision = ZG_DOUBLE,
+                     .team_size = 1,
+                     .small_tiles = true,
+                     .bands = bands,
+                     .checkpoint = 1e-6};
+  for (int64_t k = 0; k < SHARDS; k++)
+    run_shard(job, k + 1, &parts[k]);
+  job.parts = parts;
+  job.part_count = SHARDS;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_PARTIAL);
+  check_results(output, items, calls, BATCH, tolerance(ZG_DOUBLE, N));
+  MPI_Barrier(MPI_COMM_WORLD);
+  for (int64_t k = 0; k < SHARDS; k++) {
+    if (zg_test_rank() == 0) unlink(parts[k]->path);
+    zg_part_destroy(&parts[k]);
+  }
+  clear_calls(calls);
+  free_items(items);
+}
+
+static void shards_are_merged_to_the_whole(void) {
+  check_shards(1);
+}
+
+static void shards_have_all_bands(void) {
+  check_shards(2);
+}
+
 const zg_test zg_tests[] = {
     {"few_samples_on_teams_of_every_kind", few_samples_on_teams_of_every_kind},
     {"as_few_samples_as_there_may_be", as_few_samples_as_there_may_be},
@@ -309,4 +377,6 @@ const zg_test zg_tests[] = {
     {"a_stopped_run_leaves_no_file_and_the_next_one_goes_on",
      a_stopped_run_leaves_no_file_and_the_next_one_goes_on},
     {"a_run_in_bands_goes_on_as_well", a_run_in_bands_goes_on_as_well},
+    {"shards_are_merged_to_the_whole", shards_are_merged_to_the_whole},
+    {"shards_have_all_bands", shards_have_all_bands},
     {NULL, NULL}};

@@ -194,6 +194,60 @@ static void a_thousand_teams_are_dealt_out_at_once(void) {
   check_excess(384, 1024, 1.45);
 }
 
+/* What a shard has does not depend on the teams that do it or on what they keep. */
+static int64_t mark_shard(int64_t panels, const zg_shard *shard, int teams,
+                          int64_t capacity, bool *marked) {
+  zg_triangle t;
+  int64_t work = 0;
+  zg_triangle_create_shard(panels, shard, teams, capacity, &t);
+  CU_ASSERT(t.first[0] == 0 && t.shard.number == shard->number);
+  for (int64_t k = 0; k < t.first[teams]; k++) {
+    int64_t row, column;
+    zg_tile_place(t.tiles[k], &row, &column);
+    CU_ASSERT_FALSE(marked[t.tiles[k]]);
+    marked[t.tiles[k]] = true;
+    work += row == column ? 1 : 2;
+  }
+  for (int team = 0; team < teams; team++) {
+    int64_t tiles = t.first[team + 1] - t.first[team];
+    CU_ASSERT(tiles == t.first[teams] / teams || tiles == t.first[teams] / teams + 1);
+  }
+  zg_triangle_destroy(&t);
+  return work;
+}
+
+static void check_shards(int64_t panels, int64_t shards) {
+  int64_t tiles = panels * (panels + 1) / 2, least = INT64_MAX, most = 0;
+  bool *seen = ZG_NEW0(bool, tiles), *alone = ZG_NEW(bool, tiles),
+       *shared = ZG_NEW(bool, tiles);
+  for (int64_t k = 1; k <= shards; k++) {
+    zg_shard shard = {k, shards};
+    memset(alone, 0, (size_t)tiles * sizeof *alone);
+    memset(shared, 0, (size_t)tiles * sizeof *shared);
+    int64_t work = mark_shard(panels, &shard, 1, panels, alone);
+    mark_shard(panels, &shard, 3, 4, shared);
+    CU_ASSERT(!memcmp(alone, shared, (size_t)tiles * sizeof *alone));
+    for (int64_t t = 0; t < tiles; t++) {
+      CU_ASSERT_FALSE(seen[t] && alone[t]);
+      seen[t] = seen[t] || alone[t];
+    }
+    least = zg_min(least, work);
+    most = zg_max(most, work);
+  }
+  for (int64_t t = 0; t < tiles; t++)
+    CU_ASSERT(seen[t]);
+  CU_ASSERT(most - least <= 2);
+  free(seen);
+  free(alone);
+  free(shared);
+}
+
+static void every_tile_belongs_to_one_shard(void) {
+  for (int64_t panels = 1; panels <= 16; panels += 3)
+    for (int64_t shards = 1; shards <= 40; shards += 1 + shards / 4)
+      check_shards(panels, shards);
+}
+
 const zg_test zg_tests[] = {
     {"every_tile_belongs_to_one_team", every_tile_belongs_to_one_team},
     {"numbers_and_places_fit", numbers_and_places_fit},
@@ -205,4 +259,5 @@ const zg_test zg_tests[] = {
     {"any_size_is_dealt_out_alike_every_time", any_size_is_dealt_out_alike_every_time},
     {"panels_are_read_few_times", panels_are_read_few_times},
     {"a_thousand_teams_are_dealt_out_at_once", a_thousand_teams_are_dealt_out_at_once},
+    {"every_tile_belongs_to_one_shard", every_tile_belongs_to_one_shard},
     {NULL, NULL}};

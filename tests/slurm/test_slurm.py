@@ -137,6 +137,18 @@ class BatchScripts(unittest.TestCase):
         )
         np.testing.assert_array_equal(values, expected)
 
+    def test_a_job_array_and_its_merge_give_the_bits_of_a_single_job(self):
+        expected = self.complete("all-pairs", ORDINARY_USER, ONE_NODE)["cka"][()]
+        directory = self.workspace(ORDINARY_USER)
+        array = self.submit("array.sbatch", ORDINARY_USER, directory, [*ONE_NODE, "--array=1-3"])
+        merge = self.submit("merge.sbatch", ORDINARY_USER, directory, [*ONE_NODE, f"--dependency=afterok:{array}"])
+        end = self.wait(merge)
+        logs = "\n".join(path.read_text() for path in sorted(directory.glob("zoogram-*.log")))
+        self.assertEqual((end["JobState"], end["ExitCode"]), ("COMPLETED", "0:0"), logs)
+        for shard in (1, 2, 3):
+            self.assertIn(f"run all-pairs.yaml --shard {shard}/3", (directory / f"zoogram-array-{array}_{shard}.log").read_text())
+        np.testing.assert_array_equal(self.results(directory, "all-pairs", ORDINARY_USER)["cka"][()], expected)
+
     def complete(self, name, user, options):
         """Submit the script in a new workspace and wait for its success; returns its open results file."""
         directory = self.workspace(user)
@@ -171,7 +183,7 @@ class BatchScripts(unittest.TestCase):
         """The number of the submitted job."""
         account = pwd.getpwnam(user)
         identity = [f"--uid={account.pw_uid}", f"--gid={account.pw_gid}"]
-        settings = {"ZOOGRAM": self.program, **YIELD, **({} if options is ONE_NODE else PRETENDED)}
+        settings = {"ZOOGRAM": self.program, **YIELD, **({} if ONE_NODE[0] in options else PRETENDED)}
         command = ["sbatch", "--parsable", *identity, *options, script, *arguments]
         return self.slurm.call(*command, directory=directory, settings=settings).strip()
 
