@@ -111,24 +111,32 @@ zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
   return status;
 }
 
+/* Once, and no more than so many. */
+static void say(zg_work *work, const char *complaint) {
+  const int64_t most = 20;
+  zg_list *said = &work->complaints;
+  if (said->count > most || zg_list_find(said, complaint) >= 0) return;
+  zg_list_add(said, complaint);
+  if (said->count > most)
+    zg_warn("... and more; 'zoogram show FILE --check' lists every fault");
+  else
+    zg_warn("%s", complaint);
+}
+
 void zg_tensor_complain(zg_work *work, int64_t array, int64_t count, zg_code code,
                         const char *what) {
-  const int64_t most = 20;
   const zg_zoo *zoo = work->run->zoo;
-  int64_t said = work->complaints++;
-  if (said == most)
-    zg_warn("... and more; 'zoogram show FILE --check' lists every fault");
-  if (said >= most) return;
   const zg_model *model = &zoo->models[zoo->arrays[array].model];
-  zg_text where = {0};
+  zg_text complaint = {0};
   if (count == 1) {
-    char *words = zg_zoo_where(zoo, array);
-    zg_text_add(&where, "%s", words);
-    free(words);
+    char *where = zg_zoo_where(zoo, array);
+    zg_text_add(&complaint, "%s", where);
+    free(where);
   } else {
-    zg_text_add(&where, "%s: model '%s', %s", zoo->files[model->file].path, model->name,
-                zg_data_name(zoo->arrays[array].data));
+    zg_text_add(&complaint, "%s: model '%s', %s", zoo->files[model->file].path,
+                model->name, zg_data_name(zoo->arrays[array].data));
   }
-  zg_warn("%s: %s: its entries have status %d", where.data, what, code);
-  zg_text_clear(&where);
+  zg_text_add(&complaint, ": %s: its entries have status %d", what, code);
+  say(work, complaint.data);
+  zg_text_clear(&complaint);
 }
