@@ -6,20 +6,25 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A segment begins with this; what follows is in the order of write_segment. */
+/* A segment begins with this; what follows is in the order of save_segment, and its
+ * last number is a checksum of all before it. */
 typedef struct header {
   char magic[8];
   char digest[ZG_DIGEST_BYTES + 7];
   int64_t pass, tiles, items, pairs, vectors, parameters;
+  uint64_t check; /* of the header up to here */
 } header;
 
-static const char magic[8] = "zgstate1";
+/* Its last character is the version. */
+static const char magic[8] = "zgstate2";
+enum { NAME_BYTES = sizeof magic - 1 };
 
 struct zg_state {
   MPI_Comm comm;
@@ -28,6 +33,7 @@ struct zg_state {
   char digest[ZG_DIGEST_BYTES];
   double interval, last_time, last_cost;
   zg_list segments; /* names of those of earlier runs, all passes */
+  uint8_t *used;    /* [segments] whether this pass goes on with it */
   int64_t pass, tiles;
   uint8_t *before, *now; /* [tiles] in segments of earlier runs; in this team's sums */
   int64_t before_count;
@@ -61,18 +67,51 @@ static zg_status list_segments(zg_state *state, bool discard) {
   return ZG_OK;
 }
 
-static zg_status check_digest(const zg_state *state, const char *path) {
-  header h;
+static uint64_t check_of(const header *h) {
+  return zg_hash_of(h, offsetof(header, check));
+}
+
+static zg_status refuse(const zg_state *state, const char *by) {
+  return zg_fail(ZG_ERR_CREATE,
+                 "%s: was left by an interrupted run %s; 'zoogram run --restart' "
+                 "discards it",
+                 state->directory, by);
+}
+
+static void leave_out(const char *path, const char *why) {
+  zg_warn("%s: %s; what it held is computed again", path, why);
+}
+
+/* What a header says of its file: ours and whole, damaged, or not to be used. */
+static zg_status check_header(const zg_state *state, const char *path, bool *whole) {
+  header h = {.pass = 0};
   FILE *file = fopen(path, "rb");
-  bool read = file && fread(&h, sizeof h, 1, file) == 1;
-  if (file) fclose(file);
-  if (read && !memcmp(h.magic, magic, sizeof magic) && !strcmp(h.digest, state->digest))
-    return ZG_OK;
-  return zg_fail(
-      ZG_ERR_CREATE,
-      "%s: was left by an interrupted run of another job, of other inputs or "
-      "with another plan; 'zoogram run --restart' discards it",
-      state->directory);
+  if (!file)
+    return zg_fail(ZG_ERR_CREATE, "%s: cannot be read: %s", path, strerror(errno));
+  *whole = fread(&h, sizeof h, 1, file) == 1 && h.check == check_of(&h);
+  fclose(file);
+  if (!memcmp(h.magic, magic, NAME_BYTES) && h.magic[NAME_BYTES] != magic[NAME_BYTES])
+    return refuse(state, "of another version of zoogram");
+  if (*whole && strcmp(h.digest, state->digest) != 0)
+    return refuse(state, "of another job, of other inputs or with another plan");
+  return ZG_OK;
+}
+
+/* Keep those segments in the list that may be used. */
+static zg_status check_headers(zg_state *state) {
+  zg_list found = state->segments;
+  state->segments = (zg_list){0};
+  zg_status status = ZG_OK;
+  for (int64_t k = 0; status == ZG_OK && k < found.count; k++) {
+    bool whole = false;
+    status = check_header(state, found.items[k], &whole);
+    if (whole)
+      zg_list_add(&state->segments, found.items[k]);
+    else if (status == ZG_OK)
+      leave_out(found.items[k], "is damaged");
+  }
+  zg_list_clear(&found);
+  return status;
 }
 
 static void broadcast_segments(zg_state *state) {
@@ -104,10 +143,10 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
   memcpy(state->digest, digest, sizeof state->digest);
   MPI_Comm_rank(comm, &state->rank);
   zg_status status = state->rank == 0 ? list_segments(state, discard) : ZG_OK;
-  for (int64_t k = 0; status == ZG_OK && k < state->segments.count; k++)
-    status = check_digest(state, state->segments.items[k]);
+  if (status == ZG_OK) status = check_headers(state);
   ZG_TRY(zg_agree(comm, status));
   broadcast_segments(state);
+  state->used = ZG_NEW0(uint8_t, state->segments.count);
   return ZG_OK;
 }
 
@@ -141,6 +180,7 @@ void zg_state_close(zg_state **closed, bool finished) {
     list_segments(state, true);
   }
   zg_list_clear(&state->segments);
+  free(state->used);
   free(state->directory);
   free(state);
   *closed = NULL;
@@ -221,6 +261,7 @@ static void put_header(stream *s, const zg_state *state, const zg_sums *sums) {
               .parameters = sums->parameter_count};
   memcpy(h.magic, magic, sizeof magic);
   memcpy(h.digest, state->digest, sizeof state->digest);
+  h.check = check_of(&h);
   put(s, &h, sizeof h);
   put(s, state->now, state->tiles);
   put(s, sums->parameters, sums->parameter_count * (int64_t)sizeof(double));
@@ -300,8 +341,8 @@ static bool get(stream *s, void *data, int64_t bytes) {
 }
 
 static bool fits(const zg_state *state, const header *h, const zg_sums *sums) {
-  return !memcmp(h->magic, magic, sizeof magic) && h->tiles == state->tiles &&
-         h->items == item_count(sums) && h->pairs == list_length(sums, true) &&
+  return h->tiles == state->tiles && h->items == item_count(sums) &&
+         h->pairs == list_length(sums, true) &&
          h->vectors == list_length(sums, false) &&
          h->parameters == sums->parameter_count;
 }
@@ -341,46 +382,82 @@ static void get_vector(stream *s, int64_t length, double *sums) {
   free(vector);
 }
 
-/* Read a segment: its tiles and parameters, and, with `add`, its sums, which are added.
- * \return false when it is of another pass or damaged. */
-static bool read_segment(const zg_state *state, const char *path, const zg_team *team,
-                         zg_sums *sums, uint8_t *tiles, double *parameters, bool add) {
-  stream s = {.file = fopen(path, "rb"), .hash = zg_hash_create(), .ok = true};
-  header h;
-  int64_t check = 0;
-  if (!s.file) return false;
-  s.ok = get(&s, &h, sizeof h) && h.pass == state->pass && fits(state, &h, sums);
-  if (s.ok) get(&s, tiles, state->tiles);
-  if (s.ok) get(&s, parameters, sums->parameter_count * (int64_t)sizeof(double));
-  for (int64_t k = 0; s.ok && k < h.pairs; k++)
-    get_pairs(&s, sums->pairs[k], add);
-  for (int64_t k = 0; s.ok && k < h.vectors; k++) {
-    bool mine = add && (!sums->shared[k] || team->position == 0);
-    get_vector(&s, sums->lengths[k], mine ? sums->vectors[k] : NULL);
-  }
-  int64_t expected = zg_hash_finish_int(&s.hash);
-  bool whole = s.ok && fread(&check, sizeof check, 1, s.file) == 1 && check == expected;
-  fclose(s.file);
-  return whole;
+/* What a segment holds beside its sums. */
+typedef struct content {
+  uint8_t *tiles;     /* [tiles] */
+  double *parameters; /* [parameter_count] */
+} content;
+
+static content content_create(const zg_state *state, const zg_sums *sums) {
+  return (content){.tiles = ZG_NEW0(uint8_t, state->tiles),
+                   .parameters = ZG_NEW0(double, sums->parameter_count)};
 }
 
-/* On rank 0: which tiles are in whole segments of this pass; damaged ones are dropped.
- */
+static void content_clear(content *c) {
+  free(c->tiles);
+  free(c->parameters);
+}
+
+typedef enum verdict { WHOLE, DAMAGED, OTHER_PASS } verdict;
+
+/* Read what follows a header; unless `team` is NULL, add the sums to this rank's. */
+static void get_content(stream *s, const zg_state *state, const zg_team *team,
+                        zg_sums *sums, content *c) {
+  get(s, c->tiles, state->tiles);
+  get(s, c->parameters, sums->parameter_count * (int64_t)sizeof(double));
+  for (int64_t k = 0; s->ok && k < list_length(sums, true); k++)
+    get_pairs(s, sums->pairs[k], team != NULL);
+  for (int64_t k = 0; s->ok && k < list_length(sums, false); k++) {
+    bool mine = team && (!sums->shared[k] || team->position == 0);
+    get_vector(s, sums->lengths[k], mine ? sums->vectors[k] : NULL);
+  }
+}
+
+/* Read a segment, the header of which was whole. Sums are added before it is known
+ * whether they are right: without a team nothing is, to know it first. */
+static verdict read_segment(const zg_state *state, const char *path,
+                            const zg_team *team, zg_sums *sums, content *c) {
+  stream s = {.file = fopen(path, "rb"), .hash = zg_hash_create(), .ok = true};
+  header h = {.pass = -1};
+  int64_t check = 0;
+  s.ok = s.file && get(&s, &h, sizeof h);
+  bool other = s.ok && h.pass != state->pass;
+  s.ok = s.ok && !other && fits(state, &h, sums);
+  if (s.ok) get_content(&s, state, team, sums, c);
+  int64_t expected = zg_hash_finish_int(&s.hash);
+  bool whole = s.ok && fread(&check, sizeof check, 1, s.file) == 1 &&
+               check == expected && fgetc(s.file) == EOF;
+  if (s.file) fclose(s.file);
+  return whole ? WHOLE : other ? OTHER_PASS : DAMAGED;
+}
+
+/* Take the tiles of a whole segment over, unless it contradicts those before it. */
+static bool take_tiles(zg_state *state, zg_sums *sums, const content *c, bool first) {
+  size_t bytes = (size_t)sums->parameter_count * sizeof *c->parameters;
+  bool fitting = first || !bytes || !memcmp(c->parameters, sums->parameters, bytes);
+  for (int64_t t = 0; fitting && t < state->tiles; t++)
+    fitting = !(c->tiles[t] && state->before[t]);
+  if (!fitting) return false;
+  if (first && bytes) memcpy(sums->parameters, c->parameters, bytes);
+  for (int64_t t = 0; t < state->tiles; t++)
+    state->before[t] |= c->tiles[t];
+  return true;
+}
+
+/* On rank 0: which segments this pass goes on with, and which tiles they have. */
 static bool collect_tiles(zg_state *state, zg_sums *sums) {
-  uint8_t *tiles = ZG_NEW0(uint8_t, state->tiles);
-  double *parameters = ZG_NEW(double, sums->parameter_count);
+  content c = content_create(state, sums);
   bool any = false;
   for (int64_t k = 0; k < state->segments.count; k++) {
-    char *path = state->segments.items[k];
-    if (!read_segment(state, path, NULL, sums, tiles, parameters, false)) continue;
-    for (int64_t t = 0; t < state->tiles; t++)
-      state->before[t] |= tiles[t];
-    for (int64_t p = 0; p < sums->parameter_count; p++)
-      sums->parameters[p] = parameters[p];
-    any = true;
+    const char *path = state->segments.items[k];
+    verdict found = read_segment(state, path, NULL, sums, &c);
+    state->used[k] = found == WHOLE && take_tiles(state, sums, &c, !any);
+    any = any || state->used[k];
+    if (found == DAMAGED) leave_out(path, "is damaged");
+    if (found == WHOLE && !state->used[k])
+      leave_out(path, "holds what another one has");
   }
-  free(parameters);
-  free(tiles);
+  content_clear(&c);
   return any;
 }
 
@@ -407,6 +484,7 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   bool any = state->rank == 0 && collect_tiles(state, sums);
   *resumed = zg_any(state->comm, any);
   zg_broadcast(state->comm, state->before, tiles);
+  zg_broadcast(state->comm, state->used, state->segments.count);
   state->before_count = 0;
   for (int64_t t = 0; t < tiles; t++)
     state->before_count += state->before[t];
@@ -431,20 +509,18 @@ void zg_state_add_tile(zg_state *state, int64_t tile) {
 }
 
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
-  uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
-  double *parameters = ZG_NEW(double, sums->parameter_count);
+  content c = content_create(state, sums);
   int64_t found = 0;
-  for (int64_t k = 0; k < state->segments.count && state->before_count; k++) {
-    if (!zg_team_works(team) || k % team->teams != team->team) continue;
-    if (!read_segment(state, state->segments.items[k], team, sums, tiles, parameters,
-                      true))
+  for (int64_t k = 0; k < state->segments.count; k++) {
+    bool own = zg_team_works(team) && k % team->teams == team->team;
+    if (!own || !state->used[k]) continue;
+    if (read_segment(state, state->segments.items[k], team, sums, &c) != WHOLE)
       continue;
     for (int64_t t = 0; t < state->tiles; t++)
-      found += tiles[t];
+      found += c.tiles[t];
   }
   if (team->position != 0) found = 0;
-  free(parameters);
-  free(tiles);
+  content_clear(&c);
   zg_sum_counts(state->comm, &found, 1);
   if (found == state->before_count) return ZG_OK;
   return zg_fail(ZG_ERR_SYSTEM, "%s: changed while it was being read",

@@ -7,7 +7,11 @@
  * whole from time to time; no segment depends on another, so nothing has to be agreed
  * on when one is written, and a run on any number of ranks or teams can go on from
  * them. It sweeps the tiles that are in no segment and adds the segments in at the end
- * of the pass. */
+ * of the pass.
+ *
+ * A segment gets its name when it is whole and durable, and ends with a checksum. One
+ * that is damaged all the same, or has a tile that another one has, is left out with a
+ * warning; one of another job or version is refused, with the way out. */
 #ifndef ZG_ENGINE_STATE_H
 #define ZG_ENGINE_STATE_H
 
@@ -33,8 +37,8 @@ typedef struct zg_state zg_state;
 /** Look for what an interrupted run of the same job has left beside the output.
  * \param [in] digest   of job, inputs and plan; segments with another one are refused.
  * \param [in] discard  remove whatever is there instead.
- * \return ZG_ERR_CREATE when there is a state of another job, or it cannot be read; the
- * same on all ranks. Collective. Destroy with zg_state_close. */
+ * \return ZG_ERR_CREATE when there is a state of another job or version, or it cannot
+ * be read; the same on all ranks. Collective. Destroy with zg_state_close. */
 zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
                         double interval, bool discard, zg_state **state);
 /** \param [in] finished  the output is complete: remove the state. Collective. */
