@@ -126,6 +126,36 @@ class Interruption(SystemTestCase):
         self.assertBits(expected)
         self.assertNothingLeft()
 
+    def test_a_signal_to_one_rank_stops_all(self):
+        def one_rank(process):
+            os.kill(max(children(process.pid)), signal.SIGTERM)
+
+        happened, code, out, err = self.interrupt(3, 0, one_rank)
+        self.assertTrue(happened, out + err)
+        self.assertEqual(code, 75, out + err)
+        self.assertIn("results.h5: stopped by signal 15", err)
+        self.assertTrue(self.segments())
+        self.assertRegex(self.finish(ranks=3).out, r"pass \d resumes: [1-9]\d* of \d+ tiles are done")
+
+    def test_a_stop_file_stops_with_75_and_lets_no_run_begin(self):
+        expected = self.reference()
+        stop = self.path / "results.h5.stop"
+        happened, code, out, err = self.interrupt(2, 0, lambda _: stop.touch())
+        self.assertTrue(happened, out + err)
+        self.assertEqual(code, 75, out + err)
+        self.assertIn("results.h5: stopped by", err)
+        self.assertIn("results.h5.stop", err)
+        refused = self.finish(code=73)
+        self.assertEqual(len(refused.errors), 1, refused.report)
+        self.assertIn("results.h5.stop: asks runs to stop; remove it", refused.err)
+        self.assertNotIn("resumes", refused.out)
+        stop.unlink()
+        self.assertIn(" resumes: ", self.finish().out)
+        self.assertBits(expected)
+        self.assertNothingLeft()
+        stop.touch()  # which is no reason to fail when there is nothing to stop
+        self.assertIn("is complete already", self.finish().out)
+
     def test_time_limit_stops_with_75(self):
         expected = self.reference()
         finished = self.finish(code=75, arguments=("--max-time", "0:00:00.6"))
