@@ -322,19 +322,13 @@ zg_status zg_state_save(zg_state *state, const zg_team *team, const zg_sums *sum
   return status;
 }
 
-/* Whether so much of the interval has passed, and the last checkpoint took less than a
- * fiftieth of the time since. */
-static bool has_passed(const zg_state *state, double part) {
-  double elapsed = zg_clock() - state->last_time;
-  return elapsed >= part * state->interval && elapsed >= 50 * state->last_cost;
-}
-
 bool zg_state_is_due(const zg_state *state) {
-  return has_passed(state, 1);
+  double elapsed = zg_clock() - state->last_time;
+  return elapsed >= state->interval && elapsed >= 50 * state->last_cost;
 }
 
 bool zg_state_is_worth(const zg_state *state) {
-  return has_passed(state, 0.1);
+  return zg_clock() - state->last_time >= 0.1 * state->interval;
 }
 
 /* ---- reading ---- */

@@ -65,8 +65,8 @@ void zg_state_add_tile(zg_state *state, int64_t tile);
 /** Whether it is time for a checkpoint: the interval has passed, and writing the last
  * one took less than a fiftieth of the time since. Not collective. */
 bool zg_state_is_due(const zg_state *state);
-/** The same with a tenth of the interval: then a finished pass is worth keeping. Not
- * collective. */
+/** Whether a tenth of the interval has passed: then a finished pass is worth keeping.
+ * Not collective. */
 bool zg_state_is_worth(const zg_state *state);
 /** Write this team's segment. Collective over the team; the same status on its ranks.
  */
