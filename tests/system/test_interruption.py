@@ -206,5 +206,32 @@ class Interruption(SystemTestCase):
         self.assertEqual(execute(["pgrep", "-f", str(self.path)]).out, "")
 
 
+class LongSteps(SystemTestCase):
+    """A step that would last for half a minute, in which nobody asks whether to stop."""
+
+    def test_a_request_is_obeyed_in_time(self):
+        random = np.random.default_rng(0)
+        self.zoo({"m": {name: random.normal(size=(6000, 2)) for name in ("a", "b")}})
+        job = self.job([{"measure": "wasserstein", "form": "exact", "name": "exact"}])
+        settings = environment()
+        settings.pop("OMPI_MCA_orte_abort_on_non_zero_status")
+        process = subprocess.Popen(
+            [os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "-n", "2", os.environ["ZOOGRAM"], "run", str(job)],
+            env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        end = time.monotonic() + TIMEOUT
+        while not (self.path / "results.h5.part").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(1)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGUSR1)
+        out, err = process.communicate(timeout=TIMEOUT)
+        self.assertLess(time.monotonic() - asked, 20)
+        self.assertEqual(process.returncode, 75, out + err)
+        lines = [line for line in err.splitlines() if line.startswith("zoogram: error: ")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertIn("stopped by signal 10 (User defined signal 1) in the midst of a step", lines[0])
+        self.assertFalse((self.path / "results.h5").exists())
+
+
 if __name__ == "__main__":
     unittest.main()
