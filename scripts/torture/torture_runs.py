@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/system"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "tests" / folder) for folder in ("system", "slurm")]
 from zoogram import environment
 
 MARK = "ZOOGRAM_TORTURE"  # in the environment of every process of a run
@@ -55,15 +55,14 @@ def kill(pids):
 
 
 class Run:
-    """A run that has been started: `zoogram run JOB` on so many ranks, by a launcher or (ranks=None) alone."""
+    """A run that has been started: `zoogram run JOB` on so many ranks, by a launcher (its words up to the number of
+    ranks) or, with ranks=None, alone."""
 
-    launchers = {"mpirun": ["mpirun", "-n"], "srun": ["srun", "--quiet", "--mpi=pmix", "-n"]}
-
-    def __init__(self, program, job, ranks, mark, launcher="mpirun", settings=None, arguments=()):
+    def __init__(self, program, job, ranks, mark, launcher=("mpirun", "-n"), settings=None, arguments=()):
         self.mark, self.program = mark, os.path.realpath(program)
         variables = environment()
         variables.pop("OMPI_MCA_orte_abort_on_non_zero_status", None)  # mpirun ends a run that has lost a rank
-        words = [*self.launchers[launcher], str(ranks)] if ranks else []
+        words = [*launcher, str(ranks)] if ranks else []
         self.log = open(Path(job).parent / "log", "w+")  # not a pipe: nobody may be left to read it
         self.process = subprocess.Popen(
             [*words, program, "run", str(job), *arguments], env={**variables, MARK: mark, **(settings or {})},
