@@ -211,7 +211,7 @@ class LongSteps(SystemTestCase):
 
     def test_a_request_is_obeyed_in_time(self):
         random = np.random.default_rng(0)
-        self.zoo({"m": {name: random.normal(size=(6000, 2)) for name in ("a", "b")}})
+        self.zoo({"m": {name: scale * random.normal(size=(7000, 2)) for name, scale in (("a", 1), ("b", 2))}})
         job = self.job([{"measure": "wasserstein", "form": "exact", "name": "exact"}])
         settings = environment()
         settings.pop("OMPI_MCA_orte_abort_on_non_zero_status")
