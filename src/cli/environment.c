@@ -1,6 +1,7 @@
 #include "cli/environment.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cli/cli.h"
@@ -13,6 +14,7 @@
 #include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,50 +50,82 @@ void zg_environment_prepare(char **argv) {
   zg_threads_set(zg_environment_threads());
 }
 
-static pid_t launcher;
-
-static void *watch(void *unused) {
-  (void)unused;
-  while (getppid() == launcher)
-    sleep(1);
-  _exit(ZG_ERR_SYSTEM);
-}
-
-void zg_watch_launcher(void) {
-  if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK")) return;
-  launcher = getppid();
-  pthread_t thread;
-  pthread_attr_t detached;
-  pthread_attr_init(&detached);
-  pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-  pthread_create(&thread, &detached, watch, NULL);
-  pthread_attr_destroy(&detached);
-}
+/* ---- being asked to stop ---- */
 
 static volatile sig_atomic_t received;
 static double deadline;
+static char *_Atomic file; /* NULL: none */
+static atomic_bool file_is_there, in_task;
 
 static void on_signal(int number) {
   received = number;
   signal(number, SIG_DFL); /* the second time it means it */
 }
 
-void zg_watch_stop(double max_seconds) {
-  static const int stopping[] = {SIGTERM, SIGINT, SIGUSR1};
-  for (size_t k = 0; k < sizeof stopping / sizeof *stopping; k++)
-    signal(stopping[k], on_signal);
-  deadline = max_seconds > 0 ? zg_clock() + max_seconds : 0;
-}
-
 bool zg_should_stop(void) {
-  return received || (deadline > 0 && zg_clock() > deadline);
+  return received || file_is_there || (deadline > 0 && zg_clock() > deadline);
 }
 
 const char *zg_stop_reason(void) {
   static char text[64];
-  if (!received) return "--max-time";
+  if (!received) return file_is_there ? file : "--max-time";
   snprintf(text, sizeof text, "signal %d (%s)", (int)received, strsignal(received));
   return text;
+}
+
+void zg_watch_file(const char *path) {
+  file = zg_strdup(path);
+}
+
+void zg_watch_task(bool begins) {
+  in_task = begins;
+}
+
+/* ---- the watching thread ---- */
+
+static pid_t launcher; /* 0 where nobody but a shell has started this process */
+
+static void find_launcher(void) {
+  if (getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK")) launcher = getppid();
+}
+
+/* The first rank speaks first, and is mostly the only one: its launcher ends the
+ * others. */
+static double patience(void) {
+  const char *rank = getenv("PMIX_RANK");
+  return ZG_STOP_PATIENCE + (rank && atoi(rank) > 0);
+}
+
+_Noreturn static void leave_task(void) {
+  fprintf(stderr,
+          "zoogram: error: stopped by %s in the midst of a step that lasts longer than "
+          "%d s; the same command goes on with the last checkpoint\n",
+          zg_stop_reason(), ZG_STOP_PATIENCE);
+  _exit(ZG_STOPPED);
+}
+
+static void *watch(void *unused) {
+  (void)unused;
+  for (double asked = 0;; sleep(1)) {
+    if (launcher && getppid() != launcher) _exit(ZG_ERR_SYSTEM);
+    if (file && access(file, F_OK) == 0) file_is_there = true;
+    if (!asked && zg_should_stop()) asked = zg_clock();
+    if (asked && in_task && zg_clock() - asked > patience()) leave_task();
+  }
+}
+
+void zg_watch(double max_seconds) {
+  static const int stopping[] = {SIGTERM, SIGINT, SIGUSR1};
+  for (size_t k = 0; k < sizeof stopping / sizeof *stopping; k++)
+    signal(stopping[k], on_signal);
+  deadline = max_seconds > 0 ? zg_clock() + max_seconds : 0;
+  find_launcher();
+  pthread_t thread;
+  pthread_attr_t detached;
+  pthread_attr_init(&detached);
+  pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+  pthread_create(&thread, &detached, watch, NULL);
+  pthread_attr_destroy(&detached);
 }
 
 /* The first words of a version text, up to a separator. */

@@ -15,15 +15,21 @@ bool zg_environment_corrected(void);
 /** BLAS threads per rank: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or 1. */
 int zg_environment_threads(void);
 
-/** End this rank within seconds when its launcher (mpirun, slurmstepd) dies. */
-void zg_watch_launcher(void);
-
 /** From now on SIGTERM, SIGINT and SIGUSR1 ask to stop, and so does the end of
- * `max_seconds` since now (0: no limit). */
-void zg_watch_stop(double max_seconds);
+ * `max_seconds` since now (0: no limit). A thread of its own watches this, looking once
+ * a second; it also ends this rank when its launcher (mpirun, slurmstepd) dies. */
+void zg_watch(double max_seconds);
+/** From now on a file of this name asks to stop, too. For one rank. */
+void zg_watch_file(const char *path);
 /** Whether the run has been asked to stop. */
 bool zg_should_stop(void);
-/** Why: "signal 15 (Terminated)", "--max-time". */
+/** By what: "signal 15 (Terminated)", "--max-time", the file. */
 const char *zg_stop_reason(void);
+
+enum { ZG_STOP_PATIENCE = 15 };
+/** Say that a piece of work begins that asks nobody whether to stop, or ends. When one
+ * goes on for ZG_STOP_PATIENCE seconds after the request, the process leaves with
+ * ZG_STOPPED in the midst of it: without what it was at, but in time. */
+void zg_watch_task(bool begins);
 
 #endif

@@ -52,7 +52,7 @@ typedef struct session {
   zg_zoo *zoo;
   zg_plan *plan;
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
-  zg_owner *owner;              /* on rank 0 */
+  zg_owner *owner;              /* of the output; all ranks */
   const char *found;            /* on rank 0: what is complete already */
   bool complete;                /* there is such a thing */
   bool resumes;                 /* on rank 0: part of them, too */
@@ -321,21 +321,46 @@ static zg_status look_at_part(session *s) {
                  s->output);
 }
 
-/* Whether an interrupted run has left something to go on with. */
-static zg_status take_output(session *s) {
+/* From now on <output>.stop ends the run. One that is there already has ended an
+ * earlier one, which must not come back by itself (requeued, say). */
+static zg_status look_for_stop_file(const session *s) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s.stop", s->output);
+  zg_watch_file(path.data);
   zg_status status = ZG_OK;
-  if (s->rank == 0) {
-    status = zg_owner_acquire(s->output, owner_patience, &s->owner);
-    if (status == ZG_OK) status = look_at_existing(s);
-    if (status == ZG_OK && s->shard.count && !s->found) status = look_at_part(s);
-    s->resumes = !merges(s) && !restarts(s) && zg_state_exists(s->output);
-  }
-  status = zg_agree(s->comm, status);
-  s->complete = zg_any(s->comm, s->found != NULL);
+  if (!s->found && access(path.data, F_OK) == 0)
+    status = zg_fail(ZG_ERR_CREATE, "%s: asks runs to stop; remove it to begin one",
+                     path.data);
+  zg_text_clear(&path);
   return status;
 }
 
+/* On rank 0: become the owner, and see whether an earlier run has left anything. */
+static zg_status own_output(session *s) {
+  ZG_TRY(zg_owner_acquire(s->output, owner_patience, &s->owner));
+  ZG_TRY(look_at_existing(s));
+  if (s->shard.count && !s->found) ZG_TRY(look_at_part(s));
+  s->resumes = !merges(s) && !restarts(s) && zg_state_exists(s->output);
+  return look_for_stop_file(s);
+}
+
+static zg_status take_output(session *s) {
+  ZG_TRY(zg_agree(s->comm, s->rank == 0 ? own_output(s) : ZG_OK));
+  s->complete = zg_any(s->comm, s->found != NULL);
+  if (s->complete) return ZG_OK;
+  return zg_agree(s->comm, s->rank == 0 ? ZG_OK : zg_owner_join(s->output, &s->owner));
+}
+
 /* ---- the run itself ---- */
+
+/* Why the run was stopped: a signal may have reached one rank alone. */
+static zg_status tell_stop(const session *s) {
+  zg_status status = ZG_OK;
+  if (zg_should_stop())
+    status = zg_fail(ZG_STOPPED, "%s: stopped by %s; the same command goes on with it",
+                     s->output, zg_stop_reason());
+  return zg_agree(s->comm, status);
+}
 
 static char *describe_inputs(const zg_zoo *zoo) {
   json_t *files = json_array();
@@ -404,17 +429,15 @@ static zg_status compute(session *s, zg_report *report) {
                 .part_count = s->part_count,
                 .float32 = s->job->float32_storage,
                 .attributes = attributes,
-                .should_stop = zg_should_stop};
+                .should_stop = zg_should_stop,
+                .watch_task = zg_watch_task};
   zg_status status = zg_engine_run(&run, report);
   zg_text_clear(&history);
   free(part.job_path);
   free(plan);
   free(inputs);
   free(libraries);
-  if (status == ZG_STOPPED)
-    zg_fail(status, "%s: stopped by %s; the same command goes on with it", s->output,
-            zg_stop_reason());
-  return status;
+  return status == ZG_STOPPED ? tell_stop(s) : status;
 }
 
 static zg_status run_job(session *s) {
@@ -455,13 +478,12 @@ static void end_session(session *s) {
   zg_log_close();
 }
 
-/* Signals, time limit and launcher; the same status on all ranks. */
+/* Time limit, signals, launcher; the same status on all ranks. */
 static zg_status watch(const session *s) {
   double max_time = 0;
   const char *limit = flag(s, "--max-time");
   bool understood = !limit || zg_parse_duration(limit, &max_time);
-  zg_watch_stop(max_time);
-  zg_watch_launcher();
+  zg_watch(max_time);
   if (understood) return ZG_OK;
   return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
                  limit);

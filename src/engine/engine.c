@@ -53,16 +53,28 @@ static zg_status success(zg_work *work) {
   return bad ? ZG_PARTIAL : ZG_OK;
 }
 
+/* How a pass is cut into tasks. */
+static void add_tasks(zg_hash *hash, const zg_pass *pass) {
+  zg_hash_add_int(hash, pass->tasks);
+  zg_hash_add_int(hash, pass->by_features);
+  zg_hash_add_int(hash, pass->piece);
+  for (int64_t g = 0; g < pass->group_count; g++)
+    zg_hash_add_int(hash, pass->groups[g].piece);
+}
+
 /* Sums of tasks are of use only to a run with the same tasks. */
 static zg_status open_state(zg_work *work) {
   const zg_run *run = work->run;
+  const zg_plan *plan = run->plan;
   char digest[ZG_DIGEST_BYTES];
   zg_hash *hash = zg_hash_create();
   zg_hash_add_text(hash, run->digest);
-  zg_hash_add_int(hash, run->plan->panel_count);
-  zg_hash_add_int(hash, zg_plan_bands(run->plan));
-  for (int64_t p = 0; p < run->plan->pass_count; p++)
-    zg_hash_add_int(hash, run->plan->passes[p].tasks);
+  zg_hash_add_int(hash, plan->panel_count);
+  zg_hash_add_int(hash, zg_plan_bands(plan));
+  zg_hash_add_int(hash, plan->tile);
+  zg_hash_add_int(hash, plan->packed); /* decides where panels begin */
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    add_tasks(hash, &plan->passes[p]);
   zg_hash_finish(&hash, digest);
   if (run->part_count)
     return zg_state_open_parts(run->comm, run->output, digest, run->parts,

@@ -83,6 +83,8 @@ typedef struct zg_run {
   bool keep_shares;            /**< no team takes over what was dealt to another */
   const zg_attribute *attributes; /**< of the file's root, `complete` = 0 among them */
   bool (*should_stop)(void);      /**< asked between tiles; true ends the run cleanly */
+  void (*watch_task)(bool begins); /**< told when work begins during which it is not
+                                      asked, and when that ends; NULL: nobody listens */
 } zg_run;
 
 /** Compute and write everything; in a shard, its part.

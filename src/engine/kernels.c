@@ -106,7 +106,9 @@ static zg_status keep_eigenvalues(keeper *s) {
   double *values = ZG_NEW(double, s->longest);
   for (int64_t k = 0; k < s->longest; k++)
     values[k] = NAN;
+  zg_work_task(s->work, true);
   zg_status status = zg_symmetric_eigenvalues(s->matrix, values);
+  zg_work_task(s->work, false);
   if (status == ZG_OK) status = write_row(s, 1, 0, s->longest, values);
   free(values);
   return status;

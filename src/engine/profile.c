@@ -173,8 +173,12 @@ static zg_status do_together(profiles *s) {
     zg_finding finding = {.shared = s->shared,
                           .values = s->values + t * s->width,
                           .code = ZG_CODE_CONVERGENCE};
-    ZG_TRY(s->form->measure_together(s->work->run->comm, s->work->reader,
-                                     s->work->run->zoo, first, &finding));
+    ZG_TRY(zg_agree(s->work->run->comm, zg_work_go_on(s->work)));
+    zg_work_task(s->work, true);
+    zg_status status = s->form->measure_together(s->work->run->comm, s->work->reader,
+                                                 s->work->run->zoo, first, &finding);
+    zg_work_task(s->work, false);
+    ZG_TRY(status);
     s->codes[t] = finding.code;
   }
   return ZG_OK;

@@ -13,21 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A segment begins with this; what follows is in the order of write_segment. */
-typedef struct header {
-  char magic[8];
-  char digest[ZG_DIGEST_BYTES + 7];
-  int64_t pass, tiles, items, pairs, vectors, parameters;
-} header;
-
-static const char magic[8] = "zgstate1";
-
-/* One that can be read: a file, or a place in a part. */
-typedef struct segment {
-  char *path; /* owned */
-  int64_t pass, offset;
-} segment;
-
 struct zg_state {
   MPI_Comm comm;
   int rank;
@@ -36,7 +21,7 @@ struct zg_state {
   double interval, last_time, last_cost;
   const zg_shard_part *part; /* of a shard; NULL: of everything */
   bool merges;
-  segment *segments; /* of earlier runs or of parts, all passes */
+  zg_segment *segments; /* of earlier runs or of parts, all passes */
   int64_t segment_count;
   int64_t pass, tiles;
   uint8_t *before, *now; /* [tiles] in segments of earlier runs; in this team's sums */
@@ -52,7 +37,7 @@ static void add_segment(zg_state *state, const char *path, int64_t pass,
   int64_t count = state->segment_count + 1;
   state->segments = zg_realloc(state->segments, count, sizeof *state->segments);
   state->segments[state->segment_count++] =
-      (segment){.path = zg_strdup(path), .pass = pass, .offset = offset};
+      (zg_segment){.path = zg_strdup(path), .pass = pass, .offset = offset};
 }
 
 static void clear_segments(zg_state *state) {
@@ -107,25 +92,46 @@ static zg_status list_segments(zg_state *state, bool discard) {
   return ZG_OK;
 }
 
-static zg_status check_digest(const zg_state *state, const char *path) {
-  header h;
-  FILE *file = fopen(path, "rb");
-  bool read = file && fread(&h, sizeof h, 1, file) == 1;
-  if (file) fclose(file);
-  if (read && !memcmp(h.magic, magic, sizeof magic) && !strcmp(h.digest, state->digest))
-    return ZG_OK;
-  return zg_fail(
-      ZG_ERR_CREATE,
-      "%s: was left by an interrupted run of another job, of other inputs or "
-      "with another plan; 'zoogram run --restart' discards it",
-      state->directory);
+static zg_status refuse(const zg_state *state, const char *by) {
+  return zg_fail(ZG_ERR_CREATE,
+                 "%s: was left by an interrupted run %s; 'zoogram run --restart' "
+                 "discards it",
+                 state->directory, by);
+}
+
+/* A segment that cannot be used. A sum would hide what comes instead of it. */
+static void leave_out(const zg_segment *from, const char *why) {
+  const char *name = strrchr(from->path, '/');
+  zg_warn("%s: %s; what it held is computed again", from->path, why);
+  if (name && !strncmp(name, "/sum", 4)) unlink(from->path);
+}
+
+/* Keep those segments in the list that may be used. */
+static zg_status check_headers(zg_state *state) {
+  int64_t kept = 0;
+  for (int64_t k = 0; k < state->segment_count; k++) {
+    zg_segment from = state->segments[k];
+    zg_segment_kind kind = ZG_SEGMENT_SOUND;
+    ZG_TRY(zg_segment_inspect(from.path, state->digest, &kind));
+    if (kind == ZG_SEGMENT_OTHER_VERSION)
+      return refuse(state, "of another version of zoogram");
+    if (kind == ZG_SEGMENT_OTHER_JOB)
+      return refuse(state, "of another job, of other inputs or with another plan");
+    if (kind == ZG_SEGMENT_DAMAGED) leave_out(&from, "is damaged");
+    state->segments[k] = state->segments[kept]; /* swapped: every path stays owned */
+    state->segments[kept] = from;
+    kept += kind == ZG_SEGMENT_SOUND;
+  }
+  while (state->segment_count > kept)
+    free(state->segments[--state->segment_count].path);
+  return ZG_OK;
 }
 
 static void broadcast_segments(zg_state *state) {
   int64_t count = state->segment_count;
   zg_broadcast(state->comm, &count, sizeof count);
   for (int64_t k = 0; k < count; k++) {
-    segment s = state->rank == 0 ? state->segments[k] : (segment){0};
+    zg_segment s = state->rank == 0 ? state->segments[k] : (zg_segment){0};
     zg_broadcast_text(state->comm, &s.path);
     zg_broadcast(state->comm, &s.pass, sizeof s.pass);
     zg_broadcast(state->comm, &s.offset, sizeof s.offset);
@@ -158,8 +164,7 @@ zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
                         double interval, bool discard, zg_state **opened) {
   zg_state *state = *opened = create(comm, output, digest, interval);
   zg_status status = state->rank == 0 ? list_segments(state, discard) : ZG_OK;
-  for (int64_t k = 0; status == ZG_OK && k < state->segment_count; k++)
-    status = check_digest(state, state->segments[k].path);
+  if (status == ZG_OK && state->rank == 0) status = check_headers(state);
   ZG_TRY(zg_agree(comm, status));
   broadcast_segments(state);
   return ZG_OK;
@@ -220,134 +225,12 @@ void zg_state_close(zg_state **closed, bool finished) {
 
 /* ---- writing ---- */
 
-/* A file with a running checksum; after an error nothing more happens. */
-typedef struct stream {
-  FILE *file;
-  zg_hash *hash;
-  bool ok;
-} stream;
-
-static void put(stream *s, const void *data, int64_t bytes) {
-  if (bytes == 0) return;
-  zg_hash_add(s->hash, data, (size_t)bytes);
-  s->ok = s->ok && fwrite(data, 1, (size_t)bytes, s->file) == (size_t)bytes;
-}
-
-/* A matrix, one run of columns after the other: first, count, sums. The other ranks of
- * the team send theirs. */
-static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
-                       const double *part) {
-  int64_t share = zg_pairs_share(pairs->end - pairs->begin, team->size);
-  double *buffer = team->size > 1 ? ZG_NEW(double, pairs->end *share) : NULL;
-  for (int q = 0; q < team->size; q++) {
-    int64_t range[2] = {zg_min(pairs->end, pairs->begin + share * q), 0};
-    range[1] = zg_min(pairs->end, range[0] + share) - range[0];
-    int64_t count = pairs->end * range[1];
-    if (q > 0)
-      MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
-    if (!count) continue; /* more ranks than columns */
-    put(s, range, sizeof range);
-    put(s, q ? buffer : part, count * (int64_t)sizeof(double));
-  }
-  free(buffer);
-}
-
-static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
-  put_matrix(s, team, pairs, pairs->coarse);
-  put_matrix(s, team, pairs, pairs->fine);
-}
-
-static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
-  int count = zg_int(zg_pairs_numbers(pairs));
-  MPI_Send(pairs->coarse, count, MPI_DOUBLE, 0, 0, team->comm);
-  MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
-}
-
-/* Items of the matrices, which all have the same. */
-static int64_t item_count(const zg_sums *sums) {
-  return sums->pairs[0] ? sums->pairs[0]->n : 0;
-}
-
-static int64_t list_length(const zg_sums *sums, bool of_pairs) {
-  int64_t k = 0;
-  while (of_pairs ? k < ZG_STATE_PAIRS && sums->pairs[k]
-                  : k < ZG_STATE_VECTORS && sums->lengths[k])
-    k++;
-  return k;
-}
-
-/* The team's vector on its first rank; the caller frees. */
-static double *team_vector(const zg_team *team, const zg_sums *sums, int64_t k) {
-  int64_t length = sums->lengths[k];
-  double *whole = ZG_NEW(double, length);
-  memcpy(whole, sums->vectors[k], (size_t)length * sizeof *whole);
-  if (sums->shared[k] && team->size > 1) zg_sum_doubles(team->comm, whole, length);
-  return whole;
-}
-
-static void put_header(stream *s, const zg_state *state, const zg_sums *sums) {
-  header h = {.pass = state->pass,
-              .tiles = state->tiles,
-              .items = item_count(sums),
-              .pairs = list_length(sums, true),
-              .vectors = list_length(sums, false),
-              .parameters = sums->parameter_count};
-  memcpy(h.magic, magic, sizeof magic);
-  memcpy(h.digest, state->digest, sizeof state->digest);
-  put(s, &h, sizeof h);
-  put(s, state->now, state->tiles);
-  put(s, sums->parameters, sums->parameter_count * (int64_t)sizeof(double));
-}
-
-/* Everything behind the header, taken together from the ranks of the team. `s` is NULL
- * on all but the first. */
-static void put_sums(stream *s, const zg_team *team, const zg_sums *sums) {
-  for (int64_t k = 0; k < list_length(sums, true); k++)
-    if (s)
-      put_pairs(s, team, sums->pairs[k]);
-    else
-      send_pairs(team, sums->pairs[k]);
-  for (int64_t k = 0; k < list_length(sums, false); k++) {
-    double *whole = team_vector(team, sums, k);
-    if (s) put(s, whole, sums->lengths[k] * (int64_t)sizeof(double));
-    free(whole);
-  }
-}
-
-static bool finish_file(stream *s) {
-  int64_t check = zg_hash_finish_int(&s->hash);
-  s->ok = s->ok && fwrite(&check, sizeof check, 1, s->file) == 1;
-  s->ok = s->ok && fflush(s->file) == 0 && fsync(fileno(s->file)) == 0;
-  return fclose(s->file) == 0 && s->ok;
-}
-
-static zg_status save_segment(zg_state *state, const zg_team *team,
-                              const zg_sums *sums) {
-  zg_text temporary = {0};
-  zg_text_add(&temporary, "%s.tmp", state->own);
-  mkdir(state->directory, 0777);
-  stream s = {
-      .file = fopen(temporary.data, "wb"), .hash = zg_hash_create(), .ok = true};
-  if (!s.file) { /* the others still have to be listened to */
-    s.file = fopen("/dev/null", "wb");
-    s.ok = false;
-  }
-  put_header(&s, state, sums);
-  put_sums(&s, team, sums);
-  bool saved = finish_file(&s) && rename(temporary.data, state->own) == 0;
-  zg_text_clear(&temporary);
-  if (saved) return ZG_OK;
-  return zg_fail(ZG_ERR_WRITE, "%s: the checkpoint cannot be written: %s", state->own,
-                 strerror(errno));
-}
-
 zg_status zg_state_save(zg_state *state, const zg_team *team, const zg_sums *sums) {
   double start = zg_clock();
-  zg_status status = ZG_OK;
   if (team->position == 0)
-    status = save_segment(state, team, sums);
-  else
-    put_sums(NULL, team, sums);
+    mkdir(state->directory, 0777); /* writing tells of failures */
+  zg_status status = zg_segment_write(state->own, state->digest, team, state->pass,
+                                      state->tiles, state->now, sums);
   if (team->size > 1) status = zg_agree(team->comm, status);
   state->last_time = zg_clock();
   state->last_cost = state->last_time - start;
@@ -364,148 +247,66 @@ bool zg_state_is_worth(const zg_state *state) {
   return zg_clock() - state->last_time >= 0.1 * state->interval;
 }
 
-/* The sums of every team become those of all teams. */
-static void sum_over_teams(const zg_team *team, zg_sums *sums) {
-  for (int64_t k = 0; k < list_length(sums, true); k++) {
-    zg_pairs *pairs = sums->pairs[k];
-    zg_sum_doubles(team->peers, pairs->coarse, zg_pairs_numbers(pairs));
-    zg_sum_doubles(team->peers, pairs->fine, zg_pairs_numbers(pairs));
-  }
-  for (int64_t k = 0; k < list_length(sums, false); k++)
-    zg_sum_doubles(team->peers, sums->vectors[k], sums->lengths[k]);
-}
-
 /* ---- reading ---- */
-
-static bool get(stream *s, void *data, int64_t bytes) {
-  if (bytes == 0) return s->ok;
-  s->ok = s->ok && fread(data, 1, (size_t)bytes, s->file) == (size_t)bytes;
-  if (s->ok) zg_hash_add(s->hash, data, (size_t)bytes);
-  return s->ok;
-}
-
-static bool fits(const zg_state *state, const header *h, const zg_sums *sums) {
-  return !memcmp(h->magic, magic, sizeof magic) && h->tiles == state->tiles &&
-         h->items == item_count(sums) && h->pairs == list_length(sums, true) &&
-         h->vectors == list_length(sums, false) &&
-         h->parameters == sums->parameter_count;
-}
-
-/* Add the columns of a matrix in a segment to those that this rank holds of it in
- * `part`, unless that is NULL. */
-static void get_matrix(stream *s, const zg_pairs *pairs, double *part) {
-  int64_t end = pairs->end;
-  double *row = ZG_NEW(double, end);
-  for (int64_t covered = pairs->begin; s->ok && covered < end;) {
-    int64_t range[2];
-    if (!get(s, range, sizeof range)) break;
-    s->ok = range[0] == covered && range[1] > 0 && range[1] <= end - covered;
-    for (int64_t i = 0; s->ok && i < end; i++) {
-      get(s, row, range[1] * (int64_t)sizeof *row);
-      for (int64_t j = 0; s->ok && part && j < range[1]; j++) {
-        int64_t column = range[0] + j - pairs->first;
-        if (column >= 0 && column < pairs->count)
-          part[i * pairs->count + column] += row[j];
-      }
-    }
-    covered += range[1];
-  }
-  free(row);
-}
-
-static void get_pairs(stream *s, const zg_pairs *pairs, bool add) {
-  get_matrix(s, pairs, add ? pairs->coarse : NULL);
-  get_matrix(s, pairs, add ? pairs->fine : NULL);
-}
-
-static void get_vector(stream *s, int64_t length, double *sums) {
-  double *vector = ZG_NEW(double, length);
-  if (get(s, vector, length * (int64_t)sizeof *vector) && sums)
-    for (int64_t k = 0; k < length; k++)
-      sums[k] += vector[k];
-  free(vector);
-}
-
-/* Read a segment of this pass: its tiles and parameters, and, with `add`, its sums,
- * which are added. \return false when it is damaged or gone. */
-static bool read_segment(const zg_state *state, const segment *from,
-                         const zg_team *team, zg_sums *sums, uint8_t *tiles,
-                         double *parameters, bool add) {
-  stream s = {.file = fopen(from->path, "rb"), .hash = zg_hash_create(), .ok = true};
-  header h;
-  int64_t check = 0;
-  s.ok = s.file && fseeko(s.file, from->offset, SEEK_SET) == 0;
-  s.ok =
-      s.ok && get(&s, &h, sizeof h) && h.pass == state->pass && fits(state, &h, sums);
-  if (s.ok) get(&s, tiles, state->tiles);
-  if (s.ok) get(&s, parameters, sums->parameter_count * (int64_t)sizeof(double));
-  for (int64_t k = 0; s.ok && k < h.pairs; k++)
-    get_pairs(&s, sums->pairs[k], add);
-  for (int64_t k = 0; s.ok && k < h.vectors; k++) {
-    bool mine = add && (!sums->shared[k] || team->position == 0);
-    get_vector(&s, sums->lengths[k], mine ? sums->vectors[k] : NULL);
-  }
-  int64_t expected = zg_hash_finish_int(&s.hash);
-  bool whole = s.ok && fread(&check, sizeof check, 1, s.file) == 1 && check == expected;
-  if (s.file) fclose(s.file);
-  return whole;
-}
 
 /* What is known of a pass before it begins, on rank 0. */
 typedef struct collection {
-  uint8_t *tiles;          /* [tiles] of the newest segment */
-  double *parameters;      /* its own */
-  const segment *previous; /* the one before that is whole; NULL: none */
+  zg_content content;         /* of the newest segment */
+  const zg_segment *previous; /* the one before that is used; NULL: none */
 } collection;
 
-/* Parts have each tile once, and the same parameters. */
-static zg_status check_share(const zg_state *state, const zg_sums *sums,
-                             const collection *c, const segment *from) {
+/* Segments have each tile once, and the same parameters. */
+static zg_status check_fit(const zg_state *state, const zg_sums *sums,
+                           const collection *c, const zg_segment *from) {
   size_t bytes = (size_t)sums->parameter_count * sizeof(double);
-  if (c->previous && bytes && memcmp(c->parameters, sums->parameters, bytes) != 0)
+  if (c->previous && bytes &&
+      memcmp(c->content.parameters, sums->parameters, bytes) != 0)
     return zg_fail(ZG_ERR_DATA,
                    "%s: pass %lld: its bandwidths differ from those of %s by rounding "
                    "(larger teams, or CPUs of another kind): remove it and run its "
                    "shard again where that part lies, to take them over",
                    from->path, (long long)state->pass + 1, c->previous->path);
   for (int64_t t = 0; t < state->tiles; t++)
-    if (state->before[t] && c->tiles[t])
+    if (state->before[t] && c->content.tasks[t])
       return zg_fail(ZG_ERR_DATA, "%s: pass %lld: another part has tile %lld as well",
                      from->path, (long long)state->pass + 1, (long long)t);
   return ZG_OK;
 }
 
-/* Take in the tiles and parameters of a segment. One that is damaged is left out, but
- * not if it is a part's. */
+/* Take in the tiles and parameters of a segment. One that is damaged or contradicts
+ * those before it is left out, but not if it is a part's. */
 static zg_status collect_segment(zg_state *state, zg_sums *sums, collection *c,
-                                 const segment *from) {
-  if (!read_segment(state, from, NULL, sums, c->tiles, c->parameters, false)) {
-    if (state->merges)
-      return zg_fail(ZG_ERR_DATA, "%s: is damaged: remove it and run its shard again",
+                                 zg_segment *from) {
+  const char *why = "is damaged";
+  zg_status status = ZG_OK;
+  if (!zg_segment_read(from, NULL, sums, &c->content))
+    status = zg_fail(ZG_ERR_DATA, "%s: is damaged: remove it and run its shard again",
                      from->path);
-    if (state->part) unlink(from->path); /* a sum would hide what comes instead */
+  else if ((status = check_fit(state, sums, c, from)) != ZG_OK)
+    why = "does not go with another one";
+  if (status != ZG_OK && state->merges) return status;
+  from->used = status == ZG_OK;
+  if (!from->used) {
+    leave_out(from, why);
     return ZG_OK;
   }
-  if (state->merges) ZG_TRY(check_share(state, sums, c, from));
   for (int64_t t = 0; t < state->tiles; t++)
-    state->before[t] |= c->tiles[t];
+    state->before[t] |= c->content.tasks[t];
   for (int64_t p = 0; p < sums->parameter_count; p++)
-    sums->parameters[p] = c->parameters[p];
+    sums->parameters[p] = c->content.parameters[p];
   c->previous = from;
   return ZG_OK;
 }
 
-/* On rank 0: which tiles are in whole segments of this pass. */
+/* On rank 0: which segments this pass goes on with, and which tiles they have. */
 static zg_status collect_tiles(zg_state *state, zg_sums *sums, bool *any) {
-  collection c = {.tiles = ZG_NEW0(uint8_t, state->tiles),
-                  .parameters = ZG_NEW(double, sums->parameter_count)};
+  collection c = {.content = zg_content_create(state->pass, state->tiles, sums)};
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < state->segment_count; k++)
     if (state->segments[k].pass == state->pass)
       status = collect_segment(state, sums, &c, &state->segments[k]);
   *any = c.previous != NULL;
-  free(c.parameters);
-  free(c.tiles);
+  zg_content_clear(&c.content);
   return status;
 }
 
@@ -524,21 +325,19 @@ static char *own_path(const zg_state *state) {
 /* The parameters of this pass in a part. \return whether it has them. */
 static bool take_parameters(const zg_state *state, const zg_shard_part *part,
                             zg_sums *sums) {
-  uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
-  double *parameters = ZG_NEW(double, sums->parameter_count);
+  zg_content content = zg_content_create(state->pass, state->tiles, sums);
   bool taken = false;
   for (int64_t k = 0; !taken && k < part->segment_count; k++) {
-    const segment from = {part->path, part->segments[k].pass, part->segments[k].offset};
-    taken = from.pass == state->pass &&
-            read_segment(state, &from, NULL, sums, tiles, parameters, false);
+    const zg_segment from = {part->path, part->segments[k].pass,
+                             part->segments[k].offset, 0};
+    taken = from.pass == state->pass && zg_segment_read(&from, NULL, sums, &content);
   }
   for (int64_t p = 0; taken && p < sums->parameter_count; p++)
-    sums->parameters[p] = parameters[p];
+    sums->parameters[p] = content.parameters[p];
   if (taken)
     zg_note("pass %lld has the bandwidths of %s", (long long)state->pass + 1,
             part->path);
-  free(parameters);
-  free(tiles);
+  zg_content_clear(&content);
   return taken;
 }
 
@@ -602,6 +401,8 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   *resumed = zg_any(state->comm, any);
   state->news = !*resumed && sums->parameter_count;
   zg_broadcast(state->comm, state->before, tiles);
+  for (int64_t k = 0; k < state->segment_count; k++)
+    zg_broadcast(state->comm, &state->segments[k].used, sizeof state->segments[k].used);
   state->before_count = 0;
   for (int64_t t = 0; t < tiles; t++)
     state->before_count += state->before[t];
@@ -636,7 +437,7 @@ static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) 
                 state->comm);
   free(state->own);
   state->own = sum_path(state, state->pass);
-  if (zg_team_works(team)) sum_over_teams(team, sums);
+  if (zg_team_works(team)) zg_sums_share(team, sums);
   if (team->team == 0) status = zg_state_save(state, team, sums);
   ZG_TRY(zg_agree(state->comm, status));
   clear_segments(state);
@@ -651,31 +452,31 @@ zg_status zg_state_skip(const zg_state *state) {
 }
 
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
-  uint8_t *tiles = ZG_NEW(uint8_t, state->tiles);
-  double *parameters = ZG_NEW(double, sums->parameter_count);
+  zg_content content = zg_content_create(state->pass, state->tiles, sums);
   int64_t found = 0;
-  for (int64_t k = 0; k < state->segment_count && state->before_count; k++) {
-    const segment *from = &state->segments[k];
-    if (!zg_team_works(team) || k % team->teams != team->team) continue;
-    if (from->pass != state->pass) continue;
-    if (!read_segment(state, from, team, sums, tiles, parameters, true)) continue;
+  for (int64_t k = 0; k < state->segment_count; k++) {
+    const zg_segment *from = &state->segments[k];
+    bool own = zg_team_works(team) && k % team->teams == team->team;
+    if (!own || !from->used || from->pass != state->pass) continue;
+    if (!zg_segment_read(from, team, sums, &content)) continue;
     for (int64_t t = 0; t < state->tiles; t++)
-      found += tiles[t];
+      found += content.tasks[t];
   }
   if (team->position != 0) found = 0;
-  free(parameters);
-  free(tiles);
+  zg_content_clear(&content);
   zg_sum_counts(state->comm, &found, 1);
   if (found != state->before_count)
-    return zg_fail(ZG_ERR_SYSTEM, "%s: changed while it was being read",
-                   state->directory);
+    return zg_fail(
+        ZG_ERR_WRITE,
+        "%s: what an interrupted run has left was there and now cannot be read",
+        state->directory);
   return state->part ? keep_sums(state, team, sums) : ZG_OK;
 }
 
 /* ---- the part ---- */
 
 static int compare_passes(const void *a, const void *b) {
-  const segment *x = a, *y = b;
+  const zg_segment *x = a, *y = b;
   return (x->pass > y->pass) - (x->pass < y->pass);
 }
 

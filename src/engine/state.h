@@ -7,7 +7,8 @@
  * whole from time to time; no segment depends on another, so nothing has to be agreed
  * on when one is written, and a run on any number of ranks or teams can go on from
  * them. It sweeps the tiles that are in no segment and adds the segments in at the end
- * of the pass.
+ * of the pass. A segment that is damaged, or has a tile that another one has, is left
+ * out with a warning; one of another job or version is refused, with the way out.
  *
  * A shard (plan/shard.h) goes the same way up to there. Then the sums of all teams
  * become one segment, which stands for the pass from then on, and the segments of all
@@ -17,30 +18,16 @@
 #define ZG_ENGINE_STATE_H
 
 #include "engine/part.h"
+#include "engine/segment.h"
 #include "engine/work.h"
-#include "grid/pairs.h"
-
-enum { ZG_STATE_PAIRS = 4, ZG_STATE_VECTORS = 4 };
-
-/** The sums of a pass on this rank. Those of a team's ranks belong together. */
-typedef struct zg_sums {
-  zg_pairs *
-      pairs[ZG_STATE_PAIRS]; /**< NULL-terminated list of matrices, cut over the team */
-  double *vectors[ZG_STATE_VECTORS]; /**< sums over tiles ... */
-  int64_t lengths[ZG_STATE_VECTORS]; /**< ... and how many numbers; 0 ends the list */
-  bool shared[ZG_STATE_VECTORS]; /**< the ranks of a team hold parts that add up; else
-                                    they all hold the same */
-  double *parameters; /**< numbers that the sums depend on, the same on all ranks */
-  int64_t parameter_count;
-} zg_sums;
 
 typedef struct zg_state zg_state;
 
 /** Look for what an interrupted run of the same job has left beside the output.
  * \param [in] digest   of job, inputs and plan; segments with another one are refused.
  * \param [in] discard  remove whatever is there instead.
- * \return ZG_ERR_CREATE when there is a state of another job, or it cannot be read; the
- * same on all ranks. Collective. Destroy with zg_state_close. */
+ * \return ZG_ERR_CREATE when there is a state of another job or version, or it cannot
+ * be read; the same on all ranks. Collective. Destroy with zg_state_close. */
 zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
                         double interval, bool discard, zg_state **state);
 /** The sums of the parts of all shards, given on rank 0, instead of a state that runs

@@ -135,6 +135,13 @@ static decision decide(sweep *s) {
   return next;
 }
 
+static zg_status do_task(sweep *s, int64_t task) {
+  zg_work_task(s->work, true);
+  zg_status status = s->visit(s->context, task);
+  zg_work_task(s->work, false);
+  return status;
+}
+
 static void show_progress(sweep *s) {
   if (!leads(s)) return;
   double own = (double)s->lists.lengths[s->deal->team->team];
@@ -154,7 +161,7 @@ static zg_status work_off(sweep *s) {
       ZG_TRY(zg_state_save(work->state, s->deal->team, s->sums));
     if (next.ended) return ZG_OK;
     if (next.stop) return zg_fail(ZG_STOPPED, "stopped before the end");
-    ZG_TRY(s->visit(s->context, next.task));
+    ZG_TRY(do_task(s, next.task));
     work->report->tiles++;
     if (s->sums) zg_state_add_tile(work->state, next.task);
     show_progress(s);

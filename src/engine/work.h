@@ -52,6 +52,10 @@ static inline zg_status zg_work_go_on(const zg_work *work) {
   return work->run->should_stop() ? zg_fail(ZG_STOPPED, "stopped before the end")
                                   : ZG_OK;
 }
+/** Say that work begins during which nobody asks whether to stop, or ends. */
+static inline void zg_work_task(const zg_work *work, bool begins) {
+  if (work->run->watch_task) work->run->watch_task(begins);
+}
 /** Features of an item. */
 static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
   return work->run->zoo->arrays[item].d;

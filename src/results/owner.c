@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +17,30 @@
 struct zg_owner {
   int descriptor;
   char *path;
+  bool joined;
 };
+
+/* The bytes of the file that are locked, by the owner alone and by all other ranks. */
+enum { OWNER_BYTE = 0, OTHERS_BYTE = 1 };
+
+/* Locks of the open file, not of the process: closing another descriptor of it does not
+ * end them. */
+static bool set_lock(int descriptor, int byte, short type) {
+  struct flock lock = {
+      .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+  return fcntl(descriptor, F_OFD_SETLK, &lock) == 0;
+}
+
+/* Whether nobody else has or shares what is to be owned. */
+static bool lock_alone(int descriptor) {
+  return set_lock(descriptor, OWNER_BYTE, F_WRLCK) &&
+         set_lock(descriptor, OTHERS_BYTE, F_WRLCK) &&
+         set_lock(descriptor, OTHERS_BYTE, F_UNLCK);
+}
+
+static int open_lock(const char *path) {
+  return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+}
 
 /* The file may have been removed by its last owner between opening and locking it. */
 static bool is_still_there(int descriptor, const char *path) {
@@ -29,14 +51,14 @@ static bool is_still_there(int descriptor, const char *path) {
 
 /* \return 1 with the lock, 0 when another holds it, -1 with errno. */
 static int try_lock(const char *path, int *descriptor) {
-  *descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  *descriptor = open_lock(path);
   if (*descriptor < 0) return -1;
-  bool locked = flock(*descriptor, LOCK_EX | LOCK_NB) == 0;
+  bool locked = lock_alone(*descriptor);
   if (locked && is_still_there(*descriptor, path)) return 1;
-  int reason = locked ? EWOULDBLOCK : errno;
+  int reason = locked ? EAGAIN : errno;
   close(*descriptor);
   errno = reason;
-  return reason == EWOULDBLOCK ? 0 : -1;
+  return reason == EAGAIN || reason == EACCES ? 0 : -1;
 }
 
 static void write_name(int descriptor) {
@@ -64,6 +86,10 @@ static void read_name(const char *path, char *name, size_t size) {
   fclose(file);
 }
 
+static zg_status fail_lock(const char *path) {
+  return zg_fail(ZG_ERR_CREATE, "%s: cannot be made: %s", path, strerror(errno));
+}
+
 zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner) {
   zg_text path = {0};
   zg_text_add(&path, "%s.lock", output);
@@ -82,8 +108,7 @@ zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner
   char name[256];
   zg_status status;
   if (result < 0) {
-    status =
-        zg_fail(ZG_ERR_CREATE, "%s: cannot be made: %s", path.data, strerror(errno));
+    status = fail_lock(path.data);
   } else {
     read_name(path.data, name, sizeof name);
     status = zg_fail(ZG_ERR_CREATE, "%s: is being written by %s", output, name);
@@ -92,9 +117,26 @@ zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner
   return status;
 }
 
+zg_status zg_owner_join(const char *output, zg_owner **owner) {
+  zg_text path = {0};
+  zg_text_add(&path, "%s.lock", output);
+  int descriptor = open_lock(path.data);
+  zg_status status = ZG_OK;
+  *owner = NULL;
+  if (descriptor < 0 || !set_lock(descriptor, OTHERS_BYTE, F_RDLCK)) {
+    status = fail_lock(path.data);
+    if (descriptor >= 0) close(descriptor);
+    zg_text_clear(&path);
+    return status;
+  }
+  *owner = ZG_NEW(zg_owner, 1);
+  **owner = (zg_owner){.descriptor = descriptor, .path = path.data, .joined = true};
+  return status;
+}
+
 void zg_owner_release(zg_owner **owner) {
   if (!*owner) return;
-  unlink((*owner)->path);
+  if (!(*owner)->joined) unlink((*owner)->path);
   close((*owner)->descriptor);
   free((*owner)->path);
   free(*owner);

@@ -3,6 +3,7 @@
  * and estimator, in both precisions, on teams of every kind. */
 #include "base/memory.h"
 #include "engine/run.h"
+#include "engine/state.h"
 #include "engine/twin.h"
 #include "files.h"
 #include "mpi_main.h"
@@ -359,6 +360,42 @@ static void check_shards(int64_t bands) {
   free_items(items);
 }
 
+/* Three panels of 48, 48 and 34 samples, packed, are not three of 44, 43 and 43,
+ * although there are as many tiles. */
+static void tiles_of_another_cut_are_refused(void) {
+  enum { N = 130, BATCH = 60, TILE = 48 };
+  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
+  zg_twin_item items[ITEMS];
+  zg_call calls[CALLS];
+  make_items(items, N);
+  make_calls(calls, BATCH);
+  make_zoo(zg_test_path("cut.h5", zoo), items, ITEMS);
+  zg_test_job job = {.zoo = zoo,
+                     .output = zg_test_path("cut-results.h5", output),
+                     .calls = calls,
+                     .call_count = CALLS,
+                     .precision = ZG_SINGLE,
+                     .team_size = 1,
+                     .tile = TILE,
+                     .panels = 3,
+                     .should_stop = stop_after_some};
+  for (int tiles = 2; !zg_state_exists(output) && tiles < 20; tiles++) {
+    MPI_Barrier(MPI_COMM_WORLD);
+    questions_allowed = questions_for(tiles);
+    CU_ASSERT_EQUAL_FATAL(zg_test_engine_run(&job), ZG_STOPPED);
+    MPI_Barrier(MPI_COMM_WORLD);
+  }
+  job.precision = ZG_DOUBLE;
+  job.should_stop = NULL;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_ERR_CREATE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "with another plan"));
+  job.precision = ZG_SINGLE;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_PARTIAL);
+  MPI_Barrier(MPI_COMM_WORLD);
+  clear_calls(calls);
+  free_items(items);
+}
+
 static void shards_are_merged_to_the_whole(void) {
   check_shards(1);
 }
@@ -379,4 +416,5 @@ const zg_test zg_tests[] = {
     {"a_run_in_bands_goes_on_as_well", a_run_in_bands_goes_on_as_well},
     {"shards_are_merged_to_the_whole", shards_are_merged_to_the_whole},
     {"shards_have_all_bands", shards_have_all_bands},
+    {"tiles_of_another_cut_are_refused", tiles_of_another_cut_are_refused},
     {NULL, NULL}};

@@ -253,10 +253,6 @@ const zg_test zg_tests[] = {
     {"planes_are_found", planes_are_found},
     {"any_size_is_dealt_out_alike_every_time", any_size_is_dealt_out_alike_every_time},
     {"panels_are_read_few_times", panels_are_read_few_times},
-<<<<<<< HEAD
-    {"a_thousand_teams_are_dealt_out_at_once", a_thousand_teams_are_dealt_out_at_once},
-    {"every_tile_belongs_to_one_shard", every_tile_belongs_to_one_shard},
-=======
     {"a_thousand_teams_are_dealt_out", a_thousand_teams_are_dealt_out},
->>>>>>> mends
+    {"every_tile_belongs_to_one_shard", every_tile_belongs_to_one_shard},
     {NULL, NULL}};

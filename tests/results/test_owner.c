@@ -7,6 +7,7 @@
 #include "results/owner.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,25 +20,31 @@ typedef struct other {
   int let_go; /* a byte written here makes it release and end */
 } other;
 
-static void own_until_told(const char *output, int owned, int let_go) {
+static void own_until_told(const char *output, bool joins, int owned, int let_go) {
   zg_owner *owner;
-  char byte = (char)(zg_owner_acquire(output, 0, &owner) == ZG_OK);
+  zg_status status =
+      joins ? zg_owner_join(output, &owner) : zg_owner_acquire(output, 0, &owner);
+  char byte = (char)(status == ZG_OK);
   if (write(owned, &byte, 1) != 1 || read(let_go, &byte, 1) != 1) _exit(1);
   zg_owner_release(&owner);
   _exit(0);
 }
 
-/* Returns once the other process has become the owner. */
-static other start_owner(const char *output) {
+/* Returns once the other process has become the owner, or has joined it. */
+static other start(const char *output, bool joins) {
   int owned[2], let_go[2];
   char byte = 0;
   CU_ASSERT_FATAL(pipe(owned) == 0 && pipe(let_go) == 0);
   pid_t process = fork();
-  if (process == 0) own_until_told(output, owned[1], let_go[0]);
+  if (process == 0) own_until_told(output, joins, owned[1], let_go[0]);
   CU_ASSERT_EQUAL(read(owned[0], &byte, 1), 1);
   CU_ASSERT_EQUAL(byte, 1);
   close(owned[0]), close(owned[1]), close(let_go[0]);
   return (other){process, let_go[1]};
+}
+
+static other start_owner(const char *output) {
+  return start(output, false);
 }
 
 static void end_owner(const other *o) {
@@ -125,6 +132,34 @@ static void an_owner_that_died_does_not_block(void) {
   CU_ASSERT_NOT_EQUAL(access(lock, F_OK), 0);
 }
 
+/* Two ranks of a run the first of which was killed, and which do not know it yet. */
+static void ranks_that_outlive_the_owner_block_until_they_are_gone(void) {
+  char output[ZG_TEST_PATH_BYTES];
+  other first = start_owner(zg_test_path("outlived.h5", output));
+  other ranks[] = {start(output, true), start(output, true)};
+  zg_owner *owner;
+  kill_owner(&first);
+  for (int k = 0; k < 2; k++) {
+    CU_ASSERT_EQUAL(zg_owner_acquire(output, 0, &owner), ZG_ERR_CREATE);
+    kill_owner(&ranks[k]);
+  }
+  CU_ASSERT_EQUAL(zg_owner_acquire(output, 0, &owner), ZG_OK);
+  zg_owner_release(&owner);
+}
+
+/* Those of the next run do not join the one before. */
+static void ranks_may_join_each_owner(void) {
+  char output[ZG_TEST_PATH_BYTES], lock[ZG_TEST_PATH_BYTES];
+  lock_of(zg_test_path("joined.h5", output), lock);
+  for (int k = 0; k < 3; k++) {
+    other first = start_owner(output), rank = start(output, true);
+    end_owner(&rank);
+    CU_ASSERT_EQUAL(access(lock, F_OK), 0); /* it is the owner's */
+    end_owner(&first);
+    CU_ASSERT_NOT_EQUAL(access(lock, F_OK), 0);
+  }
+}
+
 static void outputs_beside_one_another_have_owners_of_their_own(void) {
   char output[ZG_TEST_PATH_BYTES], beside[ZG_TEST_PATH_BYTES];
   other first = start_owner(zg_test_path("one.h5", output));
@@ -153,6 +188,9 @@ const zg_test zg_tests[] = {
     {"the_second_gets_its_turn_when_the_first_is_done",
      the_second_gets_its_turn_when_the_first_is_done},
     {"an_owner_that_died_does_not_block", an_owner_that_died_does_not_block},
+    {"ranks_that_outlive_the_owner_block_until_they_are_gone",
+     ranks_that_outlive_the_owner_block_until_they_are_gone},
+    {"ranks_may_join_each_owner", ranks_may_join_each_owner},
     {"outputs_beside_one_another_have_owners_of_their_own",
      outputs_beside_one_another_have_owners_of_their_own},
     {"a_lock_that_cannot_be_made_is_an_error_at_once",

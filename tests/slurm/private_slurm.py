@@ -46,13 +46,20 @@ SlurmdParameters=config_overrides
 MailProg=/bin/true
 ReturnToService=2
 KillWait=5
+# A node that has not answered for so long is down, and its jobs are requeued.
+SlurmdTimeout=12
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} "
     "SocketsPerBoard=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory={memory} State=UNKNOWN\n"
 )
-PARTITION = "PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP\n"
+PARTITIONS = """\
+PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName=urgent Nodes={names} MaxTime=INFINITE PriorityTier=2 State=UP
+"""
 
 
 def missing_programs():
@@ -94,6 +101,7 @@ class PrivateSlurm:
             OMPI_MCA_btl_vader_backing_directory=temporary,
         )
         self._daemons = []
+        self._slurmd = {}
 
     def start(self):
         """Return when all nodes accept jobs; RuntimeError with the daemons' logs where they do not."""
@@ -127,7 +135,21 @@ class PrivateSlurm:
 
     def idle(self):
         """Whether all nodes are free, and nothing is left of a job that ran on them."""
-        return self.call("sinfo", "-h", "-N", "-o", "%t").split() == ["idle"] * len(self.names)
+        states = self.call("sinfo", "-h", "-N", "-p", "main", "-o", "%t").split()
+        return states == ["idle"] * len(self.names)
+
+    def lose_node(self, name):
+        """What a power cut does: the node's slurmd and all that runs on it are gone at once."""
+        slurmd = self._slurmd.pop(name)
+        jobs = set(processes_with(b"SLURMD_NODENAME=" + name.encode())) & set(processes_of(self.directory))
+        steps = {parent(process) for process in jobs} - {1, os.getpid()}
+        for process in (slurmd.pid, *steps, *jobs):  # who could tell of their end goes first
+            kill(process)
+        slurmd.wait()
+
+    def return_node(self, name):
+        """Start the slurmd of a lost node; it returns to service by itself."""
+        self._start_slurmd(name)
 
     def logs(self):
         """The last lines of each daemon's log, for a failure's message."""
@@ -151,7 +173,7 @@ class PrivateSlurm:
             text += NODE.format(name=name, host=host, port=port, cpus=self.cpus, memory=self.memory)
             (self.directory / f"spool-{name}").mkdir()
             make_open_directory(self.directory / f"tmp-{name}")
-        self.configuration.write_text(text + PARTITION.format(names=",".join(self.names)))
+        self.configuration.write_text(text + PARTITIONS.format(names=",".join(self.names)))
         # slurmd loads a cgroup plugin whether something uses it or not, and the one it detects may find no mount.
         plugin = "disabled" if slurm_version() >= (23, 11) else "cgroup/v1"
         (self.directory / "cgroup.conf").write_text(f"CgroupPlugin={plugin}\n")
@@ -169,14 +191,19 @@ class PrivateSlurm:
         wait_for(lambda: (self.directory / "munge.socket").exists(), 10, "munged made no socket")
         self._start("slurmctld", "-D", "-c")
         for name in self.names:
-            self._start("slurmd", "-D", "-N", name)
+            self._start_slurmd(name)
+
+    def _start_slurmd(self, name):
+        self._slurmd[name] = self._start("slurmd", "-D", "-N", name)
 
     def _start(self, *command):
         """Start a daemon in the foreground; what it prints before it opens its log goes to start.log."""
         with open(self.directory / "start.log", "ab") as log:
-            self._daemons.append(
-                subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            daemon = subprocess.Popen(
+                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        self._daemons.append(daemon)
+        return daemon
 
     def _wait_until_idle(self):
         def idle():
@@ -219,7 +246,11 @@ def wait_for(condition, seconds, complaint, pause=0.1):
 
 def processes_of(directory):
     """The ids of all processes of the cluster in this directory."""
-    mark = b"SLURM_CONF=" + os.fsencode(pathlib.Path(directory) / "slurm.conf")
+    return processes_with(b"SLURM_CONF=" + os.fsencode(pathlib.Path(directory) / "slurm.conf"))
+
+
+def processes_with(mark):
+    """The ids of all processes that have this in their environment."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -230,15 +261,29 @@ def processes_of(directory):
     return found
 
 
+def parent(process):
+    """The process that has started it; 1 where that or it itself has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 1
+    return int(status.split("PPid:")[1].split()[0])
+
+
+def kill(process):
+    """Kill it, unless it has ended meanwhile."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def guard(directory):
     """Wait until standard input closes, then end the cluster's processes and remove its directory."""
     sys.stdin.read()
     while processes := processes_of(directory):
         for process in processes:
-            try:
-                os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill(process)
         time.sleep(0.05)
     shutil.rmtree(directory)
 

@@ -72,6 +72,7 @@ class BatchScripts(unittest.TestCase):
 
     zoogram: pathlib.Path
     source: pathlib.Path
+    expected = None  # of the slow job
 
     @classmethod
     def setUpClass(cls):
@@ -117,25 +118,82 @@ class BatchScripts(unittest.TestCase):
         self.assertFalse((directory / "results/bad.h5").exists())
 
     def test_a_signalled_job_goes_back_into_the_queue_and_resumes_to_the_same_bits(self):
-        undisturbed, disturbed = (self.workspace_with_a_slow_job(ORDINARY_USER) for _ in range(2))
-        self.wait(self.submit("all-pairs.sbatch", ORDINARY_USER, undisturbed, ONE_NODE, ["slow.yaml"]))
-        job = self.submit("all-pairs.sbatch", ORDINARY_USER, disturbed, ONE_NODE, ["slow.yaml"])
         # What --signal does before the time limit, which Slurm counts in whole minutes.
-        wait_for(lambda: any(disturbed.glob("results/slow.h5.state/*")), 60, "no checkpoint was made")
-        self.slurm.call("scancel", "--signal=USR1", job)
-        wait_for(lambda: self.describe(job)["JobState"] == "PENDING", 30, "the job was not requeued")
+        log = self.disturb(lambda job: self.slurm.call("scancel", "--signal=USR1", job))
+        for message in ("left with exit code 75", "(restart 1 of"):
+            self.assertEqual(log.count(message), 1, log)
+
+    def test_a_cancelled_step_leaves_what_the_next_job_goes_on_with(self):
+        directory = self.workspace_with_a_slow_job(ORDINARY_USER)
+        job = self.submit_slow(directory)
+        self.slurm.call("scancel", f"{job}.0")
+        end = self.wait(job)  # ranks of a cancelled step are killed at once, and somebody wants it to end
+        self.assertEqual((end["JobState"], end["Restarts"]), ("FAILED", "0"), self.log(end))
         wait_for(self.slurm.idle, 30, "the first run did not end")
+        self.assert_ends_as_undisturbed(directory, self.submit_slow(directory))
+
+    def test_a_preempted_job_resumes_to_the_same_bits(self):
+        def preempt(_):
+            self.slurm.call("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null",
+                            "--wrap=sleep 2", directory=self.slurm.directory)
+
+        self.disturb(preempt)
+
+    def test_a_job_whose_node_fails_resumes_on_another_to_the_same_bits(self):
+        def lose(job):
+            lost.append(self.describe(job)["NodeList"])
+            self.slurm.lose_node(lost[0])
+
+        lost = []
+        try:
+            self.disturb(lose, another_node=True)
+        finally:
+            self.slurm.return_node(lost[0])
+            wait_for(self.slurm.idle, 60, "the lost node did not return")
+
+    def disturb(self, action, another_node=False):
+        """Do something to a job that has made a checkpoint; it goes back into the queue and ends with the bits of one
+        that nobody has disturbed. Its log."""
+        directory = self.workspace_with_a_slow_job(ORDINARY_USER)
+        job = self.submit_slow(directory)
+        action(job)
+        try:
+            wait_for(lambda: self.describe(job)["JobState"] == "PENDING", 60, "the job was not requeued")
+        except TimeoutError as error:
+            raise AssertionError(f"{error}: {self.describe(job)}\n{self.log(self.describe(job))}") from None
+        if not another_node:
+            wait_for(self.slurm.idle, 30, "the first run did not end")
         # Else two minutes later; but not in the second in which the first run was ended.
         self.slurm.call("scontrol", "update", f"jobid={job}", "StartTime=now+2")
+        log = self.assert_ends_as_undisturbed(directory, job)
+        self.assertEqual(self.describe(job)["Restarts"], "1", log)
+        return log
+
+    def submit_slow(self, directory):
+        """Returns once the job has made a checkpoint."""
+        before = set(directory.glob("results/slow.h5.state/*"))
+        job = self.submit("all-pairs.sbatch", ORDINARY_USER, directory, ONE_NODE, ["slow.yaml"])
+        wait_for(lambda: set(directory.glob("results/slow.h5.state/*")) - before, 60, "no checkpoint was made")
+        return job
+
+    def assert_ends_as_undisturbed(self, directory, job):
+        """The job has resumed and ends with the bits of one that nobody has disturbed. Its log."""
         end = self.wait(job)
         log = self.log(end)
-        self.assertEqual((end["JobState"], end["ExitCode"], end["Restarts"]), ("COMPLETED", "0:0", "1"), log)
-        for message in ("left with exit code 75", "(restart 1 of", " resumes: ", "left with exit code 0"):
+        self.assertEqual((end["JobState"], end["ExitCode"]), ("COMPLETED", "0:0"), log)
+        for message in (" resumes: ", "left with exit code 0"):
             self.assertEqual(log.count(message), 1, log)
-        expected, values = (
-            self.results(directory, "slow", ORDINARY_USER)["slow"][()] for directory in (undisturbed, disturbed)
-        )
-        np.testing.assert_array_equal(values, expected)
+        found = self.results(directory, "slow", ORDINARY_USER)["slow"][()]
+        np.testing.assert_array_equal(found, self.undisturbed())
+        return log
+
+    def undisturbed(self):
+        """The tensor of the slow job when nobody disturbs it; computed once."""
+        if self.expected is None:
+            directory = self.workspace_with_a_slow_job(ORDINARY_USER)
+            self.wait(self.submit("all-pairs.sbatch", ORDINARY_USER, directory, ONE_NODE, ["slow.yaml"]))
+            type(self).expected = self.results(directory, "slow", ORDINARY_USER)["slow"][()]
+        return self.expected
 
     def test_a_job_array_and_its_merge_give_the_bits_of_a_single_job(self):
         expected = self.complete("all-pairs", ORDINARY_USER, ONE_NODE)["cka"][()]

@@ -113,6 +113,36 @@ class Interruption(SystemTestCase):
         self.assertBits(expected)
         self.assertNothingLeft()
 
+    def test_a_signal_to_one_rank_stops_all(self):
+        def one_rank(process):
+            os.kill(max(children(process.pid)), signal.SIGTERM)
+
+        happened, code, out, err = self.interrupt(3, 0, one_rank)
+        self.assertTrue(happened, out + err)
+        self.assertEqual(code, 75, out + err)
+        self.assertIn("results.h5: stopped by signal 15", err)
+        self.assertTrue(self.segments())
+        self.assertRegex(self.finish(ranks=3).out, r"pass \d resumes: [1-9]\d* of \d+ tiles are done")
+
+    def test_a_stop_file_stops_with_75_and_lets_no_run_begin(self):
+        expected = self.reference()
+        stop = self.path / "results.h5.stop"
+        happened, code, out, err = self.interrupt(2, 0, lambda _: stop.touch())
+        self.assertTrue(happened, out + err)
+        self.assertEqual(code, 75, out + err)
+        self.assertIn("results.h5: stopped by", err)
+        self.assertIn("results.h5.stop", err)
+        refused = self.finish(code=73)
+        self.assertEqual(len(refused.errors), 1, refused.report)
+        self.assertIn("results.h5.stop: asks runs to stop; remove it", refused.err)
+        self.assertNotIn("resumes", refused.out)
+        stop.unlink()
+        self.assertIn(" resumes: ", self.finish().out)
+        self.assertBits(expected)
+        self.assertNothingLeft()
+        stop.touch()  # which is no reason to fail when there is nothing to stop
+        self.assertIn("is complete already", self.finish().out)
+
     def test_time_limit_stops_with_75(self):
         expected = self.reference()
         finished = self.finish(code=75, arguments=("--max-time", "0:00:00.1"))
@@ -161,6 +191,33 @@ class Interruption(SystemTestCase):
         while time.monotonic() < end and execute(["pgrep", "-f", str(self.path)]).out:
             time.sleep(0.2)
         self.assertEqual(execute(["pgrep", "-f", str(self.path)]).out, "")
+
+
+class LongSteps(SystemTestCase):
+    """A step that would last for half a minute, in which nobody asks whether to stop."""
+
+    def test_a_request_is_obeyed_in_time(self):
+        random = np.random.default_rng(0)
+        self.zoo({"m": {name: scale * random.normal(size=(7000, 2)) for name, scale in (("a", 1), ("b", 2))}})
+        job = self.job([{"measure": "wasserstein", "form": "exact", "name": "exact"}])
+        settings = environment()
+        settings.pop("OMPI_MCA_orte_abort_on_non_zero_status")
+        process = subprocess.Popen(
+            [os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "-n", "2", os.environ["ZOOGRAM"], "run", str(job)],
+            env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        end = time.monotonic() + TIMEOUT
+        while not (self.path / "results.h5.part").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(1)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGUSR1)
+        out, err = process.communicate(timeout=TIMEOUT)
+        self.assertLess(time.monotonic() - asked, 20)
+        self.assertEqual(process.returncode, 75, out + err)
+        lines = [line for line in err.splitlines() if line.startswith("zoogram: error: ")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertIn("stopped by signal 10 (User defined signal 1) in the midst of a step", lines[0])
+        self.assertFalse((self.path / "results.h5").exists())
 
 
 if __name__ == "__main__":
