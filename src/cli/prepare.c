@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "linalg/micro.h"
 
+#include <math.h>
+
 static bool pairs_rows(const zg_job *job) {
   for (int64_t k = 0; k < job->call_count; k++)
     if (zg_call_pairs_rows(&job->calls[k])) return true;
@@ -49,6 +51,7 @@ zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo,
 zg_resources zg_prepare_resources(MPI_Comm comm) {
   zg_resources r = {.local_ranks = zg_local_ranks(comm),
                     .packed = !zg_any(comm, !zg_micro_is_fast())};
+  r.nodes = (int)lround(zg_rank_stat_of(comm, 1.0 / r.local_ranks).sum);
   MPI_Comm_size(comm, &r.ranks);
   r.memory = zg_memory_limit(r.local_ranks) / 10 * 9;
   MPI_Allreduce(MPI_IN_PLACE, &r.memory, 1, MPI_INT64_T, MPI_MIN, comm);

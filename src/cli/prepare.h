@@ -14,7 +14,7 @@ zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo);
 
 /** What a run has to do with. */
 typedef struct zg_resources {
-  int ranks;
+  int ranks, nodes;
   int local_ranks; /**< on a node, at least */
   int64_t memory;  /**< bytes that a rank may use where the job does not say */
   bool packed;     /**< packed panels are fast on all ranks' CPUs */

@@ -36,6 +36,7 @@ typedef struct session {
   int rank, ranks;
   double start;
   zg_job *job;
+  zg_resources resources;
   zg_zoo *zoo;
   zg_plan *plan;
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
@@ -51,12 +52,11 @@ static const char *flag(const session *s, const char *name) {
 
 /* ---- the log's header and footer ---- */
 
-static void log_header(const session *s, int local_ranks) {
+static void log_header(const session *s) {
   char date[32], host[256] = "?", *libraries = zg_library_versions();
   zg_utc_time(date, sizeof date);
   gethostname(host, sizeof host - 1);
-  int nodes = (s->ranks + local_ranks - 1) / local_ranks,
-      threads = zg_environment_threads();
+  int nodes = s->resources.nodes, threads = zg_environment_threads();
   zg_note("zoogram %s  %s  job %s", ZG_VERSION, date, s->job->path);
   zg_note("  on            %d rank%s x %d thread%s, %d node%s, first %s", s->ranks,
           s->ranks == 1 ? "" : "s", threads, threads == 1 ? "" : "s", nodes,
@@ -81,8 +81,11 @@ static void log_plan(const session *s) {
   if (s->zoo->models_found > s->zoo->model_count ||
       s->zoo->layers_found > s->zoo->layer_count)
     zg_note("  selected from %lld models", (long long)s->zoo->models_found);
-  zg_note("plan\n%s\n%s", text, predicted);
-  if (s->prediction.trouble[0]) zg_warn("no prediction: %s", s->prediction.trouble);
+  zg_note("plan\n%s", text);
+  if (s->prediction.trouble[0])
+    zg_warn("no prediction: %s", s->prediction.trouble);
+  else
+    zg_note("%s", predicted);
   if (s->job->team_size > s->ranks)
     zg_warn("team_size %lld is more than the %d ranks: they are one team",
             (long long)s->job->team_size, s->ranks);
@@ -188,8 +191,7 @@ static zg_status load_zoo(session *s) {
 }
 
 static zg_status make_plan(session *s) {
-  zg_resources resources = zg_prepare_resources(s->comm);
-  return zg_prepare_plan(s->job, s->zoo, &resources, &s->plan);
+  return zg_prepare_plan(s->job, s->zoo, &s->resources, &s->plan);
 }
 
 /* A prediction is for the reader of the log; that there is none is no error. */
@@ -305,7 +307,8 @@ static zg_status run_job(session *s) {
   ZG_TRY(load_job(s));
   ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
                                        flag(s, "--log"))));
-  log_header(s, zg_local_ranks(s->comm));
+  s->resources = zg_prepare_resources(s->comm);
+  log_header(s);
   ZG_TRY(load_zoo(s));
   ZG_TRY(make_plan(s));
   predict(s);

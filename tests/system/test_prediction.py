@@ -133,6 +133,7 @@ class Stated(PredictionTestCase):
         self.assertIsNone(self.plan()["predicted"])
         finished = self.call("run", "job.yaml", ranks=2)
         self.assertRegex(finished.err, "zoogram: warning: no prediction: .*machine.yaml:1")
+        self.assertEqual((finished.out + finished.err).count("machine.yaml:1"), 1, finished.report)
         self.assertNotIn("measured/predicted", finished.out)
 
     def test_no_effect_on_plan_and_results(self):
@@ -156,13 +157,10 @@ class Stated(PredictionTestCase):
 
 
 class Calibration(PredictionTestCase):
-    def leftovers(self):
-        return sorted(Path(tempfile.gettempdir()).glob("zoogram-calibrate-*"))
-
     def test_two_ranks_and_the_usual_file(self):
-        before = self.leftovers()
-        finished = self.call("calibrate", ranks=2)
-        self.assertEqual(self.leftovers(), before)
+        with tempfile.TemporaryDirectory(prefix="zg-") as own, mock.patch.dict(os.environ, {"TMPDIR": own}):
+            finished = self.call("calibrate", ranks=2)
+            self.assertEqual(list(Path(own).glob("zoogram-calibrate-*")), [])
         self.assertEqual(os.listdir(self.usual.parent), ["machine.yaml"])
         self.assertIn(str(self.usual), finished.out)
         rates = yaml.safe_load(self.usual.read_text(encoding="utf-8"))
