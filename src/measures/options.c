@@ -132,13 +132,13 @@ static const char *expected_number(const zg_option *option) {
                                           "a list of at most 32 ascending numbers"};
   const char *kind = option->any_order ? "a list of numbers" : kinds[option->type];
   const char *relation = option->open ? ">" : ">=";
-  const char * or = option->word ? " or " : "",
-               *word = option->word ? option->word : "";
+  const char *word = option->word ? option->word : "";
+  const char *between = option->word ? " or " : "";
   if (isinf(option->most))
-    snprintf(text, sizeof text, "%s%s%s %s %g", word, or, kind, relation,
+    snprintf(text, sizeof text, "%s%s%s %s %g", word, between, kind, relation,
              option->least);
   else
-    snprintf(text, sizeof text, "%s%s%s %s %g and <= %.10g", word, or, kind, relation,
+    snprintf(text, sizeof text, "%s%s%s %s %g and <= %.10g", word, between, kind, relation,
              option->least, option->most);
   return text;
 }

@@ -82,29 +82,29 @@ static void keep_certified(zg_norm norm, zg_finding *finding) {
 
 /* The operator of a convolution, or what its attributes lack. */
 static zg_status describe(zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                          zg_convolution *operator, zg_finding * finding) {
+                          zg_convolution *convolution, zg_finding *finding) {
   const zg_array *array = &zoo->arrays[index];
   zg_conv_attributes a;
   ZG_TRY(zg_reader_convolution(reader, index, &a));
-  *operator=(zg_convolution){
+  *convolution = (zg_convolution){
       .out = array->n, .groups = a.groups, .circular = a.circular};
   for (int k = 0; k < 2; k++) {
-    operator->input[k] = a.input[k];
-    operator->stride[k] = a.stride[k];
-    operator->dilation[k] = a.dilation[k];
-    operator->kernel[k] = array->rank == 4 ? array->dims[2 + k] : 0;
+    convolution->input[k] = a.input[k];
+    convolution->stride[k] = a.stride[k];
+    convolution->dilation[k] = a.dilation[k];
+    convolution->kernel[k] = array->rank == 4 ? array->dims[2 + k] : 0;
   }
-  memcpy(operator->padding, a.padding, sizeof operator->padding);
-  operator->in = array->rank == 4 ? array->dims[1] : 0;
+  memcpy(convolution->padding, a.padding, sizeof convolution->padding);
+  convolution->in = array->rank == 4 ? array->dims[1] : 0;
   int64_t output[2] = {1, 1};
-  if (!a.problem[0]) zg_convolution_output(operator, output);
+  if (!a.problem[0]) zg_convolution_output(convolution, output);
   if (a.problem[0])
     snprintf(finding->note, sizeof finding->note, "%s", a.problem);
   else if (output[0] < 1 || output[1] < 1)
     snprintf(finding->note, sizeof finding->note,
              "kernel of %lld x %lld does not fit its 'input_size'",
-             (long long)operator->kernel[0], (long long)operator->kernel[1]);
-  else if (a.groups < 1 || operator->out % a.groups)
+             (long long)convolution->kernel[0], (long long)convolution->kernel[1]);
+  else if (a.groups < 1 || convolution->out % a.groups)
     snprintf(finding->note, sizeof finding->note,
              "attribute 'groups' does not divide it");
   if (finding->note[0]) finding->code = ZG_CODE_ABSENT;
@@ -118,8 +118,8 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
   const zg_array *array = &zoo->arrays[index];
   if (array->kind != ZG_WEIGHT_LINEAR && array->kind != ZG_WEIGHT_CONV) return ZG_OK;
   bool conv = array->kind == ZG_WEIGHT_CONV;
-  zg_convolution operator;
-  if (conv) ZG_TRY(describe(reader, zoo, index, &operator, finding));
+  zg_convolution convolution;
+  if (conv) ZG_TRY(describe(reader, zoo, index, &convolution, finding));
   if (finding->code != ZG_CODE_OK) return ZG_OK;
   int64_t size = array->n * array->d;
   double *weights = ZG_NEW(double, size);
@@ -127,8 +127,8 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
   if (status == ZG_OK && !zg_all_finite(ZG_DOUBLE, weights, size)) {
     finding->code = ZG_CODE_NONFINITE;
   } else if (status == ZG_OK && conv) {
-    operator.weights = weights;
-    keep_certified(zg_convolution_norm(&operator), finding);
+    convolution.weights = weights;
+    keep_certified(zg_convolution_norm(&convolution), finding);
   } else if (status == ZG_OK) {
     keep_certified(zg_dense_norm(array->n, array->d, weights), finding);
   }
