@@ -115,13 +115,27 @@ static int64_t run_start(const pairs *s, int64_t run) {
   return zg_min(s->pass->items, run * s->pass->piece);
 }
 
+static void mark_run(pairs *s, int64_t run) {
+  for (int64_t i = run_start(s, run); i < run_start(s, run + 1); i++)
+    s->items[i].used = s->clock;
+}
+
 static zg_status load_run(pairs *s, int64_t run) {
   for (int64_t i = run_start(s, run); i < run_start(s, run + 1); i++) {
     item *it = &s->items[i];
-    it->used = s->clock;
     if (is_sound(it) && !it->prepared) ZG_TRY(prepare(s, it));
   }
   return ZG_OK;
+}
+
+/* Both runs are marked before either is loaded, so that neither makes room in the
+ * other. */
+static zg_status load_block(pairs *s, zg_pair_block block) {
+  s->clock++;
+  mark_run(s, block.row);
+  mark_run(s, block.column);
+  ZG_TRY(load_run(s, block.row));
+  return load_run(s, block.column);
 }
 
 static double *terms_of(const pairs *s, int64_t i, int64_t k) {
@@ -162,9 +176,7 @@ static int64_t list_pairs(pairs *s, zg_pair_block block) {
 static zg_status visit(void *context, int64_t task) {
   pairs *s = context;
   zg_pair_block block = s->blocks[task];
-  s->clock++;
-  ZG_TRY(load_run(s, block.row));
-  ZG_TRY(load_run(s, block.column));
+  ZG_TRY(load_block(s, block));
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
   int64_t count = list_pairs(s, block);
   if (s->form->compare_all) s->form->compare_all(&s->context, count, s->list, s->room);

@@ -259,6 +259,44 @@ static void items_stay_while_memory_lasts(void) {
   CU_ASSERT_EQUAL(all_ranks(compared), COMPARISONS);
 }
 
+/* Sound items of a run of `length`. */
+static int64_t sound_in(int64_t run, int64_t length) {
+  int64_t count = 0;
+  for (int64_t i = run * length; i < zg_min(ITEMS, (run + 1) * length); i++)
+    count += code_of((int)i) == ZG_CODE_OK;
+  return count;
+}
+
+/* Items of the runs that a block has and the block before it has not. */
+static int64_t arrivals(const zg_pass *pass) {
+  zg_pair_block *blocks = zg_plan_pair_blocks(pass), last = {-1, -1};
+  int64_t count = 0;
+  for (int64_t t = 0; t < pass->tasks; last = blocks[t++]) {
+    int64_t row = blocks[t].row, column = blocks[t].column;
+    if (row != last.row && row != last.column) count += sound_in(row, pass->piece);
+    if (column != row && column != last.row && column != last.column)
+      count += sound_in(column, pass->piece);
+  }
+  free(blocks);
+  return count;
+}
+
+/* With room for two runs of two items, a run that serves two blocks in succession is
+ * prepared once for both. */
+static void a_block_keeps_what_the_next_one_shares(void) {
+  enum { LENGTH = 2, RUNS = (ITEMS + LENGTH - 1) / LENGTH };
+  const zg_pass pass = {
+      .items = ITEMS, .piece = LENGTH, .tasks = RUNS * (RUNS + 1) / 2};
+  test_run t;
+  begin(&t);
+  t.job.ranks = 1;
+  t.job.memory = (int64_t)69 << 20;
+  run(&t, ZG_PARTIAL);
+  if (zg_test_rank() > 0) return;
+  CU_ASSERT_EQUAL(compared, COMPARISONS);
+  CU_ASSERT(prepared > SOUND + 1 && prepared <= arrivals(&pass));
+}
+
 static void blocks_can_be_compared_as_one(void) {
   test_run t;
   form.compare_all = compare_all;
@@ -305,6 +343,7 @@ static void a_stopped_run_goes_on(void) {
 const zg_test zg_tests[] = {
     {"every_pair_is_compared_once", every_pair_is_compared_once},
     {"items_stay_while_memory_lasts", items_stay_while_memory_lasts},
+    {"a_block_keeps_what_the_next_one_shares", a_block_keeps_what_the_next_one_shares},
     {"blocks_can_be_compared_as_one", blocks_can_be_compared_as_one},
     {"too_little_memory_is_an_error", too_little_memory_is_an_error},
     {"a_stopped_run_goes_on", a_stopped_run_goes_on},
