@@ -75,10 +75,8 @@ static zg_status read_numbers(zg_work *work, int64_t array, int64_t sample, int6
   int64_t d = work->run->zoo->arrays[array].d;
   if (sample < ahead->first || sample >= ahead->first + ahead->count) {
     int64_t count = zg_min(samples_ahead(d), end - sample);
-    zg_slab slab;
     ahead->count = 0;
-    ZG_TRY(zg_reader_rows(work->reader, array, sample, count, &slab));
-    zg_slab_doubles(&slab, ahead->numbers);
+    ZG_TRY(zg_reader_doubles(work->reader, array, sample, count, ahead->numbers));
     ahead->first = sample;
     ahead->count = count;
   }

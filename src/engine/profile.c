@@ -125,7 +125,7 @@ static void create(zg_work *work, const zg_pass *pass, profiles *s) {
                   .tasks = pass->tasks - pairs,
                   .numbers = ZG_NEW0(double, pairs * form->pair_numbers),
                   .width = form->width(pass->call, zoo),
-                  .profile_width = form->profile_width(pass->call, zoo)};
+                  .profile_width = zg_profile_numbers(form, pass->call, zoo)};
   int64_t numbers = s->tasks * s->width, all = pass->items * s->profile_width;
   s->values = ZG_NEW0(double, numbers);
   s->codes = ZG_NEW0(double, s->tasks);
@@ -211,9 +211,9 @@ static void summarise(profiles *s) {
 /* Notes of tasks, which every rank has of its own, said by rank 0. */
 static void complain(profiles *s) {
   static const char *const fallback[ZG_CODES] = {
-      [ZG_CODE_NONFINITE] = "holds NaN or infinite numbers",
+      [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
       [ZG_CODE_ZERO_VARIANCE] = "is zero or constant",
-      [ZG_CODE_FEW_SAMPLES] = "has too few samples"};
+      [ZG_CODE_FEW_SAMPLES] = "too few samples"};
   for (int64_t t = 0; t < s->tasks; t++) {
     zg_code code = (zg_code)s->codes[t];
     char *note = s->notes + t * ZG_NOTE_BYTES;

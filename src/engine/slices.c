@@ -15,8 +15,12 @@ static void find_arrays(zg_vectors *v, int64_t item) {
   const zg_zoo *zoo = v->work->run->zoo;
   const zg_vector_form *form = v->pass->spec.vector;
   int64_t first;
-  if (form->by_head) v->head[item] = zg_plan_head(zoo, form, item, &first);
-  zg_plan_arrays(zoo, form, item, &first, &v->counts[item]);
+  if (form->by_head) {
+    v->head[item] = zg_plan_head(zoo, form, item, &first);
+    v->counts[item] = 1;
+  } else {
+    zg_plan_arrays(zoo, form, item, &first, &v->counts[item]);
+  }
   v->arrays[item] = zg_plan_sorted_arrays(zoo, first, v->counts[item]);
 }
 
@@ -69,9 +73,7 @@ static zg_status read_columns(zg_vectors *v, int64_t array, int64_t first,
 static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t count,
                            double *to, zg_code *code) {
   int64_t width = v->work->run->zoo->arrays[array].d;
-  zg_slab slab;
-  ZG_TRY(zg_reader_rows(v->work->reader, array, first, count, &slab));
-  zg_slab_doubles(&slab, to);
+  ZG_TRY(zg_reader_doubles(v->work->reader, array, first, count, to));
   *code = ZG_CODE_OK;
   for (int64_t r = 0; r < count; r++)
     *code = zg_code_worse(*code, v->pass->spec.vector->map(width, to + r * width));
@@ -80,9 +82,7 @@ static zg_status read_rows(zg_vectors *v, int64_t array, int64_t first, int64_t 
 
 static bool none_negative(zg_precision precision, const void *numbers, int64_t count) {
   for (int64_t k = 0; k < count; k++)
-    if (precision == ZG_SINGLE ? ((const float *)numbers)[k] < 0
-                               : ((const double *)numbers)[k] < 0)
-      return false;
+    if (zg_real_value(precision, numbers, k) < 0) return false;
   return true;
 }
 
@@ -118,9 +118,7 @@ static zg_status read_maps(zg_vectors *v, const zg_group *group, int64_t index,
   *code = ZG_CODE_OK;
   for (int64_t row = 0; row < count; row += step) {
     int64_t rows = zg_min(step, count - row);
-    zg_slab slab;
-    ZG_TRY(zg_reader_rows(v->work->reader, index, first + row, rows, &slab));
-    zg_slab_doubles(&slab, v->rows);
+    ZG_TRY(zg_reader_doubles(v->work->reader, index, first + row, rows, v->rows));
     for (int64_t r = 0; r < rows; r++) {
       zg_code found = v->pass->spec.vector->resample(
           array, group->grid, v->rows + r * array->d, to + (row + r) * group->width);

@@ -93,16 +93,11 @@ static void add_row_sums(zg_tangent *s, const zg_kernel_tile *t, int64_t model,
   free(left);
 }
 
-static double value_at(zg_precision precision, const void *values, int64_t k) {
-  return precision == ZG_SINGLE ? ((const float *)values)[k]
-                                : ((const double *)values)[k];
-}
-
 static void add_trace(zg_tangent *s, const zg_kernel_tile *t, int64_t model,
                       int64_t copy, const void *values) {
   double *totals = s->totals + (model * s->copies + copy) * ZG_KERNEL_TOTALS, trace = 0;
   for (int64_t r = 0; r < t->left; r++)
-    trace += value_at(s->pass->precision, values, r * t->left + r);
+    trace += zg_real_value(s->pass->precision, values, r * t->left + r);
   zg_fixed_add(&totals[ZG_KERNEL_TRACE], &totals[ZG_KERNEL_TRACE_FINE],
                trace * s->scale[model]);
 }

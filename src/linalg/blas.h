@@ -18,6 +18,12 @@ static inline void *zg_real_at(zg_precision precision, const void *base,
                                int64_t count) {
   return (char *)base + count * (int64_t)zg_real_size(precision);
 }
+/** Number k of these. */
+static inline double zg_real_value(zg_precision precision, const void *base,
+                                   int64_t k) {
+  return precision == ZG_SINGLE ? (double)((const float *)base)[k]
+                                : ((const double *)base)[k];
+}
 
 /** C := alpha A' B + beta C; A is k x m, B is k x n, C is m x n. */
 void zg_product(zg_precision precision, int64_t m, int64_t n, int64_t k, double alpha,

@@ -200,8 +200,7 @@ static int64_t edit_memory(const zg_array *array) {
 
 #define ZG_GRAPH_FORM                                                                  \
   .data = ZG_GRAPH_OP, .share = share, .release = release,                             \
-  .shared_memory = shared_memory, .width = width, .cost = cost, .measure = measure,    \
-  .profile_width = width
+  .shared_memory = shared_memory, .width = width, .cost = cost, .measure = measure
 
 static const zg_profile_form wl = {ZG_GRAPH_FORM, .memory = few_bytes};
 static const zg_profile_form spectral = {ZG_GRAPH_FORM, .memory = spectrum_memory,

@@ -73,11 +73,8 @@ static zg_status read_margins(zg_reader *reader, const zg_zoo *zoo, int64_t logi
   zg_status status = ZG_OK;
   for (int64_t row = 0; status == ZG_OK && row < n; row += step) {
     int64_t rows = zg_min(step, n - row);
-    zg_slab slab;
-    status = zg_reader_rows(reader, logits, row, rows, &slab);
-    if (status == ZG_OK) zg_slab_doubles(&slab, f);
-    if (status == ZG_OK) status = zg_reader_rows(reader, gradients, row, rows, &slab);
-    if (status == ZG_OK) zg_slab_doubles(&slab, g);
+    status = zg_reader_doubles(reader, logits, row, rows, f);
+    if (status == ZG_OK) status = zg_reader_doubles(reader, gradients, row, rows, g);
     for (int64_t r = 0; status == ZG_OK && r < rows; r++) {
       zg_code code = margin_of(C, f + r * C, g + r * C, &margins[row + r]);
       finding->code = zg_code_worse(finding->code, code);
@@ -89,6 +86,7 @@ static zg_status read_margins(zg_reader *reader, const zg_zoo *zoo, int64_t logi
 
 static void explain(zg_finding *finding) {
   static const char *const notes[ZG_CODES] = {
+      [ZG_CODE_NONFINITE] = "NaN or infinite numbers, here or in the logits",
       [ZG_CODE_ZERO_VARIANCE] = "a sample has no margin: all its gradients are zero",
       [ZG_CODE_ABSENT] = "a sample has no class recorded beside its top class"};
   const char *note = notes[finding->code];
@@ -125,8 +123,7 @@ static const zg_profile_form profile = {.data = ZG_MARGIN_GRADIENTS,
                                         .width = width,
                                         .cost = cost,
                                         .memory = memory,
-                                        .measure = measure,
-                                        .profile_width = width};
+                                        .measure = measure};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;

@@ -178,8 +178,7 @@ static const zg_profile_form profile = {.data = ZG_HEAD_IMPORTANCE,
                                         .width = width,
                                         .cost = cost,
                                         .memory = memory,
-                                        .measure = measure,
-                                        .profile_width = width};
+                                        .measure = measure};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;

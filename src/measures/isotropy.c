@@ -279,8 +279,7 @@ static const zg_profile_form form = {.data = ZG_ACTIVATIONS,
                                      .memory = memory,
                                      .memory_together = memory_together,
                                      .measure = measure_layer,
-                                     .measure_together = measure_together,
-                                     .profile_width = width};
+                                     .measure_together = measure_together};
 
 static zg_spec spec(const zg_call *call) {
   (void)call;

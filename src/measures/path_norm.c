@@ -59,19 +59,6 @@ static void keep_norm(double norm, zg_finding *finding) {
 
 /* ---- spectral ---- */
 
-static zg_status read_rows(zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                           int64_t first, int64_t rows, double *to) {
-  const zg_array *array = &zoo->arrays[index];
-  int64_t step = zg_reader_slab_rows(array->d);
-  for (int64_t row = 0; row < rows; row += step) {
-    zg_slab slab;
-    int64_t count = zg_min(step, rows - row);
-    ZG_TRY(zg_reader_rows(reader, index, first + row, count, &slab));
-    zg_slab_doubles(&slab, to + row * array->d);
-  }
-  return ZG_OK;
-}
-
 static void keep_certified(zg_norm norm, zg_finding *finding) {
   keep_norm(norm.value, finding);
   if (norm.converged) return;
@@ -86,8 +73,8 @@ static zg_status describe(zg_reader *reader, const zg_zoo *zoo, int64_t index,
   const zg_array *array = &zoo->arrays[index];
   zg_conv_attributes a;
   ZG_TRY(zg_reader_convolution(reader, index, &a));
-  *convolution = (zg_convolution){
-      .out = array->n, .groups = a.groups, .circular = a.circular};
+  *convolution =
+      (zg_convolution){.out = array->n, .groups = a.groups, .circular = a.circular};
   for (int k = 0; k < 2; k++) {
     convolution->input[k] = a.input[k];
     convolution->stride[k] = a.stride[k];
@@ -123,7 +110,7 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
   if (finding->code != ZG_CODE_OK) return ZG_OK;
   int64_t size = array->n * array->d;
   double *weights = ZG_NEW(double, size);
-  zg_status status = read_rows(reader, zoo, index, 0, array->n, weights);
+  zg_status status = zg_reader_doubles(reader, index, 0, array->n, weights);
   if (status == ZG_OK && !zg_all_finite(ZG_DOUBLE, weights, size)) {
     finding->code = ZG_CODE_NONFINITE;
   } else if (status == ZG_OK && conv) {
@@ -138,13 +125,12 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
 
 typedef struct fill_context {
   zg_reader *reader;
-  const zg_zoo *zoo;
   int64_t index;
 } fill_context;
 
 static zg_status fill(void *context, int64_t row, int64_t rows, double *values) {
   const fill_context *c = context;
-  return read_rows(c->reader, c->zoo, c->index, row, rows, values);
+  return zg_reader_doubles(c->reader, c->index, row, rows, values);
 }
 
 static zg_status measure_together(MPI_Comm comm, zg_reader *reader, const zg_zoo *zoo,
@@ -152,7 +138,7 @@ static zg_status measure_together(MPI_Comm comm, zg_reader *reader, const zg_zoo
   const zg_array *array = &zoo->arrays[index];
   double norm;
   if (array->kind != ZG_WEIGHT_LINEAR) return ZG_OK;
-  fill_context context = {.reader = reader, .zoo = zoo, .index = index};
+  fill_context context = {.reader = reader, .index = index};
   ZG_TRY(zg_distributed_norm(comm, array->n, array->d, fill, &context, &norm));
   finding->code = ZG_CODE_OK;
   finding->note[0] = 0;
@@ -218,7 +204,7 @@ static zg_status extend(chain *c, zg_reader *reader, const zg_zoo *zoo, int64_t 
   double *row = ZG_NEW(double, array->d), *sums = ZG_NEW(double, array->n);
   zg_status status = ZG_OK;
   for (int64_t r = 0; status == ZG_OK && r < array->n; r++) {
-    status = read_rows(reader, zoo, index, r, 1, row);
+    status = zg_reader_doubles(reader, index, r, 1, row);
     if (status == ZG_OK) sums[r] = path_sum(row, c->sums, array->d, squares);
   }
   free(row);

@@ -73,15 +73,10 @@ static int64_t numbers_of(const finder *f, int64_t item) {
 
 /* The first rows of an item; an empty cloud when they have no finite distances. */
 static zg_status load_item(finder *f, int64_t item, double *memory, zg_cloud *cloud) {
-  int64_t n = rows_of(f, item), d = width_of(f, item), step = zg_reader_slab_rows(d);
+  int64_t n = rows_of(f, item), d = width_of(f, item);
   double *points = ZG_NEW(double, n *d);
-  zg_status status = ZG_OK;
-  for (int64_t row = 0; status == ZG_OK && row < n; row += step) {
-    zg_slab slab;
-    status = zg_reader_rows(f->sharing->reader, f->first + item, row,
-                            zg_min(step, n - row), &slab);
-    if (status == ZG_OK) zg_slab_doubles(&slab, points + row * d);
-  }
+  zg_status status =
+      zg_reader_doubles(f->sharing->reader, f->first + item, 0, n, points);
   *cloud = (zg_cloud){.d = d};
   if (status == ZG_OK && n && zg_can_be_squared(n * d, points))
     *cloud = zg_cloud_make(memory, n, d, points);

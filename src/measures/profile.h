@@ -54,7 +54,8 @@ typedef struct zg_profile_form {
    * it stays. Collective. */
   zg_status (*measure_together)(MPI_Comm comm, zg_reader *reader, const zg_zoo *zoo,
                                 int64_t first, zg_finding *finding);
-  /** Numbers of a profile; the first ones are what the call keeps, in that order. */
+  /** Numbers of a profile; the first ones are what the call keeps, in that order. NULL:
+   * as many as a task yields. */
   int64_t (*profile_width)(const zg_call *call, const zg_zoo *zoo);
   /** An item's profile from what its tasks yielded, in order; codes already worst of
    * all. May change the code. NULL: it is what its only task yielded. */
@@ -65,6 +66,11 @@ typedef struct zg_profile_form {
 /** Whether a task is one array. */
 static inline bool zg_profile_by_array(const zg_profile_form *form) {
   return form->per_array || form->per_item;
+}
+/** Numbers of a profile. */
+static inline int64_t zg_profile_numbers(const zg_profile_form *form,
+                                         const zg_call *call, const zg_zoo *zoo) {
+  return (form->profile_width ? form->profile_width : form->width)(call, zoo);
 }
 
 #endif

@@ -83,10 +83,8 @@ static zg_status measure_recorded(const zg_call *call, zg_reader *reader,
   finding->values[0] = (double)rows;
   zg_status status = read_radii(reader, zoo, index, means + most_radii(zoo), finding);
   for (int64_t r = 0; status == ZG_OK && r < rows; r++) {
-    zg_slab slab;
-    status = zg_reader_rows(reader, index, r, 1, &slab);
+    status = zg_reader_doubles(reader, index, r, 1, row);
     if (status != ZG_OK) break;
-    zg_slab_doubles(&slab, row);
     for (int64_t b = 0; b < batches; b++)
       means[r] += row[b] / (double)batches;
     if (!isfinite(means[r])) finding->code = ZG_CODE_NONFINITE;
@@ -168,14 +166,12 @@ static const zg_profile_form recorded = {.data = ZG_SHARPNESS,
                                          .width = recorded_width,
                                          .cost = cost,
                                          .memory = recorded_memory,
-                                         .measure = measure_recorded,
-                                         .profile_width = recorded_width};
+                                         .measure = measure_recorded};
 static const zg_profile_form quadratic = {.data = ZG_SAMPLE_GRADIENTS,
                                           .width = quadratic_width,
                                           .cost = cost,
                                           .memory = quadratic_memory,
-                                          .measure = measure_quadratic,
-                                          .profile_width = quadratic_width};
+                                          .measure = measure_quadratic};
 
 static bool is_quadratic(const zg_call *call) {
   return zg_call_is(call, "form", "quadratic");

@@ -108,7 +108,7 @@ zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pas
   }
   int64_t pairs = zg_plan_profile_pairs(pass);
   int64_t numbers = pass->tasks * form->width(pass->call, zoo) +
-                    pass->items * form->profile_width(pass->call, zoo) +
+                    pass->items * zg_profile_numbers(form, pass->call, zoo) +
                     pairs * form->pair_numbers;
   pass->tasks += pairs;
   zg_memory memory = {.reading = (int64_t)16 << 20,

@@ -89,14 +89,9 @@ typedef struct findings {
   double worst; /* of the sums that have to be 1, how far off */
 } findings;
 
-static double number_of(const zg_slab *slab, int64_t k) {
-  return slab->precision == ZG_SINGLE ? (double)((const float *)slab->data)[k]
-                                      : ((const double *)slab->data)[k];
-}
-
 static void look_at(const zg_slab *slab, findings *f) {
   for (int64_t k = 0; k < slab->rows * slab->d; k++) {
-    double x = number_of(slab, k);
+    double x = zg_real_value(slab->precision, slab->data, k);
     f->missing |= isnan(x) != 0;
     f->infinite |= isinf(x) != 0;
     f->zero &= x == 0;
@@ -109,7 +104,7 @@ static void look_at_shares(const zg_slab *slab, int64_t length, findings *f) {
   for (int64_t start = 0; start < slab->rows * slab->d; start += length) {
     double sum = 0;
     for (int64_t k = start; k < start + length; k++)
-      sum += number_of(slab, k);
+      sum += zg_real_value(slab->precision, slab->data, k);
     f->worst = fmax(f->worst, fabs(sum - 1));
   }
 }

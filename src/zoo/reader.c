@@ -195,6 +195,17 @@ zg_status zg_reader_rows(zg_reader *reader, int64_t index, int64_t row, int64_t 
   return read_slab(reader, index, &part, 1, rows, array->d, slab);
 }
 
+zg_status zg_reader_doubles(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
+                            double *values) {
+  int64_t d = reader->zoo->arrays[index].d, step = zg_reader_slab_rows(d);
+  for (int64_t done = 0; done < rows; done += step) {
+    zg_slab slab;
+    ZG_TRY(zg_reader_rows(reader, index, row + done, zg_min(step, rows - done), &slab));
+    zg_slab_doubles(&slab, values + done * d);
+  }
+  return ZG_OK;
+}
+
 zg_status zg_reader_part(zg_reader *reader, int64_t index, int64_t row, int64_t rows,
                          int64_t column, int64_t columns, zg_slab *slab) {
   const zg_array *array = &reader->zoo->arrays[index];

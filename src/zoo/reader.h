@@ -25,6 +25,12 @@ void zg_reader_absorb(zg_reader *reader, zg_reader **other);
 zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                          zg_slab *slab);
 
+/** The same rows as doubles, slab by slab. \param [out] values  [rows, d], the
+ * caller's.
+ */
+zg_status zg_reader_doubles(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
+                            double *values);
+
 /** Rows [row, row + rows) of the first axis and columns [column, column + columns) of
  * the last, the axes between them whole: slab [rows, d / last * columns], in C order.
  * An array of one axis (or none) has one column. */

@@ -1,5 +1,6 @@
 /** \file
  * Rows as the reader gives them, for every type of number and way of storing them. */
+#include "base/memory.h"
 #include "files.h"
 #include "mpi_main.h"
 #include "zoo/reader.h"
@@ -49,11 +50,25 @@ static void check_rows(zg_reader *reader, int64_t layer) {
     }
 }
 
+/* The same rows as doubles, and nothing beyond them. */
+static void check_doubles(zg_reader *reader, int64_t layer) {
+  double values[N * D + 1];
+  for (int64_t row = 0; row < N; row++) {
+    int64_t count = (N - row) * D, wrong = 0;
+    values[count] = 0.5;
+    CU_ASSERT_EQUAL_FATAL(zg_reader_doubles(reader, layer, row, N - row, values),
+                          ZG_OK);
+    for (int64_t k = 0; k < count; k++)
+      wrong += values[k] != number(row * D + k);
+    CU_ASSERT(wrong == 0 && values[count] == 0.5);
+  }
+}
+
 static void check_file(const char *path) {
   zg_zoo *zoo = open_zoo(path);
   zg_reader *reader = zg_reader_create(zoo);
   for (int64_t k = 0; k < zoo->layer_count; k++)
-    check_rows(reader, k);
+    check_rows(reader, k), check_doubles(reader, k);
   zg_reader_destroy(&reader);
   CU_ASSERT_PTR_NULL(reader);
   zg_zoo_destroy(&zoo);
@@ -192,6 +207,28 @@ static void slabs_have_a_size_that_suits_reading(void) {
     CU_ASSERT(zg_reader_slab_rows(d) * d <= (int64_t)1 << 24);
 }
 
+/* Rows of which a slab holds one or two. */
+static void doubles_come_slab_by_slab(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  enum { ROWS = 5, WIDTH = 500000 };
+  const hsize_t dims[2] = {ROWS, WIDTH};
+  double *values = ZG_NEW(double, ROWS *WIDTH), *found = ZG_NEW0(double, ROWS *WIDTH);
+  for (int64_t k = 0; k < ROWS * WIDTH; k++)
+    values[k] = number(k);
+  hid_t file = zg_test_zoo_create(zg_test_path("wide.h5", path));
+  zg_test_zoo_dataset(file, "/models/m/activations/a", H5T_STD_I8LE, 2, dims, values);
+  zg_test_zoo_close(file);
+  zg_zoo *zoo = open_zoo(path);
+  zg_reader *reader = zg_reader_create(zoo);
+  CU_ASSERT(zg_reader_slab_rows(WIDTH) < ROWS - 1);
+  CU_ASSERT_EQUAL(zg_reader_doubles(reader, 0, 1, ROWS - 1, found), ZG_OK);
+  CU_ASSERT(!memcmp(found, values + WIDTH, (ROWS - 1) * WIDTH * sizeof *found));
+  zg_reader_destroy(&reader);
+  zg_zoo_destroy(&zoo);
+  free(values);
+  free(found);
+}
+
 /* Reading after the catalogue was made, when the file has changed. */
 static void check_changed(zg_status status, void (*change)(const char *path)) {
   char path[ZG_TEST_PATH_BYTES];
@@ -267,6 +304,7 @@ const zg_test zg_tests[] = {
      rows_come_through_filters_links_and_virtual_datasets},
     {"bytes_are_counted_as_stored", bytes_are_counted_as_stored},
     {"slabs_have_a_size_that_suits_reading", slabs_have_a_size_that_suits_reading},
+    {"doubles_come_slab_by_slab", doubles_come_slab_by_slab},
     {"files_that_change_under_the_reader_are_reported",
      files_that_change_under_the_reader_are_reported},
     {NULL, NULL}};
