@@ -83,6 +83,7 @@ zg_status zg_engine_run(const zg_run *run, zg_report *report) {
   zg_items_clear(&work.items);
   zg_store_destroy(&work.store);
   zg_triangle_destroy(&work.triangle);
+  zg_list_clear(&work.complaints);
   if (status == ZG_OK) status = finish_results(&work, &results);
   zg_state_close(&work.state, status == ZG_OK);
   if (status == ZG_OK) return success(&work);

@@ -56,18 +56,15 @@ static zg_status write_medians(const writer *w, const zg_gram *gram) {
   return ZG_OK;
 }
 
-/* Name the items that are undefined under this pass and were not named before. */
+/* Name the items that are undefined under this pass. */
 static void complain(zg_work *work, const zg_gram *gram) {
   static const char *const what[ZG_CODES] = {
       [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
       [ZG_CODE_ZERO_VARIANCE] =
           "zero variance (a constant, or a median distance of 0)"};
-  for (int64_t i = 0; i < work->run->plan->items; i++) {
-    zg_item *item = &work->items.items[i];
-    if (gram->code[i] == ZG_CODE_OK || item->reported == gram->code[i]) continue;
-    item->reported = gram->code[i];
-    zg_tensor_complain(work, i, 1, gram->code[i], what[gram->code[i]]);
-  }
+  for (int64_t i = 0; i < work->run->plan->items; i++)
+    if (gram->code[i] != ZG_CODE_OK)
+      zg_tensor_complain(work, i, 1, gram->code[i], what[gram->code[i]]);
 }
 
 zg_status zg_gram_run(zg_work *work, int64_t p, zg_results *results) {

@@ -16,6 +16,7 @@ typedef struct item {
   zg_shape shapes[ZG_PAIR_ARRAYS];
   zg_code code;   /* from the headers */
   zg_code found;  /* once it was prepared */
+  int bad;        /* the arrays to blame, as bits */
   void *prepared; /* NULL: not in memory; owned */
   int64_t bytes;
   int64_t used; /* when last */
@@ -35,7 +36,8 @@ typedef struct pairs {
   double *shared;
   double *terms; /* [N, N, stride]: a pair's terms and its code */
   int64_t stride;
-  double *codes; /* [N] of items, set by the block that holds the item twice */
+  double *codes; /* [N] what was found of items, see pack; set by the block that
+                    holds the item twice */
 } pairs;
 
 /* ---- items ---- */
@@ -44,17 +46,14 @@ static bool is_sound(const item *it) {
   return it->code == ZG_CODE_OK && it->found == ZG_CODE_OK;
 }
 
-/* Rows of an array as doubles. */
-static zg_status read_rows(zg_work *work, int64_t array, const zg_shape *shape,
-                           double *values) {
-  int64_t step = zg_reader_slab_rows(shape->d);
-  for (int64_t row = 0; row < shape->n; row += step) {
-    zg_slab slab;
-    int64_t rows = zg_min(step, shape->n - row);
-    ZG_TRY(zg_reader_rows(work->reader, array, row, rows, &slab));
-    zg_slab_doubles(&slab, values + row * shape->d);
-  }
-  return ZG_OK;
+/* What was found of an item as one number, for sums over ranks. */
+static double pack(const item *it) {
+  return (double)it->found + ZG_CODES * it->bad;
+}
+
+static void unpack(double number, item *it) {
+  it->found = (zg_code)((int)number % ZG_CODES);
+  it->bad = (int)number / ZG_CODES;
 }
 
 static zg_status read_item(zg_work *work, const item *it, int arrays,
@@ -67,7 +66,7 @@ static zg_status read_item(zg_work *work, const item *it, int arrays,
     const zg_shape *shape = &it->shapes[k];
     double *values = ZG_NEW(double, shape->n * shape->d);
     rows[k] = (zg_rows){.n = shape->n, .d = shape->d, .values = values};
-    status = read_rows(work, it->arrays[k], shape, values);
+    status = zg_reader_doubles(work->reader, it->arrays[k], 0, shape->n, values);
   }
   zg_phase_stop(work, ZG_PHASE_READ);
   return status;
@@ -95,8 +94,8 @@ static zg_status prepare(pairs *s, item *it) {
   zg_status status = read_item(s->work, it, s->form->arrays, rows);
   zg_phase_start(s->work, ZG_PHASE_PREPARE);
   for (int k = 0; status == ZG_OK && k < s->form->arrays; k++)
-    if (!zg_can_be_squared(rows[k].n * rows[k].d, rows[k].values))
-      it->found = ZG_CODE_NONFINITE;
+    if (!zg_can_be_squared(rows[k].n * rows[k].d, rows[k].values)) it->bad |= 1 << k;
+  if (it->bad) it->found = ZG_CODE_NONFINITE;
   if (status == ZG_OK && is_sound(it)) {
     make_room(s, it->bytes);
     it->prepared = zg_alloc_large(it->bytes, 1);
@@ -164,7 +163,7 @@ static int64_t list_pairs(pairs *s, zg_pair_block block) {
   for (int64_t i = run_start(s, block.row); i < run_start(s, block.row + 1); i++) {
     int64_t end = zg_min(i + 1, run_start(s, block.column + 1));
     for (int64_t k = run_start(s, block.column); k < end; k++) {
-      if (i == k) s->codes[i] = s->items[i].found;
+      if (i == k) s->codes[i] = pack(&s->items[i]);
       if (!is_wanted(s, i, k)) continue;
       count = add_pair(s, count, i, k);
       if (!symmetric && i != k) count = add_pair(s, count, k, i);
@@ -284,29 +283,21 @@ static zg_status sweep(pairs *s) {
   zg_sum_doubles(work->run->comm, s->codes, N);
   zg_phase_stop(work, ZG_PHASE_COMBINE);
   for (int64_t i = 0; i < N; i++)
-    s->items[i].found = (zg_code)s->codes[i];
+    unpack(s->codes[i], &s->items[i]);
   return ZG_OK;
 }
 
 /* ---- the log ---- */
 
-/* Whether an earlier pass has had the same items, and has said what is wrong with them.
- */
-static bool was_seen(const pairs *s) {
-  for (const zg_pass *p = s->work->run->plan->passes; p < s->pass; p++)
-    if (p->spec.form == ZG_FORM_PAIR && p->spec.pair->data[0] == s->form->data[0])
-      return true;
-  return false;
-}
-
 static void complain(const pairs *s) {
-  static const char *const words[ZG_CODES] = {
-      [ZG_CODE_NONFINITE] = "NaN or infinite numbers, or too large to be squared",
-      [ZG_CODE_FEW_SAMPLES] = "too few samples"};
-  for (int64_t i = 0; i < s->pass->items && !was_seen(s); i++) {
+  for (int64_t i = 0; i < s->pass->items; i++) {
     const item *it = &s->items[i];
-    zg_code code = zg_code_worse(it->code, it->found);
-    if (words[code]) zg_tensor_complain(s->work, it->arrays[0], 1, code, words[code]);
+    if (it->code == ZG_CODE_FEW_SAMPLES)
+      zg_tensor_complain(s->work, it->arrays[0], 1, it->code, "too few samples");
+    for (int k = 0; k < s->form->arrays; k++)
+      if (it->bad >> k & 1)
+        zg_tensor_complain(s->work, it->arrays[k], 1, it->found,
+                           "NaN or infinite numbers, or too large to be squared");
   }
 }
 

@@ -34,8 +34,8 @@ zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
                                int64_t quantity, int64_t items,
                                zg_pair_value_fn *value_of, const void *context);
 
-/** Say in the log, up to a limit, what is wrong with an array, or with one of the
- * `count` arrays of a model that begin with it.
+/** Say in the log what is wrong with an array, or with one of the `count` arrays of a
+ * model that begin with it: once, however many passes find it, and up to a limit.
  * \param [in] what  "NaN or infinite numbers", "no attribute 'input_size'", ... */
 void zg_tensor_complain(zg_work *work, int64_t array, int64_t count, zg_code code,
                         const char *what);

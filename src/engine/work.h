@@ -11,12 +11,11 @@
 
 /** Statistics of an item (a layer). */
 typedef struct zg_item {
-  double *mean;     /**< [d], into zg_items.means */
-  double squares;   /**< sum of the centred squares: the trace of the linear kernel */
-  double scale;     /**< 1/sqrt(squares): features times this have trace 1 */
-  double heaviest;  /**< largest share of one sample in the squares, 0 to 1 */
-  zg_code code;     /**< ok, non-finite, zero variance */
-  zg_code reported; /**< what the log has said of it */
+  double *mean;    /**< [d], into zg_items.means */
+  double squares;  /**< sum of the centred squares: the trace of the linear kernel */
+  double scale;    /**< 1/sqrt(squares): features times this have trace 1 */
+  double heaviest; /**< largest share of one sample in the squares, 0 to 1 */
+  zg_code code;    /**< ok, non-finite, zero variance */
   zg_precision
       precision; /**< in which its Gram tiles are formed during the current pass */
 } zg_item;
@@ -38,7 +37,7 @@ typedef struct zg_work {
   zg_store *store;        /**< packed panels (engine/store.h), or NULL */
   zg_triangle triangle;   /**< tiles of gram passes; see step.c */
   struct zg_state *state; /**< checkpoints (engine/state.h) */
-  int64_t complaints;     /**< about data, in the log */
+  zg_list complaints;     /**< about data, said in the log; owned */
 } zg_work;
 
 /* Of the first thread, beside which the others do the same. */

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from arrays import related
-from networks import Stored
+from networks import Network, Stored
 from oracle import Measure
 from zoogram import SHORT, SystemTestCase, read_results, write_zoo, zoogram
 
@@ -327,6 +327,24 @@ class Tolerated(BadInputTestCase):
                 self.assertTrue(np.isnan(tensors["cka"].values[3:]).all())
                 self.assertTrue((tensors["hsic"].values[4, [0, 1, 2, 4]] == 0).all())
                 np.testing.assert_allclose(tensors["cka"].values[:3, :3], expected.values, rtol=2e-5)
+
+    def test_a_fault_is_said_once_and_of_the_right_array(self):
+        """However many measures find it; a bad map is not the fault of the layer that it is a map of."""
+        arrays = {name: array + 0 for name, array in self.layers.items()}
+        maps = {name: array[:, :2] + 0 for name, array in arrays.items()}
+        arrays["layer1"][3, 1] = maps["layer2"][5, 0] = np.nan
+        self.zoo({"m": Network(activations=arrays, maps=maps)})
+        measures = [Measure(), Measure("hsic", "rbf"), {"measure": "mmd"}, {"measure": "mmd", "kernel": "linear"},
+                    {"measure": "wasserstein"}, {"measure": "isotropy"}, {"measure": "cosine"},
+                    {"measure": "tsne_error", "perplexity": 5}]
+        for ranks in RANKS:
+            with self.subTest(ranks=ranks):
+                (self.path / "results.h5").unlink(missing_ok=True)
+                finished = zoogram("run", self.job(measures), ranks=ranks, timeout=TIMEOUT)
+                self.assertEqual(finished.code, PARTIAL, finished.report)
+                layer, map_of = (line for line in finished.err.splitlines() if "NaN or infinite" in line)
+                self.assertIn("layer 'layer1': NaN", layer)
+                self.assertIn("map 'layer2': NaN", map_of)
 
     def test_nothing_sound_at_all(self):
         self.zoo({"m": {"a": np.full((20, 3), np.nan), "b": np.zeros((20, 3))}})
