@@ -31,6 +31,7 @@ struct zg_state {
   int64_t pass, tiles;
   uint8_t *before, *now; /* [tiles] in segments of earlier runs; in this team's sums */
   int64_t before_count;
+  bool news; /* not in any segment yet: tiles, or parameters that were hard to find */
   char *own; /* path of this team's segment of this pass */
 };
 
@@ -278,12 +279,13 @@ zg_status zg_state_save(zg_state *state, const zg_team *team, const zg_sums *sum
   if (team->size > 1) status = zg_agree(team->comm, status);
   state->last_time = zg_clock();
   state->last_cost = state->last_time - start;
+  state->news = false;
   return status;
 }
 
 bool zg_state_is_due(const zg_state *state) {
   double elapsed = zg_clock() - state->last_time;
-  return elapsed >= state->interval && elapsed >= 50 * state->last_cost;
+  return state->news && elapsed >= state->interval && elapsed >= 50 * state->last_cost;
 }
 
 bool zg_state_is_worth(const zg_state *state) {
@@ -406,6 +408,7 @@ zg_status zg_state_begin(zg_state *state, int64_t pass, int64_t tiles, zg_sums *
   state->own = own_path(state);
   bool any = state->rank == 0 && collect_tiles(state, sums);
   *resumed = zg_any(state->comm, any);
+  state->news = !*resumed && sums->parameter_count;
   zg_broadcast(state->comm, state->before, tiles);
   state->before_count = 0;
   for (int64_t t = 0; t < tiles; t++)
@@ -428,6 +431,7 @@ int64_t zg_state_count(const zg_state *state) {
 
 void zg_state_add_tile(zg_state *state, int64_t tile) {
   state->now[tile] = 1;
+  state->news = true;
 }
 
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {

@@ -58,8 +58,8 @@ int64_t zg_state_count(const zg_state *state);
 
 /** Say that a tile has been added to the sums. Not collective. */
 void zg_state_add_tile(zg_state *state, int64_t tile);
-/** Whether it is time for a checkpoint: the interval has passed, and writing the last
- * one took less than a fiftieth of it. Not collective. */
+/** Whether it is time for a checkpoint: there is something to save, the interval has
+ * passed, and writing the last one took less than a fiftieth of it. Not collective. */
 bool zg_state_is_due(const zg_state *state);
 /** Whether a tenth of the interval has passed: then a finished pass is worth keeping.
  * Not collective. */

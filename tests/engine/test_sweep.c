@@ -313,6 +313,43 @@ static void what_is_done_is_not_done_again(void) {
       }
 }
 
+/* Whether a pass that has just begun asks for a checkpoint at once, and that it does
+ * with a tile done and does not after it. */
+static bool begins_with_a_checkpoint(const char *output, double *parameter) {
+  const char digest[ZG_DIGEST_BYTES] = "of a test";
+  counting c = {.count = 0};
+  scene s;
+  bool resumed;
+  open_scene(&s, MPI_COMM_SELF, 1);
+  zg_sums sums = {.vectors = {c.sums},
+                  .lengths = {MOST},
+                  .parameters = parameter,
+                  .parameter_count = parameter != NULL};
+  zg_state_open(MPI_COMM_SELF, output, digest, 0, false, &s.work.state);
+  CU_ASSERT_EQUAL(zg_state_begin(s.work.state, 0, MOST, &sums, &resumed), ZG_OK);
+  bool at_once = zg_state_is_due(s.work.state);
+  zg_state_add_tile(s.work.state, 3);
+  CU_ASSERT(zg_state_is_due(s.work.state));
+  CU_ASSERT_EQUAL(zg_state_save(s.work.state, &s.team, &sums), ZG_OK);
+  CU_ASSERT_FALSE(zg_state_is_due(s.work.state));
+  zg_state_close(&s.work.state, false);
+  close_scene(&s);
+  return at_once;
+}
+
+/* Parameters of the whole pass are news until a run has saved them. */
+static void a_checkpoint_has_something_new(void) {
+  char name[32], output[ZG_TEST_PATH_BYTES];
+  double parameter = 5;
+  for (int with = 0; with < 2; with++) {
+    snprintf(name, sizeof name, "news-%d-%d", with, zg_test_rank());
+    zg_test_path(name, output);
+    CU_ASSERT_EQUAL(begins_with_a_checkpoint(output, with ? &parameter : NULL), with);
+    CU_ASSERT_FALSE(begins_with_a_checkpoint(output, with ? &parameter : NULL));
+    zg_state_discard(output);
+  }
+}
+
 /* ---- pairs of items ---- */
 
 /* Items 0, 1, 3 and 2, 4 go together; item 5 has no data. */
@@ -487,6 +524,7 @@ const zg_test zg_tests[] = {
     {"a_task_that_fails_ends_the_sweep_everywhere",
      a_task_that_fails_ends_the_sweep_everywhere},
     {"what_is_done_is_not_done_again", what_is_done_is_not_done_again},
+    {"a_checkpoint_has_something_new", a_checkpoint_has_something_new},
     {"items_of_different_groups_do_not_fit", items_of_different_groups_do_not_fit},
     {"pairs_are_told_as_they_are", pairs_are_told_as_they_are},
     {"close_pairs_are_found", close_pairs_are_found},
