@@ -95,6 +95,7 @@ static void helpers_read_more_but_not_everything(void) {
     tally t = run(zoo, "linear", ranks, false);
     CU_ASSERT_EQUAL(t.measured, features);
     CU_ASSERT(t.read - t.measured >= features);
+    CU_ASSERT(t.read - t.measured <= ranks * features);
     if (zg_test_rank() == 0)
       printf("\n    P %2d, helping: %.3f of n D / sqrt(P) read ", ranks,
              (t.read - t.measured) / features / sqrt(ranks));

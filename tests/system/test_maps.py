@@ -122,7 +122,7 @@ class TsneError(TablesTestCase):
         networks = {f"m{k}": mapped(clusters(n, 6, k).astype(np.float32), 4 * clusters(n, 2, 10 + k)) for k in range(2)}
         self.zoo(networks)
         found = self.compute([TEN], ranks=2)["ten"]
-        self.assertTable(found, expected(networks, TEN), "ten", tolerance=1e-7)
+        self.assertTable(found, expected(networks, TEN), "ten")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The environment names the program (ZOOGRAM) and, where it is not `mpirun`, the l
 ZOOGRAM_TEST_SHORT=1 asks for fewer rank counts and repetitions (for slow builds).
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -181,6 +182,20 @@ def with_rank_codes(finished, ranks):
     agreed = len(codes) == ranks and len(set(codes)) == 1
     code = codes[0] if agreed else f"codes {codes} of {ranks} ranks; mpirun {finished.code}"
     return Finished(code, finished.out, err)
+
+
+def children(pid):
+    """Processes that this one has started."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if f"\nPPid:\t{pid}\n" in status.read_text():
+                yield int(status.parent.name)
+
+
+def kill_with_ranks(process):
+    """Ranks outlive a killed launcher by a second or two, in which a short run may end."""
+    for pid in [*children(process.pid), process.pid]:
+        os.kill(pid, signal.SIGKILL)
 
 
 class SystemTestCase(unittest.TestCase):
