@@ -21,7 +21,8 @@ class Case:
     job           further keys of the job file; those of `quick_job` where speed does not matter
     threads       of a rank; there are fewer ranks then, so that all cases keep as many cores busy
     formations    how often every tile of a Gram matrix has to be formed: sizes the useful work,
-                  n^2 (formations D + N^2/2); None: what the program's log calls its work
+                  n^2 (formations D + N^2/2); None, or where it goes another way than by Gram matrices: what the
+                  program's log calls its work
     alternatives  names in bench_alternatives.METHODS
     goals         {figure: (">=" or "<=", value)}; the figures are those of bench_runs.figures
     same_as       a case that computes the same otherwise; "relative" is the time in units of its
@@ -84,9 +85,9 @@ TABLE = (
     Case("long", "N = 12, n = 400,000, d = 64, linear, by features", **LONG, alternatives=("pairs",),
          goals={"of reading": ("<=", 1.5)}),
     Case("long-cold", "the same, file not in memory", **LONG, cold=True, goals={"of reading": ("<=", 1.5)}),
-    Case("team", "N = 2, n = 16,384, d = 1024, linear, all ranks one team", zoo=layers(2, 16_384, 1024, models=1),
-         quick=layers(2, 512, 64, models=1), job={"team_size": "all"}, quick_job={"team_size": "all"}, formations=1,
-         goals={"computing": (">=", 0.80)}),
+    Case("team", "N = 2, n = 16,384, d = 1024, rbf, all ranks one team", zoo=layers(2, 16_384, 1024, models=1),
+         quick=layers(2, 512, 64, models=1), measures=RBF, job={"team_size": "all"}, quick_job={"team_size": "all"},
+         formations=2, goals={"computing": (">=", 0.80)}),
     Case("tangent-full", "4 models, m = 4000, C = 10, MLP 784-512-512-10, all class pairs", **PERCEPTRONS,
          measures=FULL),
     Case("tangent-trace", "the same, trace", **PERCEPTRONS, measures=TRACE),

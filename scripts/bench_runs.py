@@ -140,7 +140,8 @@ def measure(program, make_job, sgemm, times, patience, prepare=lambda: None):
 
 
 def figures(runs, cores, ranks, useful_flop=None):
-    """What a case comes to: its fastest run, by the useful operations, or by those that the log states.
+    """What a case comes to: its fastest run, by the useful operations, which are those of Gram matrices, or by those
+    that the log states.
 
     seconds, median            of the whole program, the least and the median
     phases, computing_seconds  of the fastest run: all phases without start-up; the computing ones, the mean over ranks
@@ -149,7 +150,8 @@ def figures(runs, cores, ranks, useful_flop=None):
     and what read_log finds    of the fastest run
     """
     best = min(runs, key=lambda run: run["seconds"])
-    flop = useful_flop or best["flop"]
+    by_grams = all(run["route"] == "gram" for run in runs)
+    flop = useful_flop if useful_flop and by_grams else best["flop"]
     inside = sum(best["phases"].values())
     computing = ratio(ratio(best["flop"], best["rate"]), ranks)
     memory, planned = best["memory"], best["memory_planned"]

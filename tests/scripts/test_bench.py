@@ -57,7 +57,7 @@ class Reading(unittest.TestCase):
 
 class WorkingOut(unittest.TestCase):
     def test_rates_are_those_of_the_fastest_run(self):
-        fast = {**bench_runs.read_log(LOG), "seconds": 100.0, "sgemm": 2e9}
+        fast = {**bench_runs.read_log(LOG), "route": "gram", "seconds": 100.0, "sgemm": 2e9}
         slow = {**fast, "seconds": 300.0, "sgemm": 1e9}
         found = bench_runs.figures([slow, fast], cores=2, ranks=2, useful_flop=200e9)
         self.assertEqual((found["seconds"], found["median"]), (100, 200))
@@ -65,6 +65,11 @@ class WorkingOut(unittest.TestCase):
         self.assertAlmostEqual(found["inside"], 200e9 / (2.5 + 65 + 1.2e-3) / (2 * 2e9))
         self.assertAlmostEqual(found["computing"], 200e9 / (142e9 / 71e9 / 2) / (2 * 2e9))
         self.assertAlmostEqual(found["memory of plan"], 28.5 / 61.2)
+
+    def test_operations_of_gram_matrices_are_not_those_of_another_route(self):
+        for route, flop in (("gram", 200e9), ("features", 142e9), ("gram+features", 142e9)):
+            run = {**bench_runs.read_log(LOG), "route": route, "seconds": 100.0, "sgemm": 2e9}
+            self.assertEqual(bench_runs.figures([run], cores=2, ranks=2, useful_flop=200e9)["flop"], flop, route)
 
     def test_useful_operations(self):
         zoo = layers(48, 4096, 512)
