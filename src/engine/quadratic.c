@@ -40,7 +40,7 @@ typedef struct quadratic {
   model *models;         /* [n] */
   double *coarse, *fine; /* all projections */
   int64_t numbers;
-  double *bad;             /* [n] */
+  double *bad, *bad_rows;  /* [n] slices of parameters and of gradients, not finite */
   double *V, *G, *product; /* parameters, gradients and projections of a slice */
   int64_t *arrays;         /* a model's arrays in another model's order */
 } quadratic;
@@ -54,14 +54,14 @@ static int64_t place_of(const zg_zoo *zoo, const int64_t *sorted, int64_t count,
   return -1;
 }
 
-/* \return false when the names are not those of the parameters. */
+/* \return false when the names are not those of the parameters, each of them once. */
 static bool order_by_names(const quadratic *q, int64_t i, const zg_list *names) {
   const zg_zoo *zoo = q->work->run->zoo;
   model *m = &q->models[i];
   if (names->count != m->count) return false;
   for (int64_t k = 0; k < m->count; k++) {
     m->order[k] = place_of(zoo, q->vectors.arrays[i], m->count, names->items[k]);
-    if (m->order[k] < 0) return false;
+    if (m->order[k] < 0 || zg_list_find(names, names->items[k]) < k) return false;
   }
   return true;
 }
@@ -208,6 +208,7 @@ static void close_quadratic(quadratic *q) {
   free(q->coarse);
   free(q->fine);
   free(q->bad);
+  free(q->bad_rows);
   free(q->V);
   free(q->G);
   free(q->product);
@@ -252,7 +253,7 @@ static zg_status project(quadratic *q, const zg_group *group, int64_t i, int64_t
   ZG_TRY(zg_reader_part(q->work->reader, m->rows, 0, m->m, first, count, &slab));
   zg_slab_doubles(&slab, q->G);
   if (!zg_all_finite(ZG_DOUBLE, q->G, m->m * count)) {
-    q->bad[i]++;
+    q->bad_rows[i]++;
     return ZG_OK;
   }
   /* Column-major [m, members]: one column of projections per member. */
@@ -312,15 +313,16 @@ static void set_distances(quadratic *q) {
       }
   }
   for (int64_t i = 0; i < p->n; i++)
-    if (q->bad[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
+    if (q->bad[i] + q->bad_rows[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
   zg_products_take_roots(p);
 }
 
 static zg_status sweep(quadratic *q) {
   zg_work *work = q->work;
   bool resumed;
-  zg_sums sums = {.vectors = {q->coarse, q->fine, q->bad},
-                  .lengths = {q->numbers, q->numbers, q->pass->items}};
+  int64_t n = q->pass->items;
+  zg_sums sums = {.vectors = {q->coarse, q->fine, q->bad, q->bad_rows},
+                  .lengths = {q->numbers, q->numbers, n, n}};
   if (!q->numbers) return ZG_OK;
   ZG_TRY(zg_state_begin(work->state, q->pass - work->run->plan->passes, q->pass->tasks,
                         &sums, &resumed));
@@ -329,20 +331,35 @@ static zg_status sweep(quadratic *q) {
   return zg_state_finish(work->state, &work->solo, &sums);
 }
 
+static void complain(const quadratic *q) {
+  const char *const what = "NaN or infinite numbers";
+  for (int64_t i = 0; i < q->pass->items; i++) {
+    int64_t count,
+        first = zg_zoo_find(q->work->run->zoo, q->pass->spec.vector->data, i, &count);
+    if (q->bad[i] > 0)
+      zg_tensor_complain(q->work, first, count, ZG_CODE_NONFINITE, what);
+    if (q->bad_rows[i] > 0)
+      zg_tensor_complain(q->work, q->models[i].rows, 1, ZG_CODE_NONFINITE, what);
+  }
+}
+
 zg_status zg_quadratic_compute(zg_work *work, const zg_pass *pass,
                                zg_products *products) {
   quadratic q = {.work = work,
                  .pass = pass,
                  .products = products,
                  .models = ZG_NEW0(model, pass->items),
-                 .bad = ZG_NEW0(double, pass->items)};
+                 .bad = ZG_NEW0(double, pass->items),
+                 .bad_rows = ZG_NEW0(double, pass->items)};
   zg_status status = open_quadratic(&q);
   if (status == ZG_OK) status = sweep(&q);
   if (status == ZG_OK) {
     zg_sum_doubles(work->run->comm, q.coarse, q.numbers);
     zg_sum_doubles(work->run->comm, q.fine, q.numbers);
     zg_sum_doubles(work->run->comm, q.bad, pass->items);
+    zg_sum_doubles(work->run->comm, q.bad_rows, pass->items);
     set_distances(&q);
+    complain(&q);
   }
   close_quadratic(&q);
   return status;

@@ -433,6 +433,7 @@ static void complain(zg_work *work, const zg_pass *pass, const zg_products *p) {
   static const char *const faults[ZG_CODES] = {
       [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
       [ZG_CODE_ZERO_VARIANCE] = "a row or map of zeros"};
+  if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC) return; /* has said it itself */
   for (int64_t i = 0; i < p->n; i++) {
     int64_t first, count;
     if (!faults[p->code[i]]) continue;

@@ -190,7 +190,7 @@ static int64_t count_parameters(check *c, int64_t model, const zg_list *names,
                                 const char *where) {
   int64_t weights, first = zg_zoo_find(c->zoo, ZG_WEIGHTS, model, &weights), sum = 0;
   zg_list known = {0};
-  const char *stranger = NULL;
+  const char *stranger = NULL, *twice = NULL;
   for (int64_t k = first; k < first + weights; k++) {
     zg_list_add(&known, c->zoo->arrays[k].name);
     if (names->count == 0) sum += c->zoo->arrays[k].n * c->zoo->arrays[k].d;
@@ -202,11 +202,14 @@ static int64_t count_parameters(check *c, int64_t model, const zg_list *names,
     else
       sum += c->zoo->arrays[first + found].n * c->zoo->arrays[first + found].d;
   }
+  for (int64_t k = 0; k < names->count && !twice; k++)
+    if (zg_list_find(names, names->items[k]) < k) twice = names->items[k];
+  if (twice) fault(c, where, "attribute 'parameters' has '%s' twice", twice);
   if (stranger)
     fault(c, where, "attribute 'parameters' has '%s', which is none of the weights",
           stranger);
   zg_list_clear(&known);
-  return stranger ? -1 : sum;
+  return stranger || twice ? -1 : sum;
 }
 
 /* Gradients of a model whose weights are there have the same parameters. */

@@ -210,16 +210,34 @@ class OtherData(BadModelsTestCase):
         self.refused(network, entry("fisher", form="quadratic"), "parameters", other=network, track_order=False, ranks=RANKS)
 
     def test_parameters_that_are_not_the_weights(self):
-        """Names that there are no weights of, or numbers that do not add up: shapes that do not fit, no value."""
+        """Names that there are no weights of or that come twice, or numbers that do not add up: shapes that do not fit,
+        no value."""
         weights = mlp_weights(1, (3, 2))
         sound = Network(weights=weights, sample_gradients=np.ones((4, 8)))
-        for names, p in ((["fc0.weight", "elsewhere"], 8), (["fc0.weight"], 8), (["fc0.weight", "fc0.bias"], 9)):
+        for names, p in ((["fc0.weight", "elsewhere"], 8), (["fc0.weight"], 8), (["fc0.weight", "fc0.bias"], 9),
+                         (["fc0.weight", "fc0.weight"], 8)):
             with self.subTest(names=names, p=p):
                 faulty = Network(weights=weights, sample_gradients=Stored(np.ones((4, p)), attributes={"parameters": names}))
                 self.zoo({"sound": sound, "faulty": faulty})
                 found = self.compute([entry("fisher", "quadratic", form="quadratic")])["quadratic"]
                 np.testing.assert_array_equal(found.codes, [[0, 3], [3, 3]])
                 np.testing.assert_array_equal(np.isnan(found.values), found.codes == 3)
+                self.assertRegex(zoogram("show", "zoo.h5", "--check", directory=self.path).out, "sample_gradients.*(parameters|weights)")
+
+    def test_gradients_that_are_not_finite_are_not_the_fault_of_the_weights(self):
+        weights = mlp_weights(1, (3, 2))
+        gradients = np.ones((4, 8))
+        spoilt = gradients.copy()
+        spoilt[2, 5] = np.nan
+        self.zoo({"m0": Network(weights=weights, sample_gradients=gradients), "m1": Network(weights=weights, sample_gradients=spoilt),
+                  "m2": Network(weights={**weights, "fc0.bias": np.array([1, np.inf])}, sample_gradients=gradients)})
+        for ranks in RANKS:
+            (self.path / "results.h5").unlink(missing_ok=True)
+            finished = zoogram("run", self.job([entry("fisher", form="quadratic")]), ranks=ranks)
+            self.assertEqual(finished.code, 3, finished.report)
+            first, second = (line for line in finished.err.splitlines() if "NaN or infinite" in line)
+            self.assertIn("model 'm1', sample_gradients: ", first)
+            self.assertIn("model 'm2', weights: ", second)
 
 
 class Options(BadInputTestCase):
