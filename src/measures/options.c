@@ -138,8 +138,8 @@ static const char *expected_number(const zg_option *option) {
     snprintf(text, sizeof text, "%s%s%s %s %g", word, between, kind, relation,
              option->least);
   else
-    snprintf(text, sizeof text, "%s%s%s %s %g and <= %.10g", word, between, kind, relation,
-             option->least, option->most);
+    snprintf(text, sizeof text, "%s%s%s %s %g and <= %.10g", word, between, kind,
+             relation, option->least, option->most);
   return text;
 }
 
