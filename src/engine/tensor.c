@@ -111,32 +111,34 @@ zg_status zg_tensor_keep_pairs(zg_work *work, zg_results *results, int64_t call,
   return status;
 }
 
-/* Once, and no more than so many. */
-static void say(zg_work *work, const char *complaint) {
+/* An array, or one of those of a model. The caller frees. */
+static char *where_of(const zg_zoo *zoo, int64_t array, int64_t count) {
+  if (count == 1) return zg_zoo_where(zoo, array);
+  const zg_model *model = &zoo->models[zoo->arrays[array].model];
+  zg_text where = {0};
+  zg_text_add(&where, "%s: model '%s', %s", zoo->files[model->file].path, model->name,
+              zg_data_name(zoo->arrays[array].data));
+  return where.data;
+}
+
+/* Whether this is to be said: once of a place and status, and no more than so many. */
+static bool is_news(zg_work *work, const char *where, zg_code code) {
   const int64_t most = 20;
   zg_list *said = &work->complaints;
-  if (said->count > most || zg_list_find(said, complaint) >= 0) return;
-  zg_list_add(said, complaint);
-  if (said->count > most)
+  zg_text key = {0};
+  zg_text_add(&key, "%d %s", code, where);
+  bool news = said->count <= most && zg_list_find(said, key.data) < 0;
+  if (news) zg_list_add(said, key.data);
+  zg_text_clear(&key);
+  if (news && said->count > most)
     zg_warn("... and more; 'zoogram show FILE --check' lists every fault");
-  else
-    zg_warn("%s", complaint);
+  return news && said->count <= most;
 }
 
 void zg_tensor_complain(zg_work *work, int64_t array, int64_t count, zg_code code,
                         const char *what) {
-  const zg_zoo *zoo = work->run->zoo;
-  const zg_model *model = &zoo->models[zoo->arrays[array].model];
-  zg_text complaint = {0};
-  if (count == 1) {
-    char *where = zg_zoo_where(zoo, array);
-    zg_text_add(&complaint, "%s", where);
-    free(where);
-  } else {
-    zg_text_add(&complaint, "%s: model '%s', %s", zoo->files[model->file].path,
-                model->name, zg_data_name(zoo->arrays[array].data));
-  }
-  zg_text_add(&complaint, ": %s: its entries have status %d", what, code);
-  say(work, complaint.data);
-  zg_text_clear(&complaint);
+  char *where = where_of(work->run->zoo, array, count);
+  if (is_news(work, where, code))
+    zg_warn("%s: %s: its entries have status %d", where, what, code);
+  free(where);
 }
