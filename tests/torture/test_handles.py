@@ -22,7 +22,8 @@ class Handles(SystemTestCase):
         """Every measure there is, on a part of the bundled zoo."""
         job = yaml.safe_load((SOURCE / "jobs/catalogue.yaml").read_text())
         zoo = [str(SOURCE / "jobs" / name) for name in job["zoo"]]
-        return {**job, "zoo": zoo, "output": "results.h5", "select": {"samples": SAMPLES, "models": ["*seed[01]"]}, **keys}
+        select = {"samples": SAMPLES, "models": ["*seed[01]"]}
+        return {**job, "zoo": zoo, "output": "results.h5", "select": select, **keys}
 
     def assert_closes_all(self, job, ranks, codes, *arguments):
         """Run the job; every rank has opened something, and nothing is left."""

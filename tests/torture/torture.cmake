@@ -27,5 +27,7 @@ if(NOT ZOOGRAM_SANITIZE)
   add_test(NAME torture.handles
     COMMAND ${ZOOGRAM_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/torture/test_handles.py)
   set_tests_properties(torture.handles PROPERTIES TIMEOUT 300 LABELS torture
-    ENVIRONMENT "${ZG_MPI_ENVIRONMENT};ZOOGRAM=$<TARGET_FILE:zoogram>;ZOOGRAM_HANDLES_LIBRARY=$<TARGET_FILE:zoogram-handles>")
+    ENVIRONMENT "${ZG_MPI_ENVIRONMENT}")
+  set_property(TEST torture.handles APPEND PROPERTY ENVIRONMENT
+    ZOOGRAM=$<TARGET_FILE:zoogram> ZOOGRAM_HANDLES_LIBRARY=$<TARGET_FILE:zoogram-handles>)
 endif()
