@@ -48,6 +48,16 @@ void zg_environment_prepare(char **argv) {
   zg_threads_set(zg_environment_threads());
 }
 
+bool zg_is_first_process(void) {
+  static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+                                               "PMI_RANK", "SLURM_PROCID"};
+  for (size_t k = 0; k < sizeof rank_variables / sizeof *rank_variables; k++) {
+    const char *rank = getenv(rank_variables[k]);
+    if (rank) return atol(rank) == 0;
+  }
+  return true;
+}
+
 static pid_t launcher;
 
 static void *watch(void *unused) {

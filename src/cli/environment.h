@@ -15,6 +15,11 @@ bool zg_environment_corrected(void);
 /** BLAS threads per rank: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or 1. */
 int zg_environment_threads(void);
 
+/** Whether this is the first of the processes that a launcher has started, or the only
+ * one: of what concerns all of them it alone speaks. While MPI does not run the
+ * environment has to tell. */
+bool zg_is_first_process(void);
+
 /** End this rank within seconds when its launcher (mpirun, slurmstepd) dies. */
 void zg_watch_launcher(void);
 

@@ -36,6 +36,8 @@ typedef struct session {
   int rank, ranks;
   double start;
   zg_job *job;
+  zg_inputs inputs; /* on rank 0 */
+  bool left_out;    /* some of the inputs */
   zg_zoo *zoo;
   zg_plan *plan;
   char digest[ZG_DIGEST_BYTES]; /* of job and inputs */
@@ -167,6 +169,11 @@ static void log_footer(const session *s, const zg_report *report) {
 
 /* ---- preparation ---- */
 
+static zg_status stopped(const session *s) {
+  return zg_fail(ZG_STOPPED, "%s: stopped by %s; the same command goes on with it",
+                 s->job->output, zg_stop_reason());
+}
+
 static zg_status load_job(session *s) {
   const char *path = s->args->operands[0];
   char *text = NULL;
@@ -180,9 +187,30 @@ static zg_status load_job(session *s) {
   return status;
 }
 
+/* Try the files where this is the process that will be rank 0, and MPI has not started:
+ * a child of a process of MPI is no sound thing. A job file that cannot be read is left
+ * to load_job. */
+static void try_inputs(session *s) {
+  const char *path = s->args->operands[0];
+  char *text = NULL;
+  zg_job *job = NULL;
+  if (zg_is_first_process() && zg_job_read(path, &text) == ZG_OK &&
+      zg_job_parse(path, text, &job) == ZG_OK)
+    zg_prepare_inputs(job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
+  zg_job_destroy(&job);
+  free(text);
+}
+
+static zg_status open_zoo(session *s) {
+  if (!s->inputs.tried) /* a launcher that does not say in advance who is rank 0 */
+    zg_prepare_inputs(s->job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
+  if (s->inputs.status == ZG_STOPPED) return stopped(s);
+  return zg_prepare_zoo(s->job, &s->inputs, &s->zoo);
+}
+
 static zg_status load_zoo(session *s) {
-  zg_status status = s->rank == 0 ? zg_prepare_zoo(s->job, &s->zoo) : ZG_OK;
-  ZG_TRY(zg_agree(s->comm, status));
+  ZG_TRY(zg_agree(s->comm, s->rank == 0 ? open_zoo(s) : ZG_OK));
+  s->left_out = zg_any(s->comm, s->inputs.probe.left_out.count > 0);
   zg_zoo_broadcast(s->comm, &s->zoo);
   return ZG_OK;
 }
@@ -245,12 +273,18 @@ static zg_status take_output(session *s) {
 
 /* ---- the run itself ---- */
 
-static char *describe_inputs(const zg_zoo *zoo) {
+static char *describe_inputs(const zg_zoo *zoo, const zg_probe *probe) {
   json_t *files = json_array();
   for (int64_t k = 0; k < zoo->file_count; k++) {
     json_t *file = json_object();
     json_object_set_new(file, "path", zg_json_text(zoo->files[k].path));
     json_object_set_new(file, "digest", json_string(zoo->files[k].digest));
+    json_array_append_new(files, file);
+  }
+  for (int64_t k = 0; k < probe->left_out.count; k++) {
+    json_t *file = json_object();
+    json_object_set_new(file, "path", zg_json_text(probe->left_out.items[k]));
+    json_object_set_new(file, "left_out", zg_json_text(probe->reasons.items[k]));
     json_array_append_new(files, file);
   }
   char *text = json_dumps(files, JSON_COMPACT);
@@ -259,7 +293,8 @@ static char *describe_inputs(const zg_zoo *zoo) {
 }
 
 static zg_status compute(session *s, zg_report *report) {
-  char date[32], *libraries = zg_library_versions(), *inputs = describe_inputs(s->zoo);
+  char date[32], *libraries = zg_library_versions();
+  char *inputs = describe_inputs(s->zoo, &s->inputs.probe);
   char *plan = zg_plan_line(s->plan);
   zg_text history = {0};
   zg_utc_time(date, sizeof date);
@@ -295,10 +330,7 @@ static zg_status compute(session *s, zg_report *report) {
   free(plan);
   free(inputs);
   free(libraries);
-  if (status == ZG_STOPPED)
-    zg_fail(status, "%s: stopped by %s; the same command goes on with it",
-            s->job->output, zg_stop_reason());
-  return status;
+  return status == ZG_STOPPED ? stopped(s) : status;
 }
 
 static zg_status run_job(session *s) {
@@ -320,24 +352,24 @@ static zg_status run_job(session *s) {
   zg_report report = {0};
   zg_status status = compute(s, &report);
   if (status == ZG_OK || status == ZG_PARTIAL) log_footer(s, &report);
-  return status;
+  return status == ZG_OK && s->left_out ? ZG_PARTIAL : status;
 }
 
 static void end_session(session *s) {
   zg_owner_release(&s->owner);
   zg_plan_destroy(&s->plan);
   zg_zoo_destroy(&s->zoo);
+  zg_inputs_clear(&s->inputs);
   zg_job_destroy(&s->job);
   zg_log_close();
 }
 
-/* Signals, time limit and launcher; the same status on all ranks. */
+/* Signals and time limit; the same status on all ranks. */
 static zg_status watch(const session *s) {
   double max_time = 0;
   const char *limit = flag(s, "--max-time");
   bool understood = !limit || zg_parse_duration(limit, &max_time);
   zg_watch_stop(max_time);
-  zg_watch_launcher();
   if (understood) return ZG_OK;
   return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
                  limit);
@@ -346,6 +378,8 @@ static zg_status watch(const session *s) {
 static zg_status execute(const zg_args *args) {
   session s = {.args = args, .comm = MPI_COMM_WORLD, .start = zg_clock()};
   zg_status watched = watch(&s); /* before MPI starts, which takes a while */
+  if (watched == ZG_OK) try_inputs(&s);
+  zg_watch_launcher();
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);
   MPI_Comm_size(s.comm, &s.ranks);
