@@ -173,8 +173,9 @@ static int wait_for(const child *c) {
   return end;
 }
 
-/* The child has said something or ended: take it down, and free its place. */
-static void finish(child *c, zg_verdict *verdicts) {
+/* The child has said something or ended: take it down, and free its place.
+ * \return whether it has returned a failure. */
+static bool finish(child *c, zg_verdict *verdicts) {
   report said;
   ssize_t length;
   do
@@ -191,6 +192,7 @@ static void finish(child *c, zg_verdict *verdicts) {
              said.message);
   }
   c->task = -1;
+  return verdict->returned && verdict->status != ZG_OK;
 }
 
 static void kill_all(child *children) {
@@ -203,20 +205,23 @@ static void kill_all(child *children) {
   }
 }
 
-/* Wait until a child has something to say, or a little, and serve those that have. */
-static void serve(child *children, zg_verdict *verdicts) {
+/* Wait until a child has something to say, or a little, and serve those that have.
+ * \return whether one has returned a failure. */
+static bool serve(child *children, zg_verdict *verdicts) {
+  bool failed = false;
   struct pollfd ends[PLACES];
   for (int k = 0; k < PLACES; k++)
     ends[k] = (struct pollfd){.fd = children[k].task < 0 ? -1 : children[k].pipe,
                               .events = POLLIN};
-  if (poll(ends, PLACES, LOOK_MILLISECONDS) < 0) return;
+  if (poll(ends, PLACES, LOOK_MILLISECONDS) < 0) return false;
   for (int k = 0; k < PLACES; k++) {
     if (children[k].task < 0) continue;
     if (ends[k].revents)
-      finish(&children[k], verdicts);
+      failed |= finish(&children[k], verdicts);
     else
       look_after(&children[k]);
   }
+  return failed;
 }
 
 static int busy_places(const child *children) {
@@ -226,23 +231,33 @@ static int busy_places(const child *children) {
   return busy;
 }
 
+/* Begin as many of the tasks from `next` on as there are places, up to `end`.
+ * \return the task behind them, -1 when there can be no child at all. */
+static int64_t begin(const zg_tasks *tasks, int64_t next, int64_t end,
+                     child *children) {
+  for (int k = 0; k < PLACES && next < end; k++) {
+    if (children[k].task >= 0) continue;
+    if (make(tasks, next, &children[k])) {
+      next++;
+      continue;
+    }
+    children[k].task = -1;
+    return busy_places(children) ? next : -1; /* there may be room when one has ended */
+  }
+  return next;
+}
+
 zg_status zg_sandbox_run(const zg_tasks *tasks, zg_verdict *verdicts) {
   child children[PLACES];
+  bool failed = false;
   for (int k = 0; k < PLACES; k++)
     children[k].task = -1;
-  for (int64_t next = 0; next < tasks->count || busy_places(children);) {
-    for (int k = 0; k < PLACES && next < tasks->count; k++) {
-      if (children[k].task >= 0) continue;
-      if (make(tasks, next, &children[k])) {
-        next++;
-        continue;
-      }
-      children[k].task = -1;
-      if (busy_places(children)) break; /* there may be room when one has ended */
+  for (int64_t next = 0; (next < tasks->count && !failed) || busy_places(children);) {
+    next = begin(tasks, next, failed ? next : tasks->count, children);
+    if (next < 0)
       return zg_fail(ZG_ERR_SYSTEM, "no child process can be made: %s",
                      strerror(errno));
-    }
-    serve(children, verdicts);
+    failed |= serve(children, verdicts);
     if (tasks->should_stop && tasks->should_stop()) {
       kill_all(children);
       return ZG_STOPPED;

@@ -41,7 +41,8 @@ typedef struct zg_tasks {
   bool (*should_stop)(void); /**< asked now and then; NULL: never */
 } zg_tasks;
 
-/** Execute all tasks, a few at a time. \param [out] verdicts  [count].
+/** Execute all tasks in their order, a few at a time; after one that returns a failure
+ * no other is begun. \param [out] verdicts  [count], up to the first failure.
  * \return ZG_STOPPED when it was asked to stop, ZG_ERR_SYSTEM when no child could be
  * made; the verdicts are then of no use, and no child is left. */
 zg_status zg_sandbox_run(const zg_tasks *tasks, zg_verdict *verdicts);

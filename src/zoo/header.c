@@ -111,7 +111,7 @@ static int64_t stored_bytes(hid_t dataset) {
 /* A large array that was never written, or whose shape is a slip or an attack: reading
  * its zeros could take for ever. */
 static zg_status check_storage(const zg_zoo *zoo, int64_t index, hid_t dataset) {
-  const int64_t large = 1 << 27, densest = 2048; /* deflate packs 1032 bytes in one */
+  const int64_t large = 1 << 20, densest = 2048; /* deflate packs 1032 bytes in one */
   const zg_array *array = &zoo->arrays[index];
   int64_t numbers = array->n * array->d;
   if (numbers <= large) return ZG_OK;

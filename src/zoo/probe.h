@@ -29,7 +29,7 @@ typedef enum zg_depth {
   ZG_DEPTH_DATA     /**< what zg_zoo_digest reads as well */
 } zg_depth;
 
-/** Try files one by one.
+/** Try files, each in a child of its own.
  * \param [in]  select       as for zg_zoo_open.
  * \param [in]  should_stop  asked now and then; NULL: never.
  * \return as zg_zoo_open and zg_zoo_digest for the first file with a fault that HDF5
