@@ -146,7 +146,7 @@ static void look_after(child *c) {
   }
 }
 
-static void tell_death(const child *c, int end, zg_verdict *verdict) {
+static void tell_death(const child *c, int end, double seconds, zg_verdict *verdict) {
   char memory[ZG_UNIT_BYTES], *what = verdict->what;
   size_t size = sizeof verdict->what;
   int died_of = WIFSIGNALED(end) ? WTERMSIG(end) : 0;
@@ -155,8 +155,7 @@ static void tell_death(const child *c, int end, zg_verdict *verdict) {
     snprintf(what, size, "was stuck for %d s: a link to a named pipe or a device?",
              ZG_STUCK_SECONDS);
   else if (died_of == SIGXCPU)
-    snprintf(what, size, "came to no end within %lld s of computing",
-             (long long)c->limits.seconds);
+    snprintf(what, size, "came to no end within %.0f s of computing", seconds);
   else if (died_of)
     snprintf(what, size, "crashed (signal %d, %s)", died_of, strsignal(died_of));
   else if (WEXITSTATUS(end) == ZG_ERR_SYSTEM)
