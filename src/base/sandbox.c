@@ -165,10 +165,14 @@ static void tell_death(const child *c, int end, double seconds, zg_verdict *verd
     snprintf(what, size, "ended with code %d", WEXITSTATUS(end));
 }
 
-static int wait_for(const child *c) {
+/* \param [out] seconds  that it has computed. \return how it ended. */
+static int wait_for(const child *c, double *seconds) {
   int end = 0;
-  while (waitpid(c->pid, &end, 0) < 0 && errno == EINTR) {
+  struct rusage used = {0};
+  while (wait4(c->pid, &end, 0, &used) < 0 && errno == EINTR) {
   }
+  *seconds = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+             1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
   return end;
 }
 
@@ -181,10 +185,11 @@ static bool finish(child *c, zg_verdict *verdicts) {
     length = read(c->pipe, &said, sizeof said);
   while (length < 0 && errno == EINTR);
   close(c->pipe);
-  int end = wait_for(c);
+  double seconds;
+  int end = wait_for(c, &seconds);
   zg_verdict *verdict = &verdicts[c->task];
   if (length != (ssize_t)sizeof said) {
-    tell_death(c, end, verdict);
+    tell_death(c, end, seconds, verdict);
   } else {
     *verdict = (zg_verdict){.returned = true, .status = said.status};
     snprintf(verdict->what, sizeof verdict->what, "%.*s", (int)sizeof said.message - 1,
@@ -199,7 +204,7 @@ static void kill_all(child *children) {
     if (children[k].task < 0) continue;
     kill(children[k].pid, SIGKILL);
     close(children[k].pipe);
-    wait_for(&children[k]);
+    wait_for(&children[k], &(double){0});
     children[k].task = -1;
   }
 }

@@ -33,8 +33,10 @@ static zg_status crash(void) {
 }
 
 static zg_status loop(void) {
-  for (volatile int k = 0;; k ^= 1) {
+  volatile bool for_ever = true;
+  while (for_ever) {
   }
+  return ZG_OK;
 }
 
 static zg_status eat(void) {
@@ -55,8 +57,10 @@ static zg_status ask_for_time(void) {
 }
 
 static zg_status wait_for_ever(void) {
-  for (;;)
+  volatile bool for_ever = true;
+  while (for_ever)
     pause();
+  return ZG_OK;
 }
 
 typedef struct trial {

@@ -19,7 +19,7 @@ from oracle import Measure
 from zoogram import SHORT, SystemTestCase, environment, read_results, write_zoo, zoogram
 
 DATA, MEMORY, BAD_JOB, PARTIAL = 65, 71, 78, 3
-LIMIT = 100 if SHORT else 10  # seconds
+LIMIT = 100 if SHORT else 30  # seconds; ten where nothing else runs
 MUTATE = Path(__file__).resolve().parents[2] / "scripts" / "torture" / "mutate"
 SAMPLES = 20
 
@@ -46,7 +46,7 @@ class HostileTestCase(SystemTestCase):
 
 
 def unwritten(*shape):
-    return lambda group: group.create_dataset("bad", shape=shape, chunks=(64,) + (1,) * (len(shape) - 1), dtype="f4")
+    return lambda group: group.create_dataset("bad", shape=shape, chunks=(SAMPLES,) + (1,) * (len(shape) - 1), dtype="f4")
 
 
 def link(entry):
@@ -234,7 +234,7 @@ class Jobs(HostileTestCase):
         (self.path / "job.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
         finished = self.call("plan", "job.yaml", "--ranks", 2)
         self.assertEqual((finished.code, len(finished.errors)), (BAD_JOB, 1), finished.report)
-        self.assertRegex(finished.errors[0], r"^\S*job.yaml:\d+: ")
+        self.assertRegex(finished.errors[0], r"^zoogram: error: \S*job.yaml:\d+: ")
         for word in words:
             self.assertIn(word, finished.errors[0])
 
@@ -268,7 +268,7 @@ class Jobs(HostileTestCase):
                 self.assertRefused(content)
 
     def test_numbers_out_of_all_bounds(self):
-        for number in ("1e300", "9223372036854775808", "1e9999", "-1e300", ".nan", "0x10", "1e-300", "{}"):
+        for number in ("1e300", "9223372036854775808", "1e9999", "-1e300", ".nan", "0x10", "1e-300"):
             with self.subTest(number):
                 self.assertRefused(self.GOOD + f"select: {{samples: {number}}}\nmeasures: [cka]\n", "samples", number)
                 self.assertRefused(self.GOOD + f"team_size: {number}\nmeasures: [cka]\n", "team_size", number)
