@@ -54,6 +54,10 @@ zg_status zg_cli(int argc, char **argv);
 /** Print `zoogram: error: ` and zg_message() on standard error. */
 void zg_print_error(void);
 
+/** Write what standard output still holds. What a full disk or a closed pipe has
+ * swallowed is an error, too: \return ZG_ERR_WRITE. */
+zg_status zg_close_output(void);
+
 /** All commands, in the order of the help; ends with NULL. */
 extern const zg_command *const zg_commands[];
 /** By name. \return NULL when there is none. */

@@ -50,6 +50,16 @@ void zg_environment_prepare(char **argv) {
   zg_threads_set(zg_environment_threads());
 }
 
+bool zg_is_first_process(void) {
+  static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+                                               "PMI_RANK", "SLURM_PROCID"};
+  for (size_t k = 0; k < sizeof rank_variables / sizeof *rank_variables; k++) {
+    const char *rank = getenv(rank_variables[k]);
+    if (rank) return atol(rank) == 0;
+  }
+  return true;
+}
+
 /* ---- being asked to stop ---- */
 
 static volatile sig_atomic_t received;
@@ -120,6 +130,9 @@ void zg_watch(double max_seconds) {
     signal(stopping[k], on_signal);
   deadline = max_seconds > 0 ? zg_clock() + max_seconds : 0;
   find_launcher();
+}
+
+void zg_watch_start(void) {
   pthread_t thread;
   pthread_attr_t detached;
   pthread_attr_init(&detached);

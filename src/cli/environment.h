@@ -15,10 +15,18 @@ bool zg_environment_corrected(void);
 /** BLAS threads per rank: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or 1. */
 int zg_environment_threads(void);
 
+/** Whether this is the first of the processes that a launcher has started, or the only
+ * one: of what concerns all of them it alone speaks. While MPI does not run the
+ * environment has to tell. */
+bool zg_is_first_process(void);
+
 /** From now on SIGTERM, SIGINT and SIGUSR1 ask to stop, and so does the end of
- * `max_seconds` since now (0: no limit). A thread of its own watches this, looking once
- * a second; it also ends this rank when its launcher (mpirun, slurmstepd) dies. */
+ * `max_seconds` since now (0: no limit). */
 void zg_watch(double max_seconds);
+/** Start a thread that watches over this, looking once a second; it also ends this rank
+ * when its launcher (mpirun, slurmstepd) dies. After the last child process has been
+ * made. */
+void zg_watch_start(void);
 /** From now on a file of this name asks to stop, too. For one rank. */
 void zg_watch_file(const char *path);
 /** Whether the run has been asked to stop. */

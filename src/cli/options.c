@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/environment.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -118,19 +119,6 @@ void zg_print_error(void) {
   fprintf(stderr, "zoogram: error: %s\n", zg_message());
 }
 
-/* Whether this is the first of the processes that a launcher has started, so that a
- * mistake on the command line is told once. MPI does not run yet, the environment has
- * to do. */
-static bool is_first_process(void) {
-  static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
-                                               "PMI_RANK", "SLURM_PROCID"};
-  for (size_t k = 0; k < sizeof rank_variables / sizeof *rank_variables; k++) {
-    const char *rank = getenv(rank_variables[k]);
-    if (rank) return atol(rank) == 0;
-  }
-  return true;
-}
-
 static bool has_word(int argc, char **argv, const char *word) {
   for (int k = 0; k < argc && strcmp(argv[k], "--"); k++)
     if (!strcmp(argv[k], word)) return true;
@@ -167,8 +155,7 @@ static zg_status parse(int argc, char **argv, const zg_command **command,
   return ZG_OK;
 }
 
-/* What a full disk or a closed pipe has swallowed is an error, too. */
-static zg_status close_output(void) {
+zg_status zg_close_output(void) {
   if (!fflush(stdout) && !ferror(stdout)) return ZG_OK;
   return zg_fail(ZG_ERR_WRITE, "standard output: %s", strerror(errno));
 }
@@ -182,7 +169,8 @@ zg_status zg_cli(int argc, char **argv) {
     status = command->execute(&args);
     if (command->parallel) return status;
   }
-  if (status == ZG_OK) status = close_output();
-  if (status != ZG_OK && status != ZG_PARTIAL && is_first_process()) zg_print_error();
+  if (status == ZG_OK) status = zg_close_output();
+  if (status != ZG_OK && status != ZG_PARTIAL && zg_is_first_process())
+    zg_print_error();
   return status;
 }

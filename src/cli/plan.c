@@ -1,5 +1,6 @@
 /** \file
  * `zoogram plan`: what `run` would do, from headers alone. */
+#include "base/log.h"
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -73,14 +74,18 @@ static void print_json(const zg_plan *plan, const zg_prediction *prediction) {
 
 static zg_status plan_job(const zg_job *job, const zg_resources *resources,
                           const char *machine, bool json) {
+  zg_inputs inputs = {0};
   zg_zoo *zoo = NULL;
   zg_plan *plan = NULL;
   zg_prediction prediction;
-  zg_status status = zg_prepare_zoo(job, &zoo);
+  zg_prepare_inputs(job, ZG_DEPTH_HEADERS, NULL, &inputs);
+  zg_status status = zg_prepare_zoo(job, &inputs, &zoo);
   if (status == ZG_OK) status = zg_prepare_plan(job, zoo, resources, &plan);
   if (status == ZG_OK) status = zg_predict(machine, plan, &prediction);
   if (status == ZG_OK && json) print_json(plan, &prediction);
   if (status == ZG_OK && !json) print_plan(zoo, plan, &prediction);
+  if (status == ZG_OK && inputs.probe.left_out.count) status = ZG_PARTIAL;
+  zg_inputs_clear(&inputs);
   zg_plan_destroy(&plan);
   zg_zoo_destroy(&zoo);
   return status;
@@ -93,6 +98,7 @@ static zg_status execute(const zg_args *args) {
                            &resources));
   char *text = NULL;
   zg_job *job = NULL;
+  ZG_TRY(zg_log_open(true, true, NULL)); /* for warnings */
   ZG_TRY(zg_job_read(args->operands[0], &text));
   zg_status status = zg_job_parse(args->operands[0], text, &job);
   free(text);
@@ -101,6 +107,7 @@ static zg_status execute(const zg_args *args) {
   status = plan_job(job, &resources, zg_args_get(&zg_command_plan, args, "--machine"),
                     zg_args_get(&zg_command_plan, args, "--json") != NULL);
   zg_job_destroy(&job);
+  zg_log_close();
   return status;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/prepare.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "linalg/micro.h"
 
@@ -19,14 +20,40 @@ static uint32_t data_read(const zg_job *job) {
   return mask;
 }
 
-zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo) {
-  const uint32_t tangent = ZG_DATA_BIT(ZG_NTK_SIGNAL);
-  zg_list paths = {0};
-  zg_select select = job->select; /* borrows its lists */
+/* What the job takes from its zoo; borrows the job's lists. */
+static zg_select selection_of(const zg_job *job) {
+  zg_select select = job->select;
   select.data = data_read(job);
+  return select;
+}
+
+void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(void),
+                       zg_inputs *inputs) {
+  zg_list paths = {0};
+  zg_select select = selection_of(job);
   zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
-  if (status == ZG_OK) status = zg_zoo_open(&paths, &select, zoo);
+  if (status == ZG_OK)
+    status = zg_zoo_probe(&paths, &select, depth, should_stop, &inputs->probe);
   zg_list_clear(&paths);
+  inputs->tried = true;
+  inputs->status = status;
+  snprintf(inputs->message, sizeof inputs->message, "%s", zg_message());
+}
+
+void zg_inputs_clear(zg_inputs *inputs) {
+  zg_probe_clear(&inputs->probe);
+  *inputs = (zg_inputs){0};
+}
+
+zg_status zg_prepare_zoo(const zg_job *job, const zg_inputs *inputs, zg_zoo **zoo) {
+  const uint32_t tangent = ZG_DATA_BIT(ZG_NTK_SIGNAL);
+  const zg_probe *probe = &inputs->probe;
+  zg_select select = selection_of(job);
+  if (inputs->status != ZG_OK) return zg_fail(inputs->status, "%s", inputs->message);
+  for (int64_t k = 0; k < probe->left_out.count; k++)
+    zg_warn("%s: left out with its models: reading it %s", probe->left_out.items[k],
+            probe->reasons.items[k]);
+  zg_status status = zg_zoo_open(&probe->sound, &select, zoo);
   if (status == ZG_OK)
     status = pairs_rows(job) ? zg_zoo_check_paired(*zoo) : zg_zoo_check_samples(*zoo);
   if (status == ZG_OK && (select.data & tangent)) status = zg_zoo_check_tangent(*zoo);

@@ -7,10 +7,27 @@
 #include "grid/comm.h"
 #include "job/job.h"
 #include "plan/plan.h"
+#include "zoo/probe.h"
 
-/** Read the catalogue of a job's zoo and check what its measures need. Not collective.
+/** The files of a job's zoo and what trying them has shown (zoo/probe.h); start with
+ * zeros, end with zg_inputs_clear. */
+typedef struct zg_inputs {
+  bool tried;
+  zg_status status; /**< of trying them */
+  char message[ZG_MESSAGE_BYTES];
+  zg_probe probe;
+} zg_inputs;
+
+/** Find the files of a job and try them. Not collective, and before MPI and threads
+ * are started. */
+void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(void),
+                       zg_inputs *inputs);
+void zg_inputs_clear(zg_inputs *inputs);
+
+/** Warn of the files that are left out, read the catalogue of the others and check what
+ * the measures of the job need. Not collective.
  * \param [out] zoo  created; destroy with zg_zoo_destroy. */
-zg_status zg_prepare_zoo(const zg_job *job, zg_zoo **zoo);
+zg_status zg_prepare_zoo(const zg_job *job, const zg_inputs *inputs, zg_zoo **zoo);
 
 /** What a run has to do with. */
 typedef struct zg_resources {

@@ -47,7 +47,9 @@ typedef struct session {
   zg_shard_part **parts; /* of a merge, on rank 0 */
   int64_t part_count;
   zg_job *job;
-  char *output; /* results or a part */
+  char *output;     /* results or a part */
+  zg_inputs inputs; /* on rank 0 */
+  bool left_out;    /* some of the inputs */
   zg_resources resources;
   zg_zoo *zoo;
   zg_plan *plan;
@@ -195,11 +197,16 @@ static void log_footer(const session *s, const zg_report *report) {
 
 /* ---- preparation ---- */
 
+static zg_status stopped(const session *s) {
+  return zg_fail(ZG_STOPPED, "%s: stopped by %s; the same command goes on with it",
+                 s->output, zg_stop_reason());
+}
+
 /* The job of a merge is in its parts. */
 static zg_status read_parts(session *s, char **path, char **text) {
-  s->parts = ZG_NEW0(zg_shard_part *, s->part_count);
+  if (!s->parts) s->parts = ZG_NEW0(zg_shard_part *, s->part_count);
   for (int64_t k = 0; k < s->part_count; k++)
-    ZG_TRY(zg_part_read(s->args->operands[k + 1], &s->parts[k]));
+    if (!s->parts[k]) ZG_TRY(zg_part_read(s->args->operands[k + 1], &s->parts[k]));
   ZG_TRY(zg_parts_check(s->parts, s->part_count));
   const zg_shard_part *first = s->parts[0];
   if (strcmp(first->version, ZG_VERSION))
@@ -241,9 +248,30 @@ static zg_status load_job(session *s) {
   return status;
 }
 
+/* Try the files where this is the process that will be rank 0, and MPI has not started:
+ * a child of a process of MPI is no sound thing. A job file that cannot be read is left
+ * to load_job. */
+static void try_inputs(session *s) {
+  char *path = NULL, *text = NULL;
+  zg_job *job = NULL;
+  if (zg_is_first_process() && read_job(s, &path, &text) == ZG_OK &&
+      zg_job_parse(path, text, &job) == ZG_OK)
+    zg_prepare_inputs(job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
+  zg_job_destroy(&job);
+  free(path);
+  free(text);
+}
+
+static zg_status open_zoo(session *s) {
+  if (!s->inputs.tried) /* a launcher that does not say in advance who is rank 0 */
+    zg_prepare_inputs(s->job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
+  if (s->inputs.status == ZG_STOPPED) return stopped(s);
+  return zg_prepare_zoo(s->job, &s->inputs, &s->zoo);
+}
+
 static zg_status load_zoo(session *s) {
-  zg_status status = s->rank == 0 ? zg_prepare_zoo(s->job, &s->zoo) : ZG_OK;
-  ZG_TRY(zg_agree(s->comm, status));
+  ZG_TRY(zg_agree(s->comm, s->rank == 0 ? open_zoo(s) : ZG_OK));
+  s->left_out = zg_any(s->comm, s->inputs.probe.left_out.count > 0);
   zg_zoo_broadcast(s->comm, &s->zoo);
   return ZG_OK;
 }
@@ -356,18 +384,22 @@ static zg_status take_output(session *s) {
 /* Why the run was stopped: a signal may have reached one rank alone. */
 static zg_status tell_stop(const session *s) {
   zg_status status = ZG_OK;
-  if (zg_should_stop())
-    status = zg_fail(ZG_STOPPED, "%s: stopped by %s; the same command goes on with it",
-                     s->output, zg_stop_reason());
+  if (zg_should_stop()) status = stopped(s);
   return zg_agree(s->comm, status);
 }
 
-static char *describe_inputs(const zg_zoo *zoo) {
+static char *describe_inputs(const zg_zoo *zoo, const zg_probe *probe) {
   json_t *files = json_array();
   for (int64_t k = 0; k < zoo->file_count; k++) {
     json_t *file = json_object();
     json_object_set_new(file, "path", zg_json_text(zoo->files[k].path));
     json_object_set_new(file, "digest", json_string(zoo->files[k].digest));
+    json_array_append_new(files, file);
+  }
+  for (int64_t k = 0; k < probe->left_out.count; k++) {
+    json_t *file = json_object();
+    json_object_set_new(file, "path", zg_json_text(probe->left_out.items[k]));
+    json_object_set_new(file, "left_out", zg_json_text(probe->reasons.items[k]));
     json_array_append_new(files, file);
   }
   char *text = json_dumps(files, JSON_COMPACT);
@@ -397,7 +429,8 @@ static void describe_history(const session *s, zg_text *history) {
 }
 
 static zg_status compute(session *s, zg_report *report) {
-  char *libraries = zg_library_versions(), *inputs = describe_inputs(s->zoo);
+  char *libraries = zg_library_versions();
+  char *inputs = describe_inputs(s->zoo, &s->inputs.probe);
   char *plan = zg_plan_line(s->plan);
   zg_text history = {0};
   describe_history(s, &history);
@@ -463,7 +496,7 @@ static zg_status run_job(session *s) {
   zg_report report = {0};
   zg_status status = compute(s, &report);
   if (status == ZG_OK || status == ZG_PARTIAL) log_footer(s, &report);
-  return status;
+  return status == ZG_OK && s->left_out ? ZG_PARTIAL : status;
 }
 
 static void end_session(session *s) {
@@ -474,6 +507,7 @@ static void end_session(session *s) {
   free(s->output);
   zg_plan_destroy(&s->plan);
   zg_zoo_destroy(&s->zoo);
+  zg_inputs_clear(&s->inputs);
   zg_job_destroy(&s->job);
   zg_log_close();
 }
@@ -503,6 +537,8 @@ static zg_status execute(const zg_command *command, const zg_args *args) {
   zg_status status = watch(&s); /* before MPI starts, which takes a while */
   if (merges(&s)) s.part_count = args->operand_count - 1;
   if (!merges(&s) && status == ZG_OK) status = choose_shard(&s);
+  if (status == ZG_OK) try_inputs(&s);
+  zg_watch_start();
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);
   MPI_Comm_size(s.comm, &s.ranks);

@@ -1,10 +1,14 @@
 #include "cli/show.h"
 
+#include "base/memory.h"
+#include "base/sandbox.h"
 #include "cli/cli.h"
 #include "results/read.h"
 #include "zoo/zoo.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static void print_fault(void *context, const char *where, const char *what) {
   (void)context;
@@ -30,7 +34,7 @@ static zg_status check(const char *path, bool json) {
                  faults == 1 ? "" : "s");
 }
 
-static zg_status execute(const zg_args *args) {
+static zg_status show(const zg_args *args) {
   const zg_command *self = &zg_command_show;
   const char *path = args->operands[0], *name = args->operands[1];
   bool json = zg_args_get(self, args, "--json");
@@ -50,6 +54,38 @@ static zg_status execute(const zg_args *args) {
                    "is not 'zoogram-zoo' or 'zoogram-results'",
                    path);
   }
+}
+
+/* ---- all of it in a child process, as a damaged or hostile file can crash HDF5 ----
+ */
+
+static zg_limits limits_of(void *context, int64_t task) {
+  const zg_args *args = context;
+  const int64_t least = 5, longest = 600, mebibyte = 1 << 20;
+  struct stat entry;
+  (void)task;
+  int64_t bytes = stat(args->operands[0], &entry) == 0 ? entry.st_size : 0;
+  return (zg_limits){.memory = zg_memory_limit(1),
+                     .seconds = zg_min(least + bytes / mebibyte, longest)};
+}
+
+static zg_status show_apart(void *context, int64_t task) {
+  (void)task;
+  zg_status status = show(context);
+  if (status == ZG_OK) return zg_close_output();
+  fflush(stdout);
+  return status;
+}
+
+static zg_status execute(const zg_args *args) {
+  zg_args copy = *args;
+  zg_tasks tasks = {
+      .count = 1, .execute = show_apart, .limits = limits_of, .context = &copy};
+  zg_verdict verdict;
+  ZG_TRY(zg_sandbox_run(&tasks, &verdict));
+  if (verdict.signal == SIGPIPE) raise(SIGPIPE); /* nobody reads the rest */
+  if (verdict.returned) return zg_fail(verdict.status, "%s", verdict.what);
+  return zg_fail(ZG_ERR_DATA, "%s: reading it %s", args->operands[0], verdict.what);
 }
 
 static const zg_flag flags[] = {

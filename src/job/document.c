@@ -82,14 +82,43 @@ static zg_status load_only(const char *path, const char *text, yaml_parser_t *pa
   return status;
 }
 
+static void start_parser(const char *path, const char *text, yaml_parser_t *parser) {
+  if (!yaml_parser_initialize(parser))
+    zg_abort(ZG_ERR_SYSTEM, "%s: no memory to read it", path);
+  yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+  yaml_parser_set_input_string(parser, (const unsigned char *)text, strlen(text));
+}
+
+/* libyaml spends time on every token in proportion to the depth at which it stands, so
+ * that a mebibyte of brackets would take hours. What is no YAML is left to the loader.
+ */
+static zg_status check_depth(const char *path, const char *text) {
+  enum { DEEPEST = 64 };
+  yaml_parser_t parser;
+  yaml_event_t event;
+  zg_status status = ZG_OK;
+  int depth = 0;
+  start_parser(path, text, &parser);
+  for (bool end = false; !end && yaml_parser_parse(&parser, &event);) {
+    yaml_event_type_t type = event.type;
+    depth += type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT;
+    depth -= type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT;
+    if (depth > DEEPEST)
+      status = zg_fail(ZG_ERR_JOB, "%s:%d: lists and mappings are nested too deeply",
+                       path, line_of(event.start_mark));
+    end = type == YAML_STREAM_END_EVENT || status != ZG_OK;
+    yaml_event_delete(&event);
+  }
+  yaml_parser_delete(&parser);
+  return status;
+}
+
 zg_status zg_document_load(const char *path, const char *text, zg_document **document) {
   yaml_parser_t parser;
   yaml_document_t yaml;
   *document = NULL;
-  if (!yaml_parser_initialize(&parser))
-    zg_abort(ZG_ERR_SYSTEM, "%s: no memory to read it", path);
-  yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-  yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+  ZG_TRY(check_depth(path, text));
+  start_parser(path, text, &parser);
   zg_status status = load_only(path, text, &parser, &yaml);
   yaml_parser_delete(&parser);
   if (status != ZG_OK) return status;

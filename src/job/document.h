@@ -26,8 +26,8 @@ typedef enum zg_node_type {
 /** Load a text of exactly one document, in UTF-8.
  * \param [in]  path      only for messages.
  * \param [out] document  created; destroy with zg_document_destroy.
- * \return ZG_ERR_JOB, naming path and line, for what is no YAML, empty or several
- * documents. */
+ * \return ZG_ERR_JOB, naming path and line, for what is no YAML, empty, several
+ * documents or nested beyond reason. */
 zg_status zg_document_load(const char *path, const char *text, zg_document **document);
 void zg_document_destroy(zg_document **document);
 const zg_node *zg_document_root(const zg_document *document);

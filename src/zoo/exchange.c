@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "zoo/convolution.h"
-#include "zoo/reader.h"
+#include "zoo/open.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,9 +167,8 @@ static zg_status hash_texts(zg_reader *reader, int64_t array, zg_hash *hash) {
   return status;
 }
 
-static zg_status hash_array(zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                            bool all, zg_hash *hash) {
-  const zg_array *array = &zoo->arrays[index];
+static zg_status hash_array(zg_reader *reader, int64_t index, bool all, zg_hash *hash) {
+  const zg_array *array = zg_reader_array(reader, index);
   ZG_TRY(hash_attributes(reader, index, array, hash));
   if (array->dtype == ZG_STRING) return hash_texts(reader, index, hash);
   return all ? hash_all(reader, index, array, hash)
@@ -203,6 +202,14 @@ static void combine_digests(zg_zoo *zoo, const int64_t *digests) {
   }
 }
 
+zg_status zg_zoo_digest_array(zg_reader *reader, int64_t array, bool all_data,
+                              int64_t *digest) {
+  zg_hash *hash = zg_hash_create();
+  zg_status status = hash_array(reader, array, all_data, hash);
+  *digest = zg_hash_finish_int(&hash);
+  return status;
+}
+
 zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data) {
   int rank, ranks;
   MPI_Comm_rank(comm, &rank);
@@ -211,11 +218,8 @@ zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data) {
   zg_reader *reader = zg_reader_create(zoo);
   zg_status status = ZG_OK;
   for (int64_t k = zg_part(zoo->array_count, ranks, rank);
-       status == ZG_OK && k < zg_part(zoo->array_count, ranks, rank + 1); k++) {
-    zg_hash *hash = zg_hash_create();
-    status = hash_array(reader, zoo, k, all_data, hash);
-    digests[k] = zg_hash_finish_int(&hash);
-  }
+       status == ZG_OK && k < zg_part(zoo->array_count, ranks, rank + 1); k++)
+    status = zg_zoo_digest_array(reader, k, all_data, &digests[k]);
   zg_reader_destroy(&reader);
   status = zg_agree(comm, status);
   if (status == ZG_OK) {

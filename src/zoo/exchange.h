@@ -4,7 +4,7 @@
 #define ZG_ZOO_EXCHANGE_H
 
 #include "grid/comm.h"
-#include "zoo/zoo.h"
+#include "zoo/reader.h"
 
 /** Give rank 0's catalogue to the others, which destroy their copy with zg_zoo_destroy.
  * Collective. */
@@ -15,5 +15,9 @@ void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo);
  * all. The ranks share the reading. Collective; the same status on all ranks.
  */
 zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data);
+
+/** What one array adds to the digest of its file. Not collective. */
+zg_status zg_zoo_digest_array(zg_reader *reader, int64_t array, bool all_data,
+                              int64_t *digest);
 
 #endif

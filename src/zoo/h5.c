@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void zg_h5_close(hid_t *id) {
@@ -43,6 +44,9 @@ zg_status zg_h5_open(const char *path, hid_t *file) {
   *file = -1;
   if (access(path, R_OK) != 0)
     return zg_fail(ZG_ERR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+  struct stat entry; /* HDF5 would wait for a pipe to be written */
+  if (stat(path, &entry) == 0 && !S_ISREG(entry.st_mode))
+    return zg_fail(ZG_ERR_DATA, "%s: is not an HDF5 file: no regular file", path);
   if (H5Fis_hdf5(path) <= 0)
     return zg_fail(ZG_ERR_DATA, "%s: is not an HDF5 file", path);
   *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -91,10 +95,12 @@ int64_t zg_h5_int_attribute(hid_t object, const char *name, int64_t fallback) {
 }
 
 /* Entries of an attribute that is a scalar or a list; 0 when it is empty, -1 when it is
- * neither. */
+ * neither or of a length that no attribute has. */
 static int64_t attribute_length(hid_t space) {
+  const int64_t most = 1 << 24;
   if (H5Sget_simple_extent_ndims(space) > 1) return -1;
-  return (int64_t)H5Sget_simple_extent_npoints(space);
+  int64_t length = (int64_t)H5Sget_simple_extent_npoints(space);
+  return length <= most ? length : -1;
 }
 
 bool zg_h5_number_attribute(hid_t object, const char *name, double **values,
@@ -216,7 +222,9 @@ static zg_status read_variable(const source *from, hid_t type, int64_t count,
 
 static zg_status read_fixed(const source *from, hid_t type, int64_t count,
                             zg_list *texts) {
+  const int64_t most = INT64_C(1) << 32; /* bytes */
   int64_t size = (int64_t)H5Tget_size(type);
+  if (size < 1 || count > most / size) return ZG_ERR_DATA;
   char *strings = ZG_NEW0(char, count *size), *one = ZG_NEW0(char, size + 1);
   herr_t result = read_source(from, type, strings);
   for (int64_t k = 0; result >= 0 && k < count; k++) {
@@ -266,6 +274,7 @@ zg_status zg_h5_texts(hid_t dataset, int64_t limit, zg_list *texts) {
   hsize_t length, start = 0;
   if (H5Sget_simple_extent_ndims(space) != 1) return ZG_ERR_DATA;
   H5Sget_simple_extent_dims(space, &length, NULL);
+  if (length >= INT32_MAX) return ZG_ERR_DATA;
   int64_t count = limit ? zg_min(limit, (int64_t)length) : (int64_t)length;
   if (count == 0) return ZG_OK;
   hsize_t wanted = (hsize_t)count;

@@ -59,7 +59,8 @@ static zg_status read_shape(zg_zoo *zoo, int64_t index, hid_t dataset) {
   array->d = 1;
   for (int k = 0; k < array->rank; k++) {
     array->dims[k] = (int64_t)dims[k];
-    if (k > 0 && __builtin_mul_overflow(array->d, (int64_t)dims[k], &array->d))
+    if (dims[k] > INT64_MAX ||
+        (k > 0 && __builtin_mul_overflow(array->d, array->dims[k], &array->d)))
       return zg_array_fail(zoo, index, "its shape is too large");
   }
   return ZG_OK;
@@ -79,6 +80,47 @@ static zg_status check_size(const zg_zoo *zoo, int64_t index) {
   if (!layer && numbers < 1 && !zg_data_form_of(array->data)->empty)
     return zg_array_fail(zoo, index, "is empty");
   return ZG_OK;
+}
+
+/* Numbers that the sources of a virtual dataset provide; INT64_MAX: without a limit. */
+static int64_t mapped_numbers(hid_t creation) {
+  size_t sources = 0;
+  int64_t numbers = 0;
+  H5Pget_virtual_count(creation, &sources);
+  for (size_t k = 0; k < sources; k++) {
+    ZG_H5 selection = H5Pget_virtual_vspace(creation, k);
+    hssize_t selected = H5Sget_select_npoints(selection);
+    if (selected < 0 || __builtin_add_overflow(numbers, selected, &numbers))
+      return INT64_MAX;
+  }
+  return numbers;
+}
+
+/* Bytes that can hold the numbers of a dataset, at least one for each. */
+static int64_t stored_bytes(hid_t dataset) {
+  hsize_t file_bytes = 0;
+  ZG_H5 creation = H5Dget_create_plist(dataset);
+  ZG_H5 file = H5Iget_file_id(dataset);
+  if (H5Pget_layout(creation) == H5D_VIRTUAL) return mapped_numbers(creation);
+  if (H5Pget_external_count(creation) > 0 || H5Fget_filesize(file, &file_bytes) < 0)
+    return INT64_MAX;
+  hsize_t bytes = H5Dget_storage_size(dataset);
+  return (int64_t)(bytes < file_bytes ? bytes : file_bytes);
+}
+
+/* A large array that was never written, or whose shape is a slip or an attack: reading
+ * its zeros could take for ever. */
+static zg_status check_storage(const zg_zoo *zoo, int64_t index, hid_t dataset) {
+  const int64_t large = 1 << 20, densest = 2048; /* deflate packs 1032 bytes in one */
+  const zg_array *array = &zoo->arrays[index];
+  int64_t numbers = array->n * array->d;
+  if (numbers <= large) return ZG_OK;
+  int64_t bytes = stored_bytes(dataset);
+  if (numbers / densest <= bytes) return ZG_OK;
+  return zg_array_fail(zoo, index,
+                       "has %lld x %lld numbers by its shape, but %lld bytes of them: "
+                       "not written, or damaged",
+                       (long long)array->n, (long long)array->d, (long long)bytes);
 }
 
 static zg_weight_kind default_kind(const zg_array *array) {
@@ -125,6 +167,7 @@ zg_status zg_read_header(zg_zoo *zoo, int64_t index, hid_t group, const char *li
   ZG_TRY(read_type(zoo, index, dataset));
   ZG_TRY(read_shape(zoo, index, dataset));
   ZG_TRY(check_size(zoo, index));
+  ZG_TRY(check_storage(zoo, index, dataset));
   zoo->arrays[index].compressed = has_filter(dataset);
   return zoo->arrays[index].data == ZG_WEIGHTS ? read_kind(zoo, index, dataset) : ZG_OK;
 }

@@ -249,7 +249,7 @@ static zg_status check_format(hid_t file, const char *path) {
   char *format = zg_h5_text_attribute(file, "format");
   bool fits = format && !strcmp(format, "zoogram-zoo");
   if (!fits)
-    zg_fail(ZG_ERR_DATA, "%s: is not a zoo: root attribute 'format' is %s%s%s", path,
+    zg_fail(ZG_ERR_DATA, "%s: is not a zoo: root attribute 'format' is %s%.40s%s", path,
             format ? "'" : "missing", format ? format : "",
             format ? "' instead of 'zoogram-zoo'" : " (expected 'zoogram-zoo')");
   free(format);
@@ -322,19 +322,35 @@ static void sort_arrays(zg_zoo *zoo) {
   zoo->layer_count = zoo->first[ZG_ACTIVATIONS + 1];
 }
 
-zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
-                      zg_fault_fn *report, void *context, zg_zoo **zoo,
-                      int64_t *faults) {
+static scan begin_scan(const zg_select *select, zg_fault_fn *report, void *context) {
   scan s = {.zoo = ZG_NEW0(zg_zoo, 1),
             .select = select,
             .report = report,
             .context = context};
-  *zoo = s.zoo;
   if (select) {
     s.zoo->samples = select->samples;
     s.model_pattern_met = ZG_NEW0(bool, select->models.count);
     s.layer_pattern_met = ZG_NEW0(bool, select->layers.count);
   }
+  return s;
+}
+
+/* Hand over what was found, or nothing after a failure. */
+static zg_status end_scan(scan *s, zg_status status, zg_zoo **zoo) {
+  free(s->model_pattern_met);
+  free(s->layer_pattern_met);
+  *zoo = s->zoo;
+  if (status == ZG_OK)
+    sort_arrays(s->zoo);
+  else
+    zg_zoo_destroy(zoo);
+  return status;
+}
+
+zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
+                      zg_fault_fn *report, void *context, zg_zoo **zoo,
+                      int64_t *faults) {
+  scan s = begin_scan(select, report, context);
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < paths->count; k++)
     status = scan_file(&s, paths->items[k]);
@@ -342,10 +358,11 @@ zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
     status = check_patterns(&select->models, s.model_pattern_met, "models");
   if (select && status == ZG_OK && wants_layers(&s))
     status = check_patterns(&select->layers, s.layer_pattern_met, "layers");
-  free(s.model_pattern_met);
-  free(s.layer_pattern_met);
-  if (status == ZG_OK) sort_arrays(s.zoo);
   if (faults) *faults = s.faults;
-  if (status != ZG_OK) zg_zoo_destroy(zoo);
-  return status;
+  return end_scan(&s, status, zoo);
+}
+
+zg_status zg_zoo_scan_file(const char *path, const zg_select *select, zg_zoo **zoo) {
+  scan s = begin_scan(select, NULL, NULL);
+  return end_scan(&s, scan_file(&s, path), zoo);
 }

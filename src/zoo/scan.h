@@ -19,4 +19,8 @@ zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
                       zg_fault_fn *report, void *context, zg_zoo **zoo,
                       int64_t *faults);
 
+/** The part that one file has in a zoo. Patterns may match nothing in it. Not
+ * collective. \return as zg_zoo_open. */
+zg_status zg_zoo_scan_file(const char *path, const zg_select *select, zg_zoo **zoo);
+
 #endif

@@ -123,6 +123,8 @@ static void words_and_empty_sections_are_read(void) {
   }
 }
 
+#define DEEP(text) text text text text text text text text text text
+
 static void what_is_no_yaml_is_refused(void) {
   static const mistake mistakes[] = {
       {"", 1, "empty"},
@@ -139,6 +141,7 @@ static void what_is_no_yaml_is_refused(void) {
       {"zoo: [a.h5]\noutput: \x01\n", 2, "not YAML"},
       {"zoo: [a.h5]\noutput: \"a\\0b\"\n", 2, "zero byte"},
       {JOB "---\nzoo: [b.h5]\n", 6, "second document"},
+      {"zoo:\n  - " DEEP(DEEP("[")) "\n", 2, "nested too deeply"},
       {NULL, 0, NULL}};
   check_mistakes(mistakes);
 }
