@@ -88,6 +88,34 @@ int zg_natural_compare(const char *a, const char *b) {
   return strcmp(a, b); /* "01" and "1" */
 }
 
+/* Bytes of the character that begins here; 0 when none does. */
+static int utf8_length(const unsigned char *c) {
+  /* The first byte, its range, and the range of the second. */
+  static const unsigned char forms[][5] = {
+      {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+      {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+      {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+      {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+  if (*c < 0x80) return 1;
+  for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+    const unsigned char *f = forms[k];
+    if (c[0] < f[0] || c[0] > f[1] || c[1] < f[2] || c[1] > f[3]) continue;
+    for (int rest = 2; rest < f[4]; rest++)
+      if ((c[rest] & 0xc0) != 0x80) return 0;
+    return f[4];
+  }
+  return 0;
+}
+
+bool zg_is_utf8(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  for (int length; *c; c += length) {
+    length = utf8_length(c);
+    if (length == 0) return false;
+  }
+  return true;
+}
+
 bool zg_matches(const char *pattern, const char *name) {
   return fnmatch(pattern, name, 0) == 0;
 }

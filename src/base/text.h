@@ -37,6 +37,9 @@ int zg_natural_compare(const char *a, const char *b);
 /** Whether `name` matches the shell pattern (fnmatch; `*` matches any character). */
 bool zg_matches(const char *pattern, const char *name);
 
+/** Whether a text is well-formed UTF-8. */
+bool zg_is_utf8(const char *text);
+
 /** "2GiB", "500 MB", "1e9": bytes. \return false when the text is no size. */
 bool zg_parse_bytes(const char *text, int64_t *bytes);
 /** "1:30:00", "90:00", "45": seconds. \return false when the text is no duration. */

@@ -85,6 +85,11 @@ static bool exists(hid_t group, const char *name) {
 /* An array that was begun and is not usable is left out again. */
 static zg_status add_array(scan *s, hid_t group, const char *link, zg_data data,
                            const char *name, int64_t place) {
+  if (!zg_is_utf8(name))
+    return excuse(s, zg_fail(ZG_ERR_DATA,
+                             "%s: model '%s': the name '%s' in %s is not UTF-8",
+                             path_of_file(s), name_of_model(s), name,
+                             zg_data_form_of(data)->group));
   int64_t index = append_array(s, data, name, place);
   zg_status status = zg_read_header(s->zoo, index, group, link);
   if (status != ZG_OK) {
@@ -225,6 +230,9 @@ static zg_status check_unique(const scan *s, const char *name) {
 static zg_status scan_model(scan *s, hid_t models, const char *name) {
   if (s->select && !selected(&s->select->models, s->model_pattern_met, name))
     return ZG_OK;
+  if (!zg_is_utf8(name)) /* which the results file could not say */
+    return zg_fail(ZG_ERR_DATA, "%s: model '%s': its name is not UTF-8",
+                   path_of_file(s), name);
   ZG_TRY(check_unique(s, name));
   ZG_H5 group = H5Gopen2(models, name, H5P_DEFAULT);
   if (group < 0)

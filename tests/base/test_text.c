@@ -232,7 +232,31 @@ static void paths_are_taken_apart_and_joined(void) {
   check_owned(zg_path_join(".", "zoo.h5"), "zoo.h5");
 }
 
+static void utf8_is_told_from_other_bytes(void) {
+  static const char *const good[] = {"",
+                                     "conv1",
+                                     "\xc3\xa4",
+                                     "\xe2\x82\xac",
+                                     "\xed\x9f\xbf",
+                                     "\xf0\x9f\x98\x80 x",
+                                     "\xf4\x8f\xbf\xbf"};
+  static const char *const bad[] = {"\x80",
+                                    "a\xff",
+                                    "\xc3",
+                                    "\xc0\xaf",
+                                    "\xe0\x80\xaf",
+                                    "\xed\xa0\x80",
+                                    "\xe2\x82",
+                                    "\xf5\x80\x80\x80",
+                                    "\xf4\x90\x80\x80"};
+  for (size_t k = 0; k < COUNT(good); k++)
+    CU_ASSERT(zg_is_utf8(good[k]));
+  for (size_t k = 0; k < COUNT(bad); k++)
+    CU_ASSERT(!zg_is_utf8(bad[k]));
+}
+
 const zg_test zg_tests[] = {
+    {"utf8_is_told_from_other_bytes", utf8_is_told_from_other_bytes},
     {"a_text_grows_as_it_is_added_to", a_text_grows_as_it_is_added_to},
     {"a_list_keeps_copies_in_order", a_list_keeps_copies_in_order},
     {"natural_order_is_total_and_numbers_count_as_numbers",

@@ -101,6 +101,15 @@ class Refused(HostileTestCase):
                 self.assertEqual(finished.code, DATA, finished.report)
                 self.assertRegex(finished.out, f"'bad': .*{words}")
 
+    def test_names_that_are_not_utf8(self):
+        """Results could not say them."""
+        self.job(zoo=["zoo.h5", "hostile.h5"])
+        for place in ("models/hostile/activations", "models"):
+            self.hostile(lambda group, place=place: group.file[place].create_dataset(b"name\xff", data=self.layers["layer0"]))
+            finished = self.call("run", "job.yaml")
+            self.assertEqual((finished.code, len(finished.errors)), (DATA, 1), finished.report)
+            self.assertRegex(finished.errors[0], "hostile.h5: .*not UTF-8")
+
     def test_no_regular_file(self):
         os.mkfifo(self.path / "pipe.h5")
         for path in ("pipe.h5", "/dev/zero", "."):
