@@ -175,8 +175,10 @@ static zg_status work_off(sweep *s) {
 static zg_status save_pass(const sweep *s) {
   const zg_team *team = s->deal->team;
   int worth = s->done > 0 && zg_state_is_worth(s->work->state);
-  ZG_PLACE("ending", s->what);
-  if (team->size > 1) MPI_Bcast(&worth, 1, MPI_INT, 0, team->comm);
+  if (team->size > 1) {
+    ZG_WAIT;
+    MPI_Bcast(&worth, 1, MPI_INT, 0, team->comm);
+  }
   return worth ? zg_state_save(s->work->state, team, s->sums) : ZG_OK;
 }
 

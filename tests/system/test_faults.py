@@ -196,11 +196,11 @@ class StandingStill(Case):
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class Memory(Case):
     def test_no_memory_for_a_library(self):
-        """Allocations inside HDF5, jansson and libyaml: no hang, and no crash of ours."""
-        for library in ("libhdf5_openmpi.so", "libjansson", "libyaml"):
+        """Allocations inside jansson and libyaml: no hang, and no crash of ours."""
+        for library in ("libjansson", "libyaml"):
             for at in (2, 20, 35):
                 with self.subTest(library=library, at=at):
-                    finished = self.run_job(faults=f"kind=memory at={at} rank=1 object={library}")
+                    finished = self.run_job(ranks=1, faults=f"kind=memory at={at} object={library}")
                     self.output.unlink(missing_ok=True)
                     self.assertNotIn("139", str(finished.code), finished.report)
 
