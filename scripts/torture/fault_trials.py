@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ CAUSES = {"EIO": "Input/output error", "ENOSPC": "No space left on device", "EDQ
           "EACCES": "Permission denied", "EROFS": "Read-only file system", "ENOMEM": "Cannot allocate memory"}
 INPUT_CODES, OUTPUT_CODES, MEMORY_CODE = {65, 66}, {73, 74}, 71
 DONE = {0, 3}
+READING = threading.Lock()  # HDF5 is one thread's at a time, also where opening fails
 
 
 # Jobs
@@ -86,7 +88,7 @@ def contents(path):
             digest.update(repr(values.tolist()).encode() if values.dtype == object else values.tobytes())
             digest.update(repr(sorted((k, str(v)) for k, v in item.attrs.items() if "_LIST" not in k)).encode())
 
-    with h5py.File(path, "r") as file:
+    with READING, h5py.File(path, "r") as file:
         if file.attrs["complete"] != 1:
             return "incomplete"
         file.visititems(add)
