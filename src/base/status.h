@@ -29,6 +29,13 @@ enum { ZG_MESSAGE_BYTES = 1024 };
 zg_status zg_fail(zg_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** What the system said of a call that failed inside a library, such as "No space left
+ * on device": the next zg_fail about an input or output adds it to its text. NULL: of
+ * nothing. Not collective. */
+void zg_set_reason(const char *reason);
+/** Empty when there is none. */
+const char *zg_reason(void);
+
 /** The text of the newest failure on this rank; empty when there was none. */
 const char *zg_message(void);
 

@@ -8,6 +8,7 @@
 #include "cli/environment.h"
 #include "cli/predict.h"
 #include "cli/trials.h"
+#include "zoo/h5.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -193,6 +194,7 @@ static zg_status execute(const zg_args *args) {
   calibration c = {.comm = MPI_COMM_WORLD};
   zg_watch(0);
   zg_watch_start();
+  zg_h5_start();
   double start = zg_clock();
   zg_mpi_start();
   c.machine.rates[ZG_RATE_START] = zg_clock() - start;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "linalg/micro.h"
 
 #include <math.h>
@@ -76,6 +77,7 @@ zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo,
 }
 
 zg_resources zg_prepare_resources(MPI_Comm comm) {
+  ZG_WAIT;
   zg_resources r = {.local_ranks = zg_local_ranks(comm),
                     .packed = !zg_any(comm, !zg_micro_is_fast())};
   r.nodes = (int)lround(zg_rank_stat_of(comm, 1.0 / r.local_ranks).sum);

@@ -3,6 +3,7 @@
  * left, to a results file, on all ranks together. */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "cli/cli.h"
 #include "cli/environment.h"
 #include "cli/output.h"
@@ -16,6 +17,7 @@
 #include "results/owner.h"
 #include "results/read.h"
 #include "zoo/exchange.h"
+#include "zoo/h5.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include <unistd.h>
 
 static const double owner_patience = 60; /* seconds */
+static const double watchdog_limit = 1800;
 
 static const zg_flag flags[] = {
     {"--shard", "K/N",
@@ -31,6 +34,9 @@ static const zg_flag flags[] = {
      "merge"},
     {"--restart", NULL, "discard what an interrupted run has left"},
     {"--max-time", "H:MM:SS", "stop cleanly (exit code 75) after this time"},
+    {"--watchdog", "H:MM:SS",
+     "end the run (exit code 71) when a rank has stood still for this time; 0: never "
+     "(0:30:00)"},
     {"--quiet", NULL, "no log on standard output"},
     {"--log", "FILE", "append the log to a file as well"},
     {NULL, NULL, NULL}};
@@ -276,6 +282,15 @@ static zg_status load_zoo(session *s) {
   return ZG_OK;
 }
 
+/* What the plan does not count, but BLAS needs. */
+static zg_status check_room(const session *s) {
+  if (zg_blas_has_room()) return zg_agree(s->comm, ZG_OK);
+  return zg_agree(s->comm, zg_fail(ZG_ERR_SYSTEM,
+                                   "rank %d has no address space for "
+                                   "the buffer of BLAS (ulimit -v?)",
+                                   s->rank));
+}
+
 static zg_status make_plan(session *s) {
   return zg_prepare_plan(s->job, s->zoo, &s->resources, &s->plan);
 }
@@ -481,6 +496,7 @@ static zg_status run_job(session *s) {
   log_header(s);
   ZG_TRY(load_zoo(s));
   ZG_TRY(make_plan(s));
+  ZG_TRY(check_room(s));
   predict(s);
   log_plan(s);
   ZG_TRY(make_digest(s));
@@ -512,15 +528,28 @@ static void end_session(session *s) {
   zg_log_close();
 }
 
-/* Time limit, signals, launcher; the same status on all ranks. */
+/* A duration among the flags. */
+static zg_status duration(const session *s, const char *name, double *seconds) {
+  const char *given = flag(s, name);
+  if (!given || zg_parse_duration(given, seconds)) return ZG_OK;
+  return zg_fail(ZG_ERR_USAGE, "%s %s: expected a duration such as 1:30:00", name,
+                 given);
+}
+
+/* Known before MPI is; for the watchdog, which watches that, too. */
+static int early_rank(void) {
+  const char *rank = getenv("PMIX_RANK");
+  return rank ? atoi(rank) : 0;
+}
+
+/* Signals, time limit, launcher and watchdog; the same status on all ranks. */
 static zg_status watch(const session *s) {
-  double max_time = 0;
-  const char *limit = flag(s, "--max-time");
-  bool understood = !limit || zg_parse_duration(limit, &max_time);
+  double max_time = 0, limit = watchdog_limit;
+  zg_status status = duration(s, "--max-time", &max_time);
+  if (status == ZG_OK) status = duration(s, "--watchdog", &limit);
   zg_watch(max_time);
-  if (understood) return ZG_OK;
-  return zg_fail(ZG_ERR_USAGE, "--max-time %s: expected a duration such as 1:30:00",
-                 limit);
+  zg_watchdog_start(limit, early_rank());
+  return status;
 }
 
 static zg_status choose_shard(session *s) {
@@ -539,12 +568,14 @@ static zg_status execute(const zg_command *command, const zg_args *args) {
   if (!merges(&s) && status == ZG_OK) status = choose_shard(&s);
   if (status == ZG_OK) try_inputs(&s);
   zg_watch_start();
+  zg_h5_start();
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);
   MPI_Comm_size(s.comm, &s.ranks);
   if (status == ZG_OK) status = run_job(&s);
   end_session(&s);
   if (s.rank == 0 && status != ZG_OK && status != ZG_PARTIAL) zg_print_error();
+  zg_watchdog_stop();
   zg_mpi_end();
   return status;
 }

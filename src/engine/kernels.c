@@ -1,6 +1,7 @@
 #include "engine/kernels.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "engine/sweep.h"
 #include "engine/theta.h"
 #include "grid/spectrum.h"
@@ -69,6 +70,7 @@ static zg_status write_tile(keeper *s, const place *p, bool mine) {
 }
 
 static void share_tiles(keeper *s, int64_t first, int64_t tiles) {
+  ZG_WAIT;
   const zg_team *team = &s->work->solo;
   for (int64_t k = first; k < zg_min(tiles, first + team->teams); k++) {
     int owner = (int)(k - first);

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "base/watchdog.h"
 #include "engine/step.h"
 #include "linalg/bracket.h"
 #include "linalg/numbers.h"
@@ -194,6 +195,7 @@ static double finish_search(finder *f, int64_t i) {
 
 /* Bring the values that the ranks have collected together, on every rank. */
 static void gather_values(finder *f, int64_t i) {
+  ZG_WAIT;
   int ranks, own = (int)f->collected[i];
   MPI_Comm_size(f->work->run->comm, &ranks);
   int *counts = ZG_NEW(int, 2 * ranks), *starts = counts + ranks;

@@ -3,6 +3,7 @@
  * stand in a place of their own, so sums over ranks only add zeros. */
 #include "measures/pair.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "engine/forms.h"
 #include "engine/sweep.h"
 #include "linalg/numbers.h"
@@ -183,6 +184,7 @@ static zg_status visit(void *context, int64_t task) {
     zg_comparison *pair = &s->list[k];
     if (!s->form->compare_all) s->form->compare(&s->context, pair, s->room);
     pair->terms[s->form->terms] = pair->code;
+    zg_beat();
   }
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
   return ZG_OK;

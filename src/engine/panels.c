@@ -1,6 +1,7 @@
 #include "engine/panels.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "engine/store.h"
 #include "grid/tile.h"
 #include "linalg/micro.h"
@@ -37,6 +38,7 @@ static int64_t panel_bytes(const zg_work *work, int64_t rows, bool packed) {
 
 void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
                       zg_panels *panels) {
+  ZG_WAIT;
   const zg_plan *plan = work->run->plan;
   int64_t capacity = 2;
   if (zg_team_works(&work->team))

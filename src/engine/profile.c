@@ -4,6 +4,7 @@
 #include "measures/profile.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "engine/forms.h"
 #include "engine/sweep.h"
 
@@ -214,6 +215,7 @@ static void summarise(profiles *s) {
 
 /* Notes of tasks, which every rank has of its own, said by rank 0. */
 static void complain(profiles *s) {
+  ZG_WAIT;
   static const char *const fallback[ZG_CODES] = {
       [ZG_CODE_NONFINITE] = "NaN or infinite numbers",
       [ZG_CODE_ZERO_VARIANCE] = "is zero or constant",

@@ -3,6 +3,7 @@
 #include "engine/pass.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "engine/median.h"
 #include "linalg/select.h"
 
@@ -75,6 +76,7 @@ static int64_t batch_distances(zg_pass_state *s, const zg_panel *panel,
   int own = (int)zg_block_entries(block);
   const zg_team *team = &s->work->team;
   if (team->size == 1) return own;
+  ZG_WAIT;
   int *counts = ZG_NEW(int, 2 * team->size), *starts = counts + team->size;
   MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, team->comm);
   starts[0] = 0;

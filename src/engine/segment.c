@@ -1,7 +1,9 @@
 #include "engine/segment.h"
 
 #include "base/memory.h"
+#include "base/sync.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -95,8 +97,10 @@ static void put_matrix(stream *s, const zg_team *team, const zg_pairs *pairs,
     int64_t range[2] = {zg_min(pairs->end, pairs->begin + share * q), 0};
     range[1] = zg_min(pairs->end, range[0] + share) - range[0];
     int64_t count = pairs->end * range[1];
-    if (q > 0)
+    if (q > 0) {
+      ZG_WAIT;
       MPI_Recv(buffer, zg_int(count), MPI_DOUBLE, q, 0, team->comm, MPI_STATUS_IGNORE);
+    }
     if (!count) continue; /* more ranks than columns */
     put(s, range, sizeof range);
     put(s, q ? buffer : part, count * (int64_t)sizeof(double));
@@ -110,6 +114,7 @@ static void put_pairs(stream *s, const zg_team *team, const zg_pairs *pairs) {
 }
 
 static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
+  ZG_WAIT;
   int count = zg_int(zg_pairs_numbers(pairs));
   MPI_Send(pairs->coarse, count, MPI_DOUBLE, 0, 0, team->comm);
   MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
@@ -169,6 +174,7 @@ zg_status zg_segment_write(const char *path, const char *digest, const zg_team *
   }
   zg_text temporary = {0};
   zg_text_add(&temporary, "%s.tmp", path);
+  ZG_PLACE("writing", path);
   stream s = {.hash = zg_hash_create(), .ok = true};
   expect(&s, (s.file = fopen(temporary.data, "wb")) != NULL);
   put_header(&s, digest, pass, task_count, sums);
@@ -177,6 +183,7 @@ zg_status zg_segment_write(const char *path, const char *digest, const zg_team *
   put_sums(&s, team, sums); /* also without a file: the team's ranks send theirs */
   finish_file(&s);
   if (s.ok) expect(&s, rename(temporary.data, path) == 0);
+  if (s.ok) expect(&s, zg_sync_directory(path));
   if (!s.ok) unlink(temporary.data); /* it may be what fills the disk */
   zg_text_clear(&temporary);
   if (s.ok) return ZG_OK;
@@ -268,6 +275,7 @@ static void get_content(stream *s, const zg_team *team, zg_sums *sums,
 
 bool zg_segment_read(const zg_segment *from, const zg_team *team, zg_sums *sums,
                      zg_content *content) {
+  ZG_PLACE("reading", from->path);
   stream s = {.file = fopen(from->path, "rb"), .hash = zg_hash_create(), .ok = true};
   header h;
   int64_t check = 0;

@@ -1,6 +1,7 @@
 #include "engine/step.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "linalg/micro.h"
 
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static zg_status visit_tile(void *context, int64_t k) {
  * share is asked for. Only the first ranks of teams need it, all of them the same. */
 static const zg_triangle *deal_triangle(zg_work *work, const zg_panels *panels,
                                         const zg_shard *shard) {
+  ZG_WAIT;
   const zg_team *team = &work->team;
   zg_triangle *t = &work->triangle;
   int64_t count = work->run->plan->panel_count, capacity = panels->capacity;

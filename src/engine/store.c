@@ -1,6 +1,7 @@
 #include "engine/store.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/shared.h"
 #include "linalg/micro.h"
 
@@ -35,6 +36,7 @@ static int64_t lay_out(zg_store *store) {
 
 /* Nodes are known by the lowest rank on them. */
 static int *find_nodes(MPI_Comm comm, MPI_Comm node) {
+  ZG_WAIT;
   int rank, ranks;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &ranks);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/handout.h"
 
 #include <math.h>
@@ -129,6 +130,7 @@ static decision decide(sweep *s) {
                    .save = s->sums && zg_state_is_due(s->work->state),
                    .task = -1};
   if (leads(s)) take_task(s, &next);
+  ZG_WAIT;
   if (team->size > 1)
     MPI_Allreduce(MPI_IN_PLACE, &next, sizeof next / sizeof(int64_t), MPI_INT64_T,
                   MPI_MAX, team->comm);
@@ -163,6 +165,7 @@ static zg_status work_off(sweep *s) {
     if (next.stop) return zg_fail(ZG_STOPPED, "stopped before the end");
     ZG_TRY(do_task(s, next.task));
     work->report->tiles++;
+    zg_beat();
     if (s->sums) zg_state_add_tile(work->state, next.task);
     show_progress(s);
   }
@@ -172,7 +175,10 @@ static zg_status work_off(sweep *s) {
 static zg_status save_pass(const sweep *s) {
   const zg_team *team = s->deal->team;
   int worth = s->done > 0 && zg_state_is_worth(s->work->state);
-  if (team->size > 1) MPI_Bcast(&worth, 1, MPI_INT, 0, team->comm);
+  if (team->size > 1) {
+    ZG_WAIT;
+    MPI_Bcast(&worth, 1, MPI_INT, 0, team->comm);
+  }
   return worth ? zg_state_save(s->work->state, team, s->sums) : ZG_OK;
 }
 
@@ -196,6 +202,7 @@ static zg_status sweep_as_team(sweep *s) {
 
 zg_status zg_sweep(zg_work *work, const zg_deal *deal, const char *what,
                    const zg_sums *sums, zg_task_fn *visit, void *context) {
+  ZG_PLACE("working on", what);
   sweep s = {.work = work,
              .deal = deal,
              .what = what,

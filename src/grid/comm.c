@@ -1,6 +1,7 @@
 #include "grid/comm.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static void end_all_ranks(int exit_code) {
 }
 
 void zg_mpi_start(void) {
+  ZG_PLACE("starting MPI");
   int provided;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     zg_abort(ZG_ERR_SYSTEM, "MPI cannot be started");
@@ -42,6 +44,7 @@ void zg_mpi_end(void) {
 }
 
 zg_status zg_agree(MPI_Comm comm, zg_status status) {
+  ZG_WAIT;
   int rank;
   MPI_Comm_rank(comm, &rank);
   struct {
@@ -52,10 +55,12 @@ zg_status zg_agree(MPI_Comm comm, zg_status status) {
   char message[ZG_MESSAGE_BYTES] = {0};
   if (rank == worst.rank) strncpy(message, zg_message(), sizeof message - 1);
   MPI_Bcast(message, sizeof message, MPI_CHAR, worst.rank, comm);
+  zg_set_reason(NULL); /* the message has its own */
   return zg_fail((zg_status)worst.status, "%s", message);
 }
 
 void zg_broadcast(MPI_Comm comm, void *data, int64_t bytes) {
+  ZG_WAIT;
   for (int64_t at = 0; at < bytes; at += piece)
     MPI_Bcast((char *)data + at, (int)zg_min(piece, bytes - at), MPI_BYTE, 0, comm);
   count_shared(comm, bytes / (int64_t)sizeof(double));
@@ -72,6 +77,7 @@ void zg_broadcast_text(MPI_Comm comm, char **text) {
 
 static void reduce_in_place(MPI_Comm comm, void *values, int64_t count, size_t size,
                             MPI_Datatype type, MPI_Op op) {
+  ZG_WAIT;
   for (int64_t at = 0; at < count; at += piece)
     MPI_Allreduce(MPI_IN_PLACE, (char *)values + at * (int64_t)size,
                   (int)zg_min(piece, count - at), type, op, comm);
@@ -95,12 +101,14 @@ void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count) {
 }
 
 bool zg_any(MPI_Comm comm, bool condition) {
+  ZG_WAIT;
   int any = condition;
   MPI_Allreduce(MPI_IN_PLACE, &any, 1, MPI_INT, MPI_LOR, comm);
   return any;
 }
 
 zg_rank_stat zg_rank_stat_of(MPI_Comm comm, double value) {
+  ZG_WAIT;
   int rank, size;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &size);
@@ -116,6 +124,7 @@ zg_rank_stat zg_rank_stat_of(MPI_Comm comm, double value) {
 }
 
 int zg_local_ranks(MPI_Comm comm) {
+  ZG_WAIT;
   MPI_Comm node;
   int size;
   MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);

@@ -1,6 +1,7 @@
 #include "grid/handout.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/comm.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static int64_t left_of(int64_t counter, int64_t length) {
 
 /* Change a team's counter. \return what it was. */
 static int64_t update(const zg_handout *h, int team, MPI_Op op, int64_t value) {
+  ZG_WAIT;
   int64_t before;
   MPI_Fetch_and_op(&value, &before, MPI_INT64_T, team, 0, op, h->window);
   MPI_Win_flush(team, h->window);
@@ -34,6 +36,7 @@ static int64_t update(const zg_handout *h, int team, MPI_Op op, int64_t value) {
 
 /* A window, or none where MPI cannot make one. */
 static void open_window(zg_handout *h) {
+  ZG_WAIT;
   MPI_Errhandler handler;
   MPI_Comm_get_errhandler(h->comm, &handler);
   MPI_Comm_set_errhandler(h->comm, MPI_ERRORS_RETURN);
@@ -64,6 +67,7 @@ void zg_handout_create(MPI_Comm leaders, const int64_t *lengths, bool help,
 }
 
 void zg_handout_destroy(zg_handout *handout) {
+  ZG_WAIT;
   if (handout->window != MPI_WIN_NULL) {
     MPI_Win_unlock_all(handout->window);
     MPI_Win_free(&handout->window);
@@ -82,6 +86,7 @@ static zg_handout_answer next_of_own(zg_handout *h, int *list, int64_t *position
 
 /* The list that has most left; -1 when none has any. */
 static int longest_list(const zg_handout *h) {
+  ZG_WAIT;
   int longest = -1;
   int64_t most = 0, zero = 0;
   int64_t *counters = ZG_NEW(int64_t, h->teams);

@@ -1,6 +1,7 @@
 #include "grid/pairs.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/scalapack.h"
 #include "linalg/fixed.h"
 
@@ -47,6 +48,7 @@ static void describe_sums(const zg_team *team, const zg_pairs *pairs,
 static void add_run(const zg_team *team, zg_precision precision, double alpha,
                     const void *V, int64_t terms, int64_t stride, void *scratch,
                     zg_pairs *pairs) {
+  ZG_WAIT;
   int n = zg_int(pairs->n), k = zg_int(terms * team->size), block = zg_int(terms);
   int leading = zg_int(stride), from[9], to[9], info;
   descinit_(from, &k, &n, &block, &n, &zero, &zero, &team->column.context, &leading,
@@ -185,6 +187,7 @@ static void sum_half(MPI_Comm comm, int owner, int64_t row, int64_t end,
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &ranks);
   if (ranks == 1) return;
+  ZG_WAIT;
   bool mine = rank == owner;
   int64_t step = rows_at_once(pairs->count);
   double *parts[] = {pairs->coarse, pairs->fine};
@@ -220,6 +223,7 @@ static void join_parts(zg_pairs *pairs, int64_t row, int64_t end) {
 /* Send rows of the block [own rows, columns of `to`] to that rank, and put those of the
  * block from `from` where they lie in the mirror. Either may be MPI_PROC_NULL. */
 static void exchange_block(const zg_team *team, int to, int from, zg_pairs *pairs) {
+  ZG_WAIT;
   int64_t n = pairs->n, largest = zg_ceil_div(n, team->teams);
   int64_t step = rows_at_once(largest), columns = 0, rows = 0, column = 0, row = 0;
   if (to >= 0) column = zg_part(n, team->teams, to);

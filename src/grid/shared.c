@@ -1,6 +1,7 @@
 #include "grid/shared.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/comm.h"
 
 #include <fcntl.h>
@@ -63,6 +64,7 @@ static void *map_shared(const zg_shared *s) {
 }
 
 bool zg_shared_create(MPI_Comm comm, int64_t bytes, zg_shared *s) {
+  ZG_WAIT;
   *s = (zg_shared){.bytes = zg_max(1, bytes)};
   MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &s->node);
   MPI_Comm_rank(s->node, &s->rank);
@@ -76,6 +78,7 @@ bool zg_shared_create(MPI_Comm comm, int64_t bytes, zg_shared *s) {
 }
 
 void zg_shared_destroy(zg_shared *s) {
+  ZG_WAIT;
   if (s->base && s->ranks > 1)
     munmap(s->base, (size_t)s->bytes);
   else
@@ -85,6 +88,7 @@ void zg_shared_destroy(zg_shared *s) {
 }
 
 void zg_shared_meet(const zg_shared *s) {
+  ZG_WAIT;
   __sync_synchronize();
   MPI_Barrier(s->node);
   __sync_synchronize();

@@ -1,5 +1,6 @@
 #include "grid/singular.h"
 
+#include "base/watchdog.h"
 #include "grid/cyclic.h"
 #include "grid/team.h"
 #include "linalg/numbers.h"
@@ -68,6 +69,7 @@ static zg_status allocate(stack *s) {
 }
 
 static zg_status create(MPI_Comm comm, int64_t n, stack *s) {
+  ZG_WAIT;
   int ranks;
   MPI_Comm_size(comm, &ranks);
   *s = (stack){.comm = comm, .n = n, .run = n};
@@ -77,6 +79,7 @@ static zg_status create(MPI_Comm comm, int64_t n, stack *s) {
 }
 
 static void destroy(stack *s) {
+  ZG_WAIT;
   zg_team_destroy(&s->team);
   free(s->A);
   free(s->tau);
@@ -137,6 +140,7 @@ static zg_status fold(stack *s, int64_t rows, zg_fill_fn *fill, void *context) {
     zg_status status = s->holds ? load(s, rows, first, fill, context) : ZG_OK;
     ZG_TRY(zg_agree(s->comm, status));
     if (!s->holds) continue;
+    ZG_WAIT;
     pdgeqrf_(&side, &width, s->A, &one, &one, s->descriptor, s->tau, s->work, &s->lwork,
              &info);
     ZG_REQUIRE(info == 0);
@@ -147,6 +151,7 @@ static zg_status fold(stack *s, int64_t rows, zg_fill_fn *fill, void *context) {
 
 /* \param [out] d, e  [n], of zeros: this rank's part of the two diagonals. */
 static void bidiagonalise(stack *s, double *d, double *e) {
+  ZG_WAIT;
   int n = zg_int(s->n), info;
   int64_t longest = (int64_t)s->rows + s->columns + BLOCK;
   double *diagonals = ZG_NEW(double, 2 * longest);

@@ -1,6 +1,7 @@
 #include "grid/spectrum.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/cyclic.h"
 #include "grid/team.h"
 #include "linalg/blas.h"
@@ -43,6 +44,7 @@ static const zg_grid *grid_of(const zg_symmetric *matrix) {
 }
 
 zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix) {
+  ZG_WAIT;
   zg_symmetric *m = ZG_NEW0(zg_symmetric, 1);
   int ranks;
   MPI_Comm_size(comm, &ranks);
@@ -71,6 +73,7 @@ zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix) {
 }
 
 void zg_symmetric_destroy(zg_symmetric **matrix) {
+  ZG_WAIT;
   zg_symmetric *m = *matrix;
   if (!m) return;
   if (m->spread) zg_team_destroy(&m->team);
@@ -149,6 +152,7 @@ static zg_status eigenvalues_alone(zg_symmetric *m, double *values) {
  * workspace here is the one documented for p?sytrd. \param [out] d, e  [n] each, of
  * zeros: this rank's part of the two diagonals. */
 static zg_status tridiagonalise(zg_symmetric *m, double *d, double *e) {
+  ZG_WAIT;
   const zg_grid *grid = grid_of(m);
   int n = zg_int(m->n), block = BLOCK, ld = zg_int(zg_max(1, m->rows)), info;
   int descriptor[9], lwork = zg_int(BLOCK * zg_max(m->rows + 1, 3));
@@ -272,6 +276,7 @@ static zg_status read_share(share *s, int64_t rows, int64_t columns, int64_t fro
 /* G := sum over the ranks of V'V, some columns at a time: entries on and below the
  * diagonal, the others are mirror images. Collective. */
 static void add_products(MPI_Comm comm, const share *s, zg_symmetric *G) {
+  ZG_WAIT;
   enum { COLUMNS = 128 };
   double *block = ZG_NEW(double, s->n *COLUMNS);
   int64_t ld = zg_max(1, s->terms);

@@ -1,5 +1,6 @@
 #include "grid/team.h"
 
+#include "base/watchdog.h"
 #include "grid/scalapack.h"
 
 static const zg_grid no_grid = {.context = -1, .rows = 1, .columns = 1};
@@ -22,6 +23,7 @@ static int square_rows(int size) {
 
 void zg_team_create(MPI_Comm world, int size, zg_team *team) {
   int ranks, rank;
+  ZG_WAIT;
   MPI_Comm_size(world, &ranks);
   MPI_Comm_rank(world, &rank);
   *team = (zg_team){.world = world,
@@ -45,6 +47,7 @@ void zg_team_create(MPI_Comm world, int size, zg_team *team) {
 }
 
 void zg_team_destroy(zg_team *team) {
+  ZG_WAIT;
   if (!zg_team_works(team)) return;
   if (team->size > 1) {
     Cblacs_gridexit(team->column.context);

@@ -1,6 +1,7 @@
 #include "grid/tile.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/scalapack.h"
 
 #include <stdlib.h>
@@ -138,6 +139,7 @@ static void describe_panel(const zg_team *team, int64_t rows, int64_t d,
  * grid. */
 void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t rows,
                          int64_t d, const void *read, void *panel) {
+  ZG_WAIT;
   if (team->size == 1) {
     if (panel != read)
       memcpy(panel, read, (size_t)(rows * d) * zg_real_size(precision));
@@ -160,6 +162,7 @@ void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t ro
 static void distributed_product(const zg_team *team, zg_precision precision,
                                 const zg_tile *tile, int64_t d, const void *left,
                                 const void *right, void *K) {
+  ZG_WAIT;
   int m = zg_int(tile->rows), n = zg_int(tile->columns), k = zg_int(d), a[9], b[9];
   const int *c = tile->descriptor;
   const float one_s = 1, zero_s = 0;

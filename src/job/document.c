@@ -29,7 +29,7 @@ static int line_at(const char *text, size_t offset) {
 
 static zg_status not_yaml(const char *path, const char *text,
                           const yaml_parser_t *parser) {
-  if (parser->error == YAML_MEMORY_ERROR)
+  if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
     zg_abort(ZG_ERR_SYSTEM, "%s: no memory to read it", path);
   /* The reader of characters stops before there are lines. */
   int line = parser->error == YAML_READER_ERROR ? line_at(text, parser->problem_offset)

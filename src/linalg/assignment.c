@@ -1,5 +1,7 @@
 #include "linalg/assignment.h"
 
+#include "base/watchdog.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -204,6 +206,8 @@ void zg_assign(int64_t n, const double *cost, void *room, int64_t *column_of) {
   int64_t count = transfer_reductions(&p);
   for (int round = 0; round < 2 && count; round++)
     count = augment_rows(&p, count);
-  for (int64_t k = 0; k < count; k++)
+  for (int64_t k = 0; k < count; k++) {
     augment(&p, p.free_rows[k]);
+    zg_beat();
+  }
 }

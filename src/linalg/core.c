@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Weak: another BLAS has none of these. */
 extern char *openblas_get_corename(void) __attribute__((weak));
@@ -54,4 +55,13 @@ const char *zg_blas_better_core(void) {
   if (!openblas_get_corename) return NULL;
   int cpu = class_of_cpu();
   return class_of_core(zg_blas_core()) < cpu ? best[cpu] : NULL;
+}
+
+bool zg_blas_has_room(void) {
+  const size_t buffer = (size_t)128 << 20; /* of the kernels for AVX-512, the largest */
+  void *room = mmap(NULL, buffer, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return false;
+  munmap(room, buffer);
+  return true;
 }

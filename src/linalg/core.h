@@ -6,6 +6,8 @@
 #ifndef ZG_LINALG_CORE_H
 #define ZG_LINALG_CORE_H
 
+#include <stdbool.h>
+
 /** Name of the kernel in use, "unknown" when the library is not OpenBLAS. */
 const char *zg_blas_core(void);
 /** The library's description of itself ("OpenBLAS 0.3.21 ..."), or "BLAS". */
@@ -15,5 +17,8 @@ const char *zg_blas_library(void);
 const char *zg_blas_better_core(void);
 /** Threads that each call uses from now on. */
 void zg_blas_set_threads(int threads);
+/** Whether there is address space for the buffer that OpenBLAS takes at the first
+ * product; where there is none (ulimit -v) it would try for ever. */
+bool zg_blas_has_room(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "linalg/transport.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "linalg/blas.h"
 #include "linalg/kernel.h"
 #include "linalg/vector.h"
@@ -109,6 +110,7 @@ static void iterate(problem *p) {
 static double iterate_until(problem *p, int64_t most, double enough) {
   double error = error_of(p);
   for (int64_t k = 0; k < most && error > enough; k++) {
+    zg_beat();
     iterate(p);
     error = error_of(p);
   }
@@ -172,6 +174,7 @@ static double climb(problem *p, double error) {
   const double enough = 1e-13;
   double ridge = 1e-13;
   for (int step = 0; step < 60 && error > enough; step++) {
+    zg_beat();
     bool better = false;
     if (factorise(p, ridge)) {
       solve(p);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "grid/comm.h"
 #include "linalg/cloud.h"
 #include "linalg/numbers.h"
@@ -213,6 +214,7 @@ static void narrow(finder *f, int64_t wanted) {
 
 /* What the ranks have collected, on every rank, in no matter which order. */
 static void gather(finder *f) {
+  ZG_WAIT;
   int own = (int)f->collected;
   int *counts = ZG_NEW(int, 2 * f->ranks), *starts = counts + f->ranks;
   MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, f->sharing->comm);

@@ -1,20 +1,22 @@
 #include "results/layout.h"
 
 #include "base/memory.h"
+#include "base/sync.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 #include "zoo/h5.h"
 
-#include <errno.h>
 #include <hdf5_hl.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Every step adds to `ok`; one message is enough for a disk that is full. */
+/* Every step adds to `ok`; one message is enough for a disk that is full: the first. */
 typedef struct maker {
   hid_t file;
   const zg_results_layout *layout;
   hid_t *scales; /* [axes][2]: <axis>_a, <axis>_b */
   bool ok;
+  char reason[128];
 } maker;
 
 static hid_t text_type(void) {
@@ -25,6 +27,7 @@ static hid_t text_type(void) {
 }
 
 static void expect(maker *m, bool success) {
+  if (m->ok && !success) snprintf(m->reason, sizeof m->reason, "%s", zg_reason());
   m->ok = m->ok && success;
 }
 
@@ -221,10 +224,11 @@ static hid_t create_file(const char *part) {
 }
 
 zg_status zg_layout_create(const char *part, const zg_results_layout *layout) {
+  ZG_PLACE("creating", part);
   zg_h5_start();
+  int64_t failures = zg_h5_failures();
   maker m = {.file = create_file(part), .layout = layout, .ok = true};
-  if (m.file < 0)
-    return zg_fail(ZG_ERR_CREATE, "%s: cannot be created: %s", part, strerror(errno));
+  if (m.file < 0) return zg_fail(ZG_ERR_CREATE, "%s: cannot be created", part);
   m.scales = ZG_NEW(hid_t, 2 * layout->axis_count);
   add_attributes(&m, m.file, layout->attributes);
   make_scales(&m);
@@ -235,6 +239,9 @@ zg_status zg_layout_create(const char *part, const zg_results_layout *layout) {
   free(m.scales);
   expect(&m, H5Fflush(m.file, H5F_SCOPE_GLOBAL) >= 0);
   expect(&m, H5Fclose(m.file) >= 0);
+  expect(&m, zg_h5_failures() == failures);
+  expect(&m, !m.ok || (zg_sync_path(part) && zg_sync_directory(part)));
   if (m.ok) return ZG_OK;
-  return zg_fail(ZG_ERR_WRITE, "%s: cannot be written (is the disk full?)", part);
+  zg_set_reason(m.reason);
+  return zg_fail(ZG_ERR_WRITE, "%s: cannot be written", part);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,12 +94,15 @@ static zg_status fail_lock(const char *path) {
 zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner) {
   zg_text path = {0};
   zg_text_add(&path, "%s.lock", output);
+  ZG_PLACE("locking", path.data);
   double start = zg_clock();
   int descriptor, result;
   *owner = NULL;
   while ((result = try_lock(path.data, &descriptor)) == 0 &&
-         zg_clock() - start < patience)
+         zg_clock() - start < patience) {
     nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    zg_beat();
+  }
   if (result == 1) {
     write_name(descriptor);
     *owner = ZG_NEW(zg_owner, 1);

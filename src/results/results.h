@@ -2,10 +2,15 @@
  * Writing a results file.
  *
  * Rank 0 makes the whole file first: groups, scales, names, attributes, every dataset
- * with its space allocated; nothing about its structure changes afterwards. Then all
- * ranks open it together and write values, and rank 0 marks it complete and gives it
- * its name. Until then it is called <output>.part. Nothing here knows of measures or
- * plans. */
+ * with its space allocated, and sees it on the disk; nothing about its structure
+ * changes afterwards. Then all ranks write values, and rank 0 marks it complete and
+ * gives it its name. Until then it is called <output>.part. Nothing here knows of
+ * measures or plans.
+ *
+ * Every rank opens the file for itself (MPI-IO on MPI_COMM_SELF): inside a file that is
+ * opened together, HDF5 and MPI-IO wait for all ranks when they open, flush and close,
+ * also for one that has failed there and never comes. Here a failure concerns one rank,
+ * and the agreement is ours. */
 #ifndef ZG_RESULTS_RESULTS_H
 #define ZG_RESULTS_RESULTS_H
 

@@ -1,5 +1,7 @@
 #include "base/memory.h"
+#include "base/sync.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 #include "results/layout.h"
 #include "zoo/h5.h"
 
@@ -16,7 +18,7 @@ typedef struct opened_tensor {
 } opened_tensor;
 
 struct zg_results {
-  MPI_Comm comm; /* a duplicate: HDF5 keeps it, and it is never one with a topology */
+  MPI_Comm comm; /* borrowed */
   int rank;
   char *path, *part;
   bool float32;
@@ -26,14 +28,13 @@ struct zg_results {
 };
 
 static zg_status fail_write(const zg_results *results) {
-  return zg_fail(ZG_ERR_WRITE, "%s: cannot be written: is the disk full?",
-                 results->part);
+  return zg_fail(ZG_ERR_WRITE, "%s: cannot be written", results->part);
 }
 
-static hid_t open_parallel(const char *part, MPI_Comm comm) {
-  ZG_H5 access = H5Pcreate(H5P_FILE_ACCESS);
-  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0) return -1;
-  return H5Fopen(part, H5F_ACC_RDWR, access);
+/* MPI-IO keeps for itself why a call has failed, but for errno. */
+static herr_t with_reason(herr_t result) {
+  if (result < 0 && errno && !zg_reason()[0]) zg_set_reason(strerror(errno));
+  return result;
 }
 
 static hid_t open_below(hid_t file, const char *group, const char *name) {
@@ -67,6 +68,25 @@ static void open_tensors(zg_results *results, const zg_results_layout *layout) {
   }
 }
 
+/* A plain open comes first, as MPI-IO would not say why it fails. */
+static zg_status open_part(zg_results *results, const zg_results_layout *layout) {
+  ZG_PLACE("opening", results->part);
+  int64_t failures = zg_h5_failures();
+  int descriptor = open(results->part, O_RDWR | O_CLOEXEC);
+  if (descriptor >= 0) {
+    close(descriptor);
+    ZG_H5 access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fapl_mpio(access, MPI_COMM_SELF, MPI_INFO_NULL);
+    results->file = H5Fopen(results->part, H5F_ACC_RDWR, access);
+  } else {
+    zg_set_reason(strerror(errno));
+  }
+  if (results->file >= 0) open_tensors(results, layout);
+  if (results->file >= 0 && zg_h5_failures() == failures) return ZG_OK;
+  return zg_fail(ZG_ERR_CREATE, "%s: cannot be opened by rank %d", results->part,
+                 results->rank);
+}
+
 zg_status zg_results_create(MPI_Comm comm, const char *path,
                             const zg_results_layout *layout, zg_results **created) {
   zg_results *results = ZG_NEW0(zg_results, 1);
@@ -76,28 +96,28 @@ zg_status zg_results_create(MPI_Comm comm, const char *path,
   results->path = zg_strdup(path);
   results->float32 = layout->float32;
   results->file = results->transfer = -1;
+  results->comm = comm;
   MPI_Comm_rank(comm, &results->rank);
-  MPI_Comm_split(comm, 0, results->rank, &results->comm);
   *created = results;
   zg_h5_start();
   zg_status status = ZG_OK;
   if (results->rank == 0) status = zg_layout_create(results->part, layout);
   status = zg_agree(comm, status);
-  if (status == ZG_OK) {
-    results->file = open_parallel(results->part, results->comm);
-    if (results->file < 0)
-      status =
-          zg_fail(ZG_ERR_CREATE, "%s: cannot be opened by all ranks", results->part);
-    status = zg_agree(comm, status);
-  }
+  if (status == ZG_OK) status = zg_agree(comm, open_part(results, layout));
   if (status != ZG_OK) {
     zg_results_abandon(created);
     return status;
   }
   results->transfer = H5Pcreate(H5P_DATASET_XFER);
   H5Pset_dxpl_mpio(results->transfer, H5FD_MPIO_COLLECTIVE);
-  open_tensors(results, layout);
   return ZG_OK;
+}
+
+static herr_t write_selected(const zg_results *results, hid_t dataset, hid_t type,
+                             hid_t memory, hid_t space, const void *data) {
+  ZG_PLACE("writing", results->part);
+  errno = 0;
+  return with_reason(H5Dwrite(dataset, type, memory, space, results->transfer, data));
 }
 
 /* Write a rectangle of a square dataset; a rank with nothing to write takes part too.
@@ -117,7 +137,7 @@ static herr_t write_rectangle(const zg_results *results, hid_t dataset, hid_t ty
   } else {
     H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
   }
-  return H5Dwrite(dataset, type, memory, space, results->transfer, data);
+  return write_selected(results, dataset, type, memory, space, data);
 }
 
 /* The two rectangles of a symmetric part: below, with the diagonal block made
@@ -207,11 +227,14 @@ zg_status zg_results_write_kept(zg_results *results, int64_t tensor, int64_t kep
     H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, shape, NULL);
   }
   herr_t result =
-      H5Dwrite(dataset, H5T_NATIVE_DOUBLE, memory, space, results->transfer, values);
+      write_selected(results, dataset, H5T_NATIVE_DOUBLE, memory, space, values);
   return zg_agree(results->comm, result < 0 ? fail_write(results) : ZG_OK);
 }
 
-static herr_t close_file(zg_results *results) {
+/* \return false when something could not be written. */
+static bool close_file(zg_results *results) {
+  ZG_PLACE("closing", results->part);
+  int64_t failures = zg_h5_failures();
   for (int64_t k = 0; k < results->tensor_count; k++) {
     zg_h5_close(&results->tensors[k].values);
     zg_h5_close(&results->tensors[k].codes);
@@ -221,13 +244,11 @@ static herr_t close_file(zg_results *results) {
   }
   results->tensor_count = 0;
   zg_h5_close(&results->transfer);
-  herr_t result = results->file >= 0 ? H5Fclose(results->file) : 0;
-  results->file = -1;
-  return result;
+  zg_h5_close(&results->file);
+  return zg_h5_failures() == failures;
 }
 
 static void destroy(zg_results **results) {
-  MPI_Comm_free(&(*results)->comm);
   free((*results)->tensors);
   free((*results)->path);
   free((*results)->part);
@@ -235,35 +256,32 @@ static void destroy(zg_results **results) {
   *results = NULL;
 }
 
-static bool sync_path(const char *path) {
-  int descriptor = open(path, O_RDONLY);
-  bool done = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
-  if (descriptor >= 0) close(descriptor);
-  return done;
+/* The attribute exists already, with the value 0. */
+static bool mark_complete(const char *part) {
+  const int64_t complete = 1;
+  int64_t failures = zg_h5_failures();
+  hid_t file = H5Fopen(part, H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t attribute = file < 0 ? -1 : H5Aopen(file, "complete", H5P_DEFAULT);
+  if (attribute >= 0) H5Awrite(attribute, H5T_NATIVE_INT64, &complete);
+  zg_h5_close(&attribute);
+  zg_h5_close(&file);
+  return zg_h5_failures() == failures;
 }
 
-/* The attribute exists already, with the value 0; set it, and only then give the name.
- */
+/* Only a file that is complete, and on the disk, gets the name. */
 static zg_status mark_and_rename(const zg_results *results) {
-  int64_t complete = 1;
-  ZG_H5 file = H5Fopen(results->part, H5F_ACC_RDWR, H5P_DEFAULT);
-  ZG_H5 attribute = H5Aopen(file, "complete", H5P_DEFAULT);
-  bool marked = H5Awrite(attribute, H5T_NATIVE_INT64, &complete) >= 0;
-  zg_h5_close(&attribute);
-  marked = marked && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
-  zg_h5_close(&file);
-  if (!marked || !sync_path(results->part)) return fail_write(results);
+  ZG_PLACE("finishing", results->part);
+  if (!mark_complete(results->part) || !zg_sync_path(results->part))
+    return fail_write(results);
   if (rename(results->part, results->path) != 0)
     return zg_fail(ZG_ERR_CREATE, "%s: cannot be named so: %s", results->path,
                    strerror(errno));
-  char *directory = zg_directory(results->path);
-  sync_path(directory);
-  free(directory);
+  zg_sync_directory(results->path); /* it is there, whatever the answer */
   return ZG_OK;
 }
 
 zg_status zg_results_finish(zg_results **results) {
-  zg_status status = close_file(*results) < 0 ? fail_write(*results) : ZG_OK;
+  zg_status status = close_file(*results) ? ZG_OK : fail_write(*results);
   status = zg_agree((*results)->comm, status);
   if (status == ZG_OK && (*results)->rank == 0) status = mark_and_rename(*results);
   status = zg_agree((*results)->comm, status);
@@ -272,6 +290,7 @@ zg_status zg_results_finish(zg_results **results) {
 }
 
 void zg_results_abandon(zg_results **results) {
+  ZG_WAIT;
   if (!*results) return;
   close_file(*results);
   MPI_Barrier((*results)->comm);

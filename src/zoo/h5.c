@@ -1,6 +1,7 @@
 #include "zoo/h5.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,12 +35,41 @@ void zg_h5_close(hid_t *id) {
   *id = -1;
 }
 
+/* "... errno = 28, error message = 'No space left on device', ..." */
+static herr_t find_reason(unsigned level, const H5E_error2_t *error, void *unused) {
+  (void)level, (void)unused;
+  static const char before[] = "error message = '";
+  const char *at = error->desc ? strstr(error->desc, before) : NULL;
+  if (!at) return 0;
+  char text[128];
+  at += sizeof before - 1;
+  snprintf(text, sizeof text, "%.*s", (int)strcspn(at, "'"), at);
+  zg_set_reason(text);
+  return 0;
+}
+
+static int64_t failures;
+
+int64_t zg_h5_failures(void) {
+  return failures;
+}
+
+static herr_t keep_reason(hid_t stack, void *unused) {
+  (void)unused;
+  failures++;
+  zg_set_reason(NULL);
+  return H5Ewalk2(stack, H5E_WALK_UPWARD, find_reason, NULL);
+}
+
 void zg_h5_start(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  H5dont_atexit();
+  H5open();
+  H5Eset_auto2(H5E_DEFAULT, keep_reason, NULL);
 }
 
 zg_status zg_h5_open(const char *path, hid_t *file) {
+  ZG_PLACE("opening", path);
   zg_h5_start();
   *file = -1;
   if (access(path, R_OK) != 0)
@@ -48,10 +78,15 @@ zg_status zg_h5_open(const char *path, hid_t *file) {
   if (stat(path, &entry) == 0 && !S_ISREG(entry.st_mode))
     return zg_fail(ZG_ERR_DATA, "%s: is not an HDF5 file: no regular file", path);
   if (H5Fis_hdf5(path) <= 0)
-    return zg_fail(ZG_ERR_DATA, "%s: is not an HDF5 file", path);
+    return zg_fail(ZG_ERR_DATA,
+                   zg_reason()[0] ? "%s: cannot be read" : "%s: is not an HDF5 file",
+                   path);
   *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (*file < 0)
-    return zg_fail(ZG_ERR_DATA, "%s: HDF5 cannot open it: truncated or damaged", path);
+    return zg_fail(ZG_ERR_DATA,
+                   zg_reason()[0] ? "%s: HDF5 cannot open it"
+                                  : "%s: HDF5 cannot open it: truncated or damaged",
+                   path);
   return ZG_OK;
 }
 

@@ -16,8 +16,16 @@ void zg_h5_close(hid_t *id);
 #define ZG_H5 __attribute__((cleanup(zg_h5_close))) hid_t
 
 /** Switch off HDF5's printing and its file locks, which many cluster file systems
- * refuse and which readers do not need. Call before anything else here. */
+ * refuse and which readers do not need; what the system has said of a failure is kept
+ * (zg_reason). HDF5 does not clear up at the end of the process, which it cannot
+ * survive once it has failed to close a file: so call this before MPI starts, whose end
+ * HDF5 would else wait for, and before anything else here. */
 void zg_h5_start(void);
+
+/** Calls of HDF5 that have failed in this process. What is written may wait in memory
+ * until something is closed, which zg_h5_close does without an answer: a file is whole
+ * when no call has failed since its making began. */
+int64_t zg_h5_failures(void);
 
 /** Open a file for reading, serially.
  * \return ZG_ERR_INPUT when it is missing or not readable, ZG_ERR_DATA when it is not

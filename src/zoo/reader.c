@@ -1,6 +1,7 @@
 #include "zoo/reader.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "linalg/half.h"
 #include "zoo/data.h"
 #include "zoo/h5.h"
@@ -153,13 +154,23 @@ static void *grow(void **buffer, size_t *have, int64_t count, size_t size) {
   return *buffer;
 }
 
-static const char damaged[] = "its numbers cannot be read: damaged file?";
+/* To the end of this block `array` of a zoo is being read. */
+#define READING(zoo, array)                                                            \
+  ZG_PLACE("reading", (zoo)->files[(zoo)->models[(array)->model].file].path,           \
+           (zoo)->models[(array)->model].name, (array)->name)
+
+static zg_status fail_to_read(const zg_reader *reader, int64_t index) {
+  return zg_array_fail(reader->zoo, index,
+                       zg_reason()[0] ? "its numbers cannot be read"
+                                      : "its numbers cannot be read: damaged file?");
+}
 
 /* Read boxes that follow one another in C order, `count` numbers together, as a slab.
  */
 static zg_status read_slab(zg_reader *reader, int64_t index, const box *parts,
                            int part_count, int64_t rows, int64_t d, zg_slab *slab) {
   const zg_array *array = &reader->zoo->arrays[index];
+  READING(reader->zoo, array);
   int64_t count = rows * d;
   size_t size = (size_t)zg_dtype_bytes(array->dtype);
   hid_t dataset;
@@ -168,7 +179,7 @@ static zg_status read_slab(zg_reader *reader, int64_t index, const box *parts,
   ZG_H5 type = zg_dtype_memory(array->dtype);
   for (int k = 0; k < part_count; k++) {
     if (read_box(dataset, array, &parts[k], type, next) < 0)
-      return zg_array_fail(reader->zoo, index, damaged);
+      return fail_to_read(reader, index);
     size_t numbers = 1;
     for (int axis = 0; axis < array->rank; axis++)
       numbers *= parts[k].count[axis];
@@ -301,17 +312,19 @@ zg_status zg_reader_layer(zg_reader *reader, int64_t index, int64_t position,
 zg_status zg_reader_integers(zg_reader *reader, int64_t index, int64_t row,
                              int64_t rows, int64_t *values) {
   const zg_array *array = &reader->zoo->arrays[index];
+  READING(reader->zoo, array);
   box part = rows_of(array, row, rows);
   hid_t dataset;
   ZG_TRY(zg_reader_open(reader, index, &dataset));
   if (read_box(dataset, array, &part, H5T_NATIVE_INT64, values) < 0)
-    return zg_array_fail(reader->zoo, index, damaged);
+    return fail_to_read(reader, index);
   count_read(reader, array, rows * array->d);
   return ZG_OK;
 }
 
 zg_status zg_reader_texts(zg_reader *reader, int64_t index, zg_list *texts) {
   const zg_array *array = &reader->zoo->arrays[index];
+  READING(reader->zoo, array);
   hid_t dataset;
   ZG_TRY(zg_reader_open(reader, index, &dataset));
   if (zg_h5_texts(dataset, 0, texts) != ZG_OK)

@@ -4,6 +4,7 @@
 #include "zoo/scan.h"
 
 #include "base/memory.h"
+#include "base/watchdog.h"
 #include "zoo/data.h"
 #include "zoo/h5.h"
 
@@ -271,6 +272,7 @@ static zg_status check_format(hid_t file, const char *path) {
 }
 
 static zg_status scan_file(scan *s, const char *path) {
+  ZG_PLACE("reading the catalogue of", path);
   hid_t opened;
   ZG_TRY(zg_h5_open(path, &opened));
   ZG_H5 file = opened;
