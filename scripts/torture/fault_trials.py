@@ -344,7 +344,8 @@ def judge_message(run, fault):
     names = re.findall(r"zoo\d\.h5|job\.yaml|results\.h5", message if fault.lasting else run.where)
     wrong = [f"file is not named: {message}"] * (not any(name in message for name in names))
     says = fault.action != "fail" or CAUSES[fault.errno] in message
-    inside_mpi = "cannot be opened by rank" in message  # where MPI-IO fails that has no way to say why
+    # Where MPI-IO fails that has no way to say why, or takes what it could not read for zeros.
+    inside_mpi = "cannot be opened by rank" in message or "was damaged while values were written" in message
     return wrong + [f"cause is not named: {message}"] * (not says and not inside_mpi)
 
 

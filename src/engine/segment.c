@@ -165,6 +165,12 @@ static void put_header(stream *s, const char *digest, int64_t pass, int64_t task
   put(s, &h, sizeof h);
 }
 
+static void make_directory(stream *s, const char *path) {
+  char *directory = zg_directory(path);
+  expect(s, mkdir(directory, 0777) == 0 || errno == EEXIST);
+  free(directory);
+}
+
 zg_status zg_segment_write(const char *path, const char *digest, const zg_team *team,
                            int64_t pass, int64_t task_count, const uint8_t *tasks,
                            const zg_sums *sums) {
@@ -176,7 +182,8 @@ zg_status zg_segment_write(const char *path, const char *digest, const zg_team *
   zg_text_add(&temporary, "%s.tmp", path);
   ZG_PLACE("writing", path);
   stream s = {.hash = zg_hash_create(), .ok = true};
-  expect(&s, (s.file = fopen(temporary.data, "wb")) != NULL);
+  make_directory(&s, path);
+  if (s.ok) expect(&s, (s.file = fopen(temporary.data, "wb")) != NULL);
   put_header(&s, digest, pass, task_count, sums);
   put(&s, tasks, task_count);
   put(&s, sums->parameters, sums->parameter_count * (int64_t)sizeof(double));

@@ -59,7 +59,8 @@ typedef enum zg_segment_kind {
 zg_status zg_segment_inspect(const char *path, const char *digest,
                              zg_segment_kind *kind);
 
-/** Write a team's tasks and sums, replacing what the path names.
+/** Write a team's tasks and sums, replacing what the path names; its directory is made
+ * where there is none.
  * \param [in] tasks  [content.task_count] those of the team.
  * \return ZG_ERR_WRITE. Collective over the team; of its ranks only the first knows
  * whether it went well. */

@@ -4,6 +4,7 @@
 #include "base/sync.h"
 #include "base/text.h"
 #include "base/watchdog.h"
+#include "results/structure.h"
 #include "zoo/h5.h"
 
 #include <hdf5_hl.h>
@@ -223,7 +224,8 @@ static hid_t create_file(const char *part) {
   return H5Fcreate(part, H5F_ACC_TRUNC, creation, H5P_DEFAULT);
 }
 
-zg_status zg_layout_create(const char *part, const zg_results_layout *layout) {
+zg_status zg_layout_create(const char *part, const zg_results_layout *layout,
+                           uint64_t *digest) {
   ZG_PLACE("creating", part);
   zg_h5_start();
   int64_t failures = zg_h5_failures();
@@ -238,6 +240,7 @@ zg_status zg_layout_create(const char *part, const zg_results_layout *layout) {
     zg_h5_close(&m.scales[k]);
   free(m.scales);
   expect(&m, H5Fflush(m.file, H5F_SCOPE_GLOBAL) >= 0);
+  expect(&m, (*digest = zg_structure_digest(m.file)) != 0);
   expect(&m, H5Fclose(m.file) >= 0);
   expect(&m, zg_h5_failures() == failures);
   expect(&m, !m.ok || (zg_sync_path(part) && zg_sync_directory(part)));

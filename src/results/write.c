@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/watchdog.h"
 #include "results/layout.h"
+#include "results/structure.h"
 #include "zoo/h5.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct zg_results {
   MPI_Comm comm; /* borrowed */
   int rank;
   char *path, *part;
+  uint64_t structure; /* on rank 0: of the file as it was made */
   bool float32;
   hid_t file, transfer;
   opened_tensor *tensors;
@@ -101,7 +103,8 @@ zg_status zg_results_create(MPI_Comm comm, const char *path,
   *created = results;
   zg_h5_start();
   zg_status status = ZG_OK;
-  if (results->rank == 0) status = zg_layout_create(results->part, layout);
+  if (results->rank == 0)
+    status = zg_layout_create(results->part, layout, &results->structure);
   status = zg_agree(comm, status);
   if (status == ZG_OK) status = zg_agree(comm, open_part(results, layout));
   if (status != ZG_OK) {
@@ -257,21 +260,23 @@ static void destroy(zg_results **results) {
 }
 
 /* The attribute exists already, with the value 0. */
-static bool mark_complete(const char *part) {
+static bool mark_complete(const zg_results *results) {
   const int64_t complete = 1;
   int64_t failures = zg_h5_failures();
-  hid_t file = H5Fopen(part, H5F_ACC_RDWR, H5P_DEFAULT);
-  hid_t attribute = file < 0 ? -1 : H5Aopen(file, "complete", H5P_DEFAULT);
+  hid_t file = H5Fopen(results->part, H5F_ACC_RDWR, H5P_DEFAULT);
+  bool sound = file >= 0 && zg_structure_digest(file) == results->structure;
+  hid_t attribute = sound ? H5Aopen(file, "complete", H5P_DEFAULT) : -1;
   if (attribute >= 0) H5Awrite(attribute, H5T_NATIVE_INT64, &complete);
   zg_h5_close(&attribute);
   zg_h5_close(&file);
-  return zg_h5_failures() == failures;
+  if (!sound) zg_set_reason("it was damaged while values were written");
+  return sound && zg_h5_failures() == failures;
 }
 
 /* Only a file that is complete, and on the disk, gets the name. */
 static zg_status mark_and_rename(const zg_results *results) {
   ZG_PLACE("finishing", results->part);
-  if (!mark_complete(results->part) || !zg_sync_path(results->part))
+  if (!mark_complete(results) || !zg_sync_path(results->part))
     return fail_write(results);
   if (rename(results->part, results->path) != 0)
     return zg_fail(ZG_ERR_CREATE, "%s: cannot be named so: %s", results->path,

@@ -179,7 +179,7 @@ class Interrupted(Shards):
             self.assertEqual(finished.code, STOPPED, finished.report)
             self.assertIn("shard-2-of-2: stopped by --max-time", finished.err)
             self.assertFalse(self.part(2, 2).exists())
-            stops, seconds = stops + 1, seconds * 1.4
+            stops, seconds = stops + 1, seconds * 1.2
         self.assertGreater(stops, 0)
         self.assertRegex(log, r"pass 1 resumes: [1-9]\d* tiles of the shard are done")
         self.run_job(job, "--shard", "1/2", ranks=3)
