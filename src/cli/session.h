@@ -1,0 +1,60 @@
+/** \file
+ * A run of `zoogram run` or `zoogram merge` while it lasts; private to this folder.
+ *
+ *     run.c          the two commands, step by step
+ *     run_output.c   what is there under the output's name, and who owns it
+ *     run_log.c      header, plan and footer of the log */
+#ifndef ZG_CLI_SESSION_H
+#define ZG_CLI_SESSION_H
+
+#include "cli/cli.h"
+#include "cli/predict.h"
+#include "cli/prepare.h"
+#include "engine/engine.h"
+#include "results/owner.h"
+
+/** A run from its start to its end, on one rank. */
+typedef struct zg_session {
+  const zg_command *command;
+  const zg_args *args;
+  MPI_Comm comm;
+  int rank, ranks;
+  double start;    /**< zg_clock */
+  double watchdog; /**< seconds */
+  zg_shard shard;
+  zg_shard_part **parts; /**< of a merge, on rank 0 */
+  int64_t part_count;
+  zg_job *job;
+  char *output;     /**< results or a part */
+  zg_inputs inputs; /**< on rank 0 */
+  bool left_out;    /**< some of the inputs */
+  zg_resources resources;
+  zg_zoo *zoo;
+  zg_plan *plan;
+  char digest[ZG_DIGEST_BYTES]; /**< of job and inputs */
+  zg_owner *owner;              /**< of the output; all ranks */
+  const char *found;            /**< on rank 0: what is complete already */
+  bool complete;                /**< there is such a thing */
+  bool resumes;                 /**< on rank 0: there is something to go on with */
+  zg_prediction prediction;     /**< on rank 0 */
+} zg_session;
+
+/** Whether it is `zoogram merge`. */
+bool zg_session_merges(const zg_session *session);
+/** Whether what an interrupted run has left is to be discarded. */
+bool zg_session_restarts(const zg_session *session);
+
+/** Become the owner of the output, and see what is there already: found, complete and
+ * resumes are set. From then on <output>.stop asks to stop.
+ * \return ZG_ERR_CREATE when something else has that name, another run is at it, or the
+ * stop file is there. Collective; the same status on all ranks. */
+zg_status zg_session_take_output(zg_session *session);
+
+/** Who computes what, with what. Not collective; rank 0's is what is seen. */
+void zg_session_log_header(const zg_session *session);
+/** What was found and is going to be done. Not collective. */
+void zg_session_log_plan(const zg_session *session);
+/** Time, rates, memory and what is undefined. Collective. */
+void zg_session_log_footer(const zg_session *session, const zg_report *report);
+
+#endif
