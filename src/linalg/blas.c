@@ -130,9 +130,9 @@ static void accumulate_by_blas(zg_precision precision, int64_t n, int64_t k,
   free(scratch);
 }
 
-void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k,
-                         double alpha, const void *A, int64_t lda, const void *B,
-                         int64_t ldb, double *coarse, double *fine) {
+static void cross_by_blas(zg_precision precision, int64_t m, int64_t n, int64_t k,
+                          double alpha, const void *A, int64_t lda, const void *B,
+                          int64_t ldb, double *coarse, double *fine) {
   enum { BLOCK = 256 }; /* columns at a time, so that the scratch is small */
   void *scratch = zg_alloc(m * zg_min(BLOCK, n), zg_real_size(precision));
   for (int64_t k0 = 0; k0 < k; k0 += ZG_RUN)
@@ -143,6 +143,15 @@ void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k
       zg_fixed_add_all(precision, scratch, m * width, coarse + j * m, fine + j * m);
     }
   free(scratch);
+}
+
+void zg_accumulate_cross(zg_precision precision, int64_t m, int64_t n, int64_t k,
+                         double alpha, const void *A, int64_t lda, const void *B,
+                         int64_t ldb, double *coarse, double *fine) {
+  if (precision == ZG_SINGLE && zg_micro_is_fast() && zg_inner_has_cross(m, n))
+    zg_inner_cross(m, n, k, alpha, A, lda, B, ldb, coarse, fine);
+  else
+    cross_by_blas(precision, m, n, k, alpha, A, lda, B, ldb, coarse, fine);
 }
 
 void zg_accumulate_product(zg_precision precision, int64_t n, int64_t k, double alpha,

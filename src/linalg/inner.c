@@ -179,37 +179,51 @@ static void pack(int64_t count, int64_t terms, const float *V, int64_t ldv,
   zg_micro_pack(0, count, terms, V, ldv, panels);
 }
 
-static void accumulate_square(const zg_square *s, int64_t n, int64_t k, double alpha,
-                              const float *rows, const float *columns, int64_t ldv,
+/* Vectors that lie one after the other, `leading` numbers apart. */
+typedef struct set {
+  int64_t count;
+  const float *V;
+  int64_t leading;
+} set;
+
+/* One square: rows from number i of one set on, columns from number j of the other. */
+static void accumulate_square(const zg_square *s, int64_t k, double alpha,
+                              const set *rows, int64_t i, const set *columns, int64_t j,
                               double *coarse, double *fine) {
+  const float *a = rows->V + i * rows->leading, *b = columns->V + j * columns->leading;
+  int64_t corner = j * rows->count + i;
   for (int64_t start = 0; start < k; start += ZG_SQUARE_TERMS) {
     int64_t end = zg_min(k, start + ZG_SQUARE_TERMS);
     zg_square_clear(s);
     for (int64_t at = start; at < end; at += ZG_SQUARE_DEPTH) {
       int64_t terms = zg_min(ZG_SQUARE_DEPTH, end - at);
-      pack(s->rows, terms, rows + at, ldv, s->row_panels);
-      if (!s->diagonal) pack(s->columns, terms, columns + at, ldv, s->column_panels);
+      pack(s->rows, terms, a + at, rows->leading, s->row_panels);
+      if (!s->diagonal)
+        pack(s->columns, terms, b + at, columns->leading, s->column_panels);
       zg_square_multiply(s, terms);
     }
-    zg_square_add(s, alpha, n, coarse, fine);
+    zg_square_add(s, alpha, rows->count, coarse + corner, fine + corner);
   }
 }
 
-static void accumulate_many(int64_t n, int64_t k, double alpha, const float *V,
-                            int64_t ldv, double *coarse, double *fine) {
-  int64_t side = zg_min(n, SIDE), size = zg_packed_rows(side) * ZG_SQUARE_DEPTH;
+/* All of one set with all of another, or the lower triangle of a set with itself. */
+static void accumulate_many(int64_t k, double alpha, const set *rows,
+                            const set *columns, double *coarse, double *fine) {
+  bool same = rows == columns;
+  int64_t side = zg_min(zg_max(rows->count, columns->count), SIDE);
+  int64_t size = zg_packed_rows(side) * ZG_SQUARE_DEPTH;
   float *panels = zg_alloc_large(2 * size, sizeof *panels);
   float *blocks = zg_alloc_large(zg_square_size(side, side), sizeof *blocks);
-  for (int64_t j = 0; j < n; j += SIDE)
-    for (int64_t i = j; i < n; i += SIDE) {
-      zg_square s = {.rows = zg_min(SIDE, n - i),
-                     .columns = zg_min(SIDE, n - j),
+  for (int64_t j = 0; j < columns->count; j += SIDE)
+    for (int64_t i = same ? j : 0; i < rows->count; i += SIDE) {
+      bool diagonal = same && i == j;
+      zg_square s = {.rows = zg_min(SIDE, rows->count - i),
+                     .columns = zg_min(SIDE, columns->count - j),
                      .row_panels = panels,
-                     .column_panels = i == j ? panels : panels + size,
+                     .column_panels = diagonal ? panels : panels + size,
                      .blocks = blocks,
-                     .diagonal = i == j};
-      accumulate_square(&s, n, k, alpha, V + i * ldv, V + j * ldv, ldv,
-                        coarse + j * n + i, fine + j * n + i);
+                     .diagonal = diagonal};
+      accumulate_square(&s, k, alpha, rows, i, columns, j, coarse, fine);
     }
   free(panels);
   free(blocks);
@@ -220,10 +234,22 @@ enum { MANY = 256 };
 
 void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
                          int64_t ldv, double *coarse, double *fine) {
+  const set all = {n, V, ldv};
   if (n >= MANY)
-    accumulate_many(n, k, alpha, V, ldv, coarse, fine);
+    accumulate_many(k, alpha, &all, &all, coarse, fine);
   else if (n > 0 && k > 0)
     accumulate_few(n, k, alpha, V, ldv, coarse, fine);
+}
+
+bool zg_inner_has_cross(int64_t m, int64_t n) {
+  return m >= MANY && n >= MANY;
+}
+
+void zg_inner_cross(int64_t m, int64_t n, int64_t k, double alpha, const float *A,
+                    int64_t lda, const float *B, int64_t ldb, double *coarse,
+                    double *fine) {
+  const set rows = {m, A, lda}, columns = {n, B, ldb};
+  accumulate_many(k, alpha, &rows, &columns, coarse, fine);
 }
 
 int64_t zg_inner_bytes(int64_t n) {

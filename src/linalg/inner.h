@@ -10,6 +10,7 @@
 #ifndef ZG_LINALG_INNER_H
 #define ZG_LINALG_INNER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Lower triangle (by columns) of H += alpha V' V, H as in linalg/fixed.h. No sum in
@@ -18,6 +19,16 @@
  * \param [in,out] coarse, fine  n x n, leading dimension n. */
 void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
                          int64_t ldv, double *coarse, double *fine);
+
+/** The same of two sets of many vectors, all of it: S += alpha A' B.
+ * \param [in]     A, B  k x m and k x n, leading dimensions lda and ldb.
+ *
+ * \param [in,out] coarse, fine  m x n, leading dimension m. */
+void zg_inner_cross(int64_t m, int64_t n, int64_t k, double alpha, const float *A,
+                    int64_t lda, const float *B, int64_t ldb, double *coarse,
+                    double *fine);
+/** Whether so many are enough for that to be fast. */
+bool zg_inner_has_cross(int64_t m, int64_t n);
 
 /** Bytes that zg_inner_accumulate takes for n vectors. */
 int64_t zg_inner_bytes(int64_t n);

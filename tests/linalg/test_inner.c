@@ -84,6 +84,28 @@ static void many_vectors(void) {
   check(256, 5000, 5008); /* more than are added in single precision */
 }
 
+/* In one piece or in two: bands of a matrix have the bits of the whole. */
+static void bands_have_the_bits_of_the_whole(void) {
+  const int64_t n = 600, cut = 300, rest = n - cut, k = 5000, ldv = k + 8;
+  const double alpha = 0x1p-16;
+  float *V = random_vectors(n * ldv);
+  double *whole = calloc((size_t)(2 * n * n), sizeof *whole);
+  double *band = calloc((size_t)(2 * n * rest), sizeof *band);
+  zg_inner_accumulate(n, k, alpha, V, ldv, whole, whole + n * n);
+  zg_inner_cross(rest, cut, k, alpha, V + cut * ldv, ldv, V, ldv, band,
+                 band + n * rest);
+  zg_inner_accumulate(rest, k, alpha, V + cut * ldv, ldv, band + cut * rest,
+                      band + (n + cut) * rest);
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t i = j > cut ? j : cut; i < n; i++)
+      for (int part = 0; part < 2; part++)
+        CU_ASSERT_EQUAL(band[part * n * rest + j * rest + i - cut],
+                        whole[part * n * n + j * n + i]);
+  free(band);
+  free(whole);
+  free(V);
+}
+
 static void nothing_is_nothing(void) {
   double sum = 3;
   zg_inner_accumulate(0, 5, 1, NULL, 5, NULL, NULL);
@@ -91,7 +113,9 @@ static void nothing_is_nothing(void) {
   CU_ASSERT(sum == 3);
 }
 
-const zg_test zg_tests[] = {{"few_vectors", few_vectors},
-                            {"many_vectors", many_vectors},
-                            {"nothing_is_nothing", nothing_is_nothing},
-                            {NULL, NULL}};
+const zg_test zg_tests[] = {
+    {"few_vectors", few_vectors},
+    {"many_vectors", many_vectors},
+    {"bands_have_the_bits_of_the_whole", bands_have_the_bits_of_the_whole},
+    {"nothing_is_nothing", nothing_is_nothing},
+    {NULL, NULL}};
