@@ -6,6 +6,7 @@
 #include "results/structure.h"
 #include "zoo/h5.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -89,6 +90,23 @@ static zg_status open_part(zg_results *results, const zg_results_layout *layout)
                  results->rank);
 }
 
+/* Remove the locks that MPI-IO keeps beside a file, where a rank died that had it open:
+ * nobody else writes this one. */
+static void remove_leftovers(const char *part) {
+  const char *slash = strrchr(part, '/'), *name = slash ? slash + 1 : part;
+  char *folder = zg_directory(part);
+  DIR *directory = opendir(folder);
+  for (struct dirent *entry; directory && (entry = readdir(directory));) {
+    zg_text path = {0};
+    zg_text_add(&path, "%s/%s", folder, entry->d_name);
+    bool ours = !strncmp(entry->d_name, name, strlen(name));
+    if (ours && strstr(entry->d_name + strlen(name), "lock")) unlink(path.data);
+    zg_text_clear(&path);
+  }
+  if (directory) closedir(directory);
+  free(folder);
+}
+
 zg_status zg_results_create(MPI_Comm comm, const char *path,
                             const zg_results_layout *layout, zg_results **created) {
   zg_results *results = ZG_NEW0(zg_results, 1);
@@ -103,8 +121,10 @@ zg_status zg_results_create(MPI_Comm comm, const char *path,
   *created = results;
   zg_h5_start();
   zg_status status = ZG_OK;
-  if (results->rank == 0)
+  if (results->rank == 0) {
+    remove_leftovers(results->part);
     status = zg_layout_create(results->part, layout, &results->structure);
+  }
   status = zg_agree(comm, status);
   if (status == ZG_OK) status = zg_agree(comm, open_part(results, layout));
   if (status != ZG_OK) {
