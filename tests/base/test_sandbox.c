@@ -37,11 +37,13 @@ static zg_status loop(void) {
   return ZG_OK;
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which has all addresses to itself */
 static zg_status eat(void) {
   for (int k = 0; k < 100; k++)
     memset(zg_alloc((int64_t)1 << 26, 1), k, (size_t)1 << 26);
   return ZG_OK;
 }
+#endif
 
 static zg_status leave(void) {
   _exit(0);
