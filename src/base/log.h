@@ -26,8 +26,9 @@ void zg_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void zg_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Progress of one phase with an estimate of the time left: a line redrawn in place on
- * a terminal, else a whole line at most once a minute. \param [in] phase     what is
- * being done. \param [in] fraction  0 to 1; 1 ends the line. */
+ * a terminal, else a whole line at most once a minute.
+ * \param [in] phase  what is being done.
+ * \param [in] fraction  0 to 1; 1 ends the line. */
 void zg_progress(const char *phase, double fraction);
 
 #endif

@@ -42,7 +42,8 @@ typedef struct zg_tasks {
 } zg_tasks;
 
 /** Execute all tasks in their order, a few at a time; after one that returns a failure
- * no other is begun. \param [out] verdicts  [count], up to the first failure.
+ * no other is begun.
+ * \param [out] verdicts  [count], up to the first failure.
  * \return ZG_STOPPED when it was asked to stop, ZG_ERR_SYSTEM when no child could be
  * made; the verdicts are then of no use, and no child is left. */
 zg_status zg_sandbox_run(const zg_tasks *tasks, zg_verdict *verdicts);

@@ -372,8 +372,8 @@ static void add_close(refinement *r, int64_t count) {
   }
 }
 
-/* The slices of all that have a close pair, side by side. \param [out] held  how many.
- */
+/* The slices of all that have a close pair, side by side.
+ * \param [out] held  how many. */
 static zg_status load_close(refinement *r, const zg_group *group, int64_t first,
                             int64_t count, int64_t *held) {
   sums *s = r->sums;

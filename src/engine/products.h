@@ -53,9 +53,11 @@ typedef struct zg_close_pairs {
 } zg_close_pairs;
 
 /** Find them: apart < `threshold` times what it was subtracted from. Says in the log
- * how many. \param [in] from   [n] the squares that apart was made of, each in units of
- * its item's multiplier. \param [in] noise  relative rounding of the products. Not
- * collective, the same on all ranks. Clear in any case. */
+ * how many.
+ * \param [in] from  [n] the squares that apart was made of, each in units of its item's
+ * multiplier.
+ * \param [in] noise  relative rounding of the products. Not collective, the same on all
+ * ranks. Clear in any case. */
 void zg_close_find(const zg_products *products, const double *from, double threshold,
                    double noise, zg_close_pairs *close);
 /** Add what some numbers of all items of a group contribute, `weight` times.

@@ -54,7 +54,8 @@ typedef enum zg_segment_kind {
   ZG_SEGMENT_OTHER_VERSION /**< of the program */
 } zg_segment_kind;
 
-/** Look at the header of a file. \param [in] digest  of job, inputs and plan.
+/** Look at the header of a file.
+ * \param [in] digest  of job, inputs and plan.
  * \return ZG_ERR_CREATE when it cannot be opened. Not collective. */
 zg_status zg_segment_inspect(const char *path, const char *digest,
                              zg_segment_kind *kind);

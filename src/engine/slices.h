@@ -41,8 +41,8 @@ double zg_vectors_unit(const zg_vectors *vectors, const zg_group *group);
 zg_status zg_vectors_read(zg_vectors *vectors, const zg_group *group, int64_t item,
                           int64_t first, int64_t count, void *to, zg_code *code);
 
-/** Numbers [first, first + count) of some arrays laid end to end. \param [in] precision
- * of `to`. */
+/** Numbers [first, first + count) of some arrays laid end to end.
+ * \param [in] precision  of `to`. */
 zg_status zg_read_flat(zg_work *work, const int64_t *arrays, int64_t array_count,
                        int64_t first, int64_t count, zg_precision precision, void *to);
 

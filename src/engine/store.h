@@ -15,13 +15,15 @@ zg_store *zg_store_create(zg_work *work);
 void zg_store_destroy(zg_store **store);
 
 /** Keep rows of an item, if it is one that the store keeps. Each row of each item must
- * be put once on its node. \param [in] row  of the slab's first. Not collective. */
+ * be put once on its node.
+ * \param [in] row  of the slab's first. Not collective. */
 void zg_store_put(zg_store *store, int64_t item, int64_t row, const zg_slab *slab);
 
 /** Read what ranks of other nodes have read, and centre everything: the statistics are
- * known now. \param [in] groups  the samples of each item were read in so many runs,
- * and the runs of all items were dealt to the ranks in equal runs. Collective; the same
- * status on all ranks. */
+ * known now.
+ * \param [in] groups  the samples of each item were read in so many runs, and the runs
+ * of all items were dealt to the ranks in equal runs. Collective; the same status on
+ * all ranks. */
 zg_status zg_store_finish(zg_store *store, int64_t groups);
 
 /** Whether an item's panels in single precision are here. */

@@ -61,7 +61,8 @@ static double trace_of(const zg_tangent *s, int64_t model) {
   return trace / (double)s->copies;
 }
 
-/* What a kernel is multiplied with. \param [in] self  its squared norm, scaled. */
+/* What a kernel is multiplied with.
+ * \param [in] self  its squared norm, scaled. */
 static double multiplier_of(const zg_tangent *s, const zg_tangent_spec *spec,
                             int64_t model, double self) {
   if (spec->scale == ZG_TANGENT_UNSCALED) return s->scale[model];

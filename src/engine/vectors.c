@@ -334,7 +334,8 @@ static void set_items(const sums *s, zg_products *p) {
 }
 
 /* Cosines and distances of unit vectors; or distances from products without the
- * reference. \param [out] from  what apart was subtracted from. */
+ * reference.
+ * \param [out] from  what apart was subtracted from. */
 static void set_pairs(const sums *s, zg_products *p, double *from) {
   bool unit = s->pass->spec.vector->unit;
   for (int64_t i = 0; i < p->n; i++)

@@ -149,8 +149,8 @@ static zg_status eigenvalues_alone(zg_symmetric *m, double *values) {
 
 /* Householder tridiagonalisation by the ranks that hold a part. p?syevd is not used: it
  * cannot leave the eigenvectors out, and its workspace query is too small. The
- * workspace here is the one documented for p?sytrd. \param [out] d, e  [n] each, of
- * zeros: this rank's part of the two diagonals. */
+ * workspace here is the one documented for p?sytrd.
+ * \param [out] d, e  [n] each, of zeros: this rank's part of the two diagonals. */
 static zg_status tridiagonalise(zg_symmetric *m, double *d, double *e) {
   ZG_WAIT;
   const zg_grid *grid = grid_of(m);

@@ -42,16 +42,17 @@ void zg_panel_share(const zg_team *team, int64_t rows, int64_t *first, int64_t *
 int64_t zg_panel_size(const zg_team *team, int64_t rows, int64_t d);
 
 /** Turn the rows that the ranks have read into the team's panel. On a team of one rank
- * the rows are the panel and `panel` may be `rows` itself. \param [in]  read   this
- * rank's share, [count, d] row-major. \param [out] panel  zg_panel_size numbers.
- * Collective over the team. */
+ * the rows are the panel and `panel` may be `rows` itself.
+ * \param [in] read  this rank's share, [count, d] row-major.
+ * \param [out] panel  zg_panel_size numbers. Collective over the team. */
 void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t rows,
                          int64_t d, const void *read, void *panel);
 
 /** K := X_I X_J'. With I == J (the same pointer) only the lower triangle is formed:
- * p?syrk; else p?gemm. \param [in]  left, right  panels of tile->rows x d and
- * tile->columns x d. \param [out] K            this rank's part, local_rows x
- * local_columns. Collective over the team. */
+ * p?syrk; else p?gemm.
+ * \param [in] left, right  panels of tile->rows x d and tile->columns x d.
+ * \param [out] K  this rank's part, local_rows x local_columns. Collective over the
+ * team. */
 void zg_tile_product(const zg_team *team, zg_precision precision, const zg_tile *tile,
                      int64_t d, const void *left, const void *right, void *K);
 

@@ -62,8 +62,11 @@ enum { ZG_NODE_WORDS = 80 };
 char *zg_node_describe(const zg_node *node, char buffer[ZG_NODE_WORDS]);
 
 /** Record "unknown option 'bandwith' of measure cka: did you mean 'bandwidth'?" at a
- * node. \param [in] noun   "key", "option", "measure". \param [in] owner  " of measure
- * cka", or "". \param [in] known  what is known instead. \return ZG_ERR_JOB. */
+ * node.
+ * \param [in] noun  "key", "option", "measure".
+ * \param [in] owner  " of measure cka", or "".
+ * \param [in] known  what is known instead.
+ * \return ZG_ERR_JOB. */
 zg_status zg_document_unknown(const zg_document *document, const zg_node *node,
                               const char *noun, const char *owner,
                               const char *const *known, int64_t count);

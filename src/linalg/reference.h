@@ -29,7 +29,8 @@ typedef struct zg_centred_sums {
   double log_spread[ZG_REFERENCE_LANES]; /**< m w^2 */
 } zg_centred_sums;
 
-/** Another distribution's numbers. \param [in] log_a  as zg_logs has them. */
+/** Another distribution's numbers.
+ * \param [in] log_a  as zg_logs has them. */
 void zg_reference_add(zg_reference *reference, int64_t count, const double *a,
                       const double *log_a);
 /** All of them have been added. \return whether some number is positive in some of them

@@ -40,8 +40,8 @@ static double unexplained(const zg_observation *run, unsigned parts,
 }
 
 /* min |A x - 1|^2 for x >= 0, one coordinate after the other: converges, since the
- * problem is convex, and there are three unknowns at most. \param [in] A  [rows,
- * columns], columns of length 1 or 0. */
+ * problem is convex, and there are three unknowns at most.
+ * \param [in] A  [rows, columns], columns of length 1 or 0. */
 static void solve(int64_t rows, int64_t columns, const double *A, double *x) {
   enum { SWEEPS = 20000 };
   double *rest = ZG_NEW(double, rows);

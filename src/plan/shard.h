@@ -19,9 +19,10 @@ enum { ZG_MOST_SHARDS = 4096 };
 bool zg_shard_parse(const char *text, zg_shard *shard);
 
 /** Mark the tasks of a shard, which are given in the order in which they are dealt out.
- * \param [in]  cost  [tasks] of each. With it shards are runs of neighbours of about
+ * \param [in] cost  [tasks] of each. With it shards are runs of neighbours of about
  * equal cost, as neighbours need the same data; NULL: one after the other, round and
- * round. \param [out] mine  [tasks]. */
+ * round.
+ * \param [out] mine  [tasks]. */
 void zg_shard_mark(const zg_shard *shard, int64_t tasks, const double *cost,
                    bool *mine);
 

@@ -88,8 +88,8 @@ zg_status zg_results_create(MPI_Comm comm, const char *path,
 /** Write this rank's part of a symmetric tensor: of the items [first, first + count)
  * the entries with all items up to the last of them. The mirror image is written too.
  * \param [in] values  [count, first + count], row-major; of entries beyond the diagonal
- * the mirrored one is used. \param [in] codes   the same shape. Collective; the same
- * status on all ranks. */
+ * the mirrored one is used.
+ * \param [in] codes  the same shape. Collective; the same status on all ranks. */
 zg_status zg_results_write_symmetric(zg_results *results, int64_t tensor, int64_t first,
                                      int64_t count, const double *values,
                                      const int8_t *codes);

@@ -54,7 +54,8 @@ static int compare_words(const void *a, const void *b) {
   return strcmp(((const word *)a)->text, ((const word *)b)->text);
 }
 
-/* Number the words in alphabetical order. \param [in] words  of all nodes. */
+/* Number the words in alphabetical order.
+ * \param [in] words  of all nodes. */
 static void number_words(const zg_list *words, int32_t *label) {
   word *sorted = ZG_NEW(word, words->count);
   int32_t number = 0;

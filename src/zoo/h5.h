@@ -52,8 +52,9 @@ bool zg_h5_list_attribute(hid_t object, const char *name, zg_list *texts);
  * where present, then the rest by creation order where the group tracks it, else in
  * natural order. */
 zg_status zg_h5_members(hid_t group, zg_list *names);
-/** The same. \param [out] ordered  whether the file says the order of all members, by
- * attributes that differ or by tracking, so that their names did not decide. */
+/** The same.
+ * \param [out] ordered  whether the file says the order of all members, by attributes
+ * that differ or by tracking, so that their names did not decide. */
 zg_status zg_h5_ordered_members(hid_t group, zg_list *names, bool *ordered);
 
 /** A one-dimensional dataset of strings or integers as text, at most `limit` entries

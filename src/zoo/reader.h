@@ -25,9 +25,8 @@ void zg_reader_absorb(zg_reader *reader, zg_reader **other);
 zg_status zg_reader_rows(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                          zg_slab *slab);
 
-/** The same rows as doubles, slab by slab. \param [out] values  [rows, d], the
- * caller's.
- */
+/** The same rows as doubles, slab by slab.
+ * \param [out] values  [rows, d], the caller's. */
 zg_status zg_reader_doubles(zg_reader *reader, int64_t array, int64_t row, int64_t rows,
                             double *values);
 
@@ -54,7 +53,8 @@ zg_status zg_reader_flat(zg_reader *reader, int64_t array, int64_t first, int64_
 zg_status zg_reader_layer(zg_reader *reader, int64_t array, int64_t position,
                           int64_t first, int64_t count, zg_slab *slab);
 
-/** Rows as integers. \param [out] values  [rows, d], the caller's. */
+/** Rows as integers.
+ * \param [out] values  [rows, d], the caller's. */
 zg_status zg_reader_integers(zg_reader *reader, int64_t array, int64_t row,
                              int64_t rows, int64_t *values);
 

@@ -13,8 +13,8 @@
 zg_status zg_read_header(zg_zoo *zoo, int64_t array, hid_t group, const char *link);
 
 /** Like zg_zoo_open; with `report`, models and arrays that cannot be used are reported
- * and left out. Not collective. \param [out] faults  how many were reported; may be
- * NULL. */
+ * and left out. Not collective.
+ * \param [out] faults  how many were reported; may be NULL. */
 zg_status zg_zoo_scan(const zg_list *paths, const zg_select *select,
                       zg_fault_fn *report, void *context, zg_zoo **zoo,
                       int64_t *faults);

@@ -135,7 +135,8 @@ typedef struct zg_zoo {
 } zg_zoo;
 
 /** Turn the entries of a job's zoo list into paths: a glob gives its files in natural
- * order. \param [in] entries    paths or globs; relative ones are below `directory`.
+ * order.
+ * \param [in] entries  paths or globs; relative ones are below `directory`.
  * \return ZG_ERR_INPUT, naming the entry, when it matches no file. Not collective. */
 zg_status zg_zoo_expand(const zg_list *entries, const char *directory, zg_list *paths);
 
