@@ -6,6 +6,7 @@
 #include <CUnit/Automated.h>
 #include <CUnit/Basic.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ int zg_test_rank(void) {
 
 int zg_test_ranks(void) {
   return ranks;
+}
+
+MPI_Comm zg_test_some_ranks(int64_t count) {
+  MPI_Comm comm;
+  bool among = zg_test_rank() < count;
+  MPI_Comm_split(MPI_COMM_WORLD, among ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
+  return comm;
 }
 
 double zg_test_random(unsigned long seed, unsigned long index) {

@@ -9,6 +9,7 @@
 
 #include <CUnit/CUnit.h>
 #include <mpi.h>
+#include <stdint.h>
 
 typedef struct zg_test {
   const char *name; /**< a sentence, with underscores */
@@ -21,6 +22,9 @@ extern const zg_test zg_tests[];
 /** Rank and number of ranks of MPI_COMM_WORLD. */
 int zg_test_rank(void);
 int zg_test_ranks(void);
+/** The first so many of its ranks; MPI_COMM_NULL on the others. The caller frees.
+ * Collective. */
+MPI_Comm zg_test_some_ranks(int64_t count);
 
 /** A number of [-1, 1) that depends on its arguments only, so that every rank can make
  * the same data. */

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "tests" / folder) for folder in ("system", "slurm")]
+from private_slurm import processes_with
 from zoogram import environment
 
 MARK = "ZOOGRAM_TORTURE"  # in the environment of every process of a run
@@ -35,15 +36,7 @@ def contents(path):
 
 def marked(mark):
     """Processes that carry this mark."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
+    return processes_with(f"{MARK}={mark}".encode())
 
 
 def kill(pids):

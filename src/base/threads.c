@@ -1,6 +1,7 @@
 #include "base/threads.h"
 
 #include <omp.h>
+#include <pthread.h>
 
 static int count = 1;
 
@@ -14,4 +15,13 @@ int zg_threads(void) {
 
 int zg_thread(void) {
   return omp_get_thread_num();
+}
+
+void zg_thread_start(void *(*function)(void *)) {
+  pthread_t thread;
+  pthread_attr_t detached;
+  pthread_attr_init(&detached);
+  pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+  pthread_create(&thread, &detached, function, NULL);
+  pthread_attr_destroy(&detached);
 }

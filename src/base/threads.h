@@ -1,6 +1,6 @@
 /** \file
  * Threads of a rank. Loops over items run on all of them; each has a desk of its own
- * for what it needs on the way. Not collective. */
+ * for what it needs on the way. And threads that watch over a run. Not collective. */
 #ifndef ZG_BASE_THREADS_H
 #define ZG_BASE_THREADS_H
 
@@ -9,5 +9,9 @@ void zg_threads_set(int threads);
 int zg_threads(void);
 /** Which of them is running, 0 outside of such loops. */
 int zg_thread(void);
+
+/** Start a thread of its own beside those, which nobody waits for: it goes on until it
+ * returns or the process ends. */
+void zg_thread_start(void *(*function)(void *));
 
 #endif

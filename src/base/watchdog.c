@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "base/threads.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,21 +74,12 @@ static void *end_anyway(void *unused) {
   _exit(ZG_ERR_SYSTEM);
 }
 
-static void start_thread(void *(*function)(void *)) {
-  pthread_t thread;
-  pthread_attr_t detached;
-  pthread_attr_init(&detached);
-  pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-  pthread_create(&thread, &detached, function, NULL);
-  pthread_attr_destroy(&detached);
-}
-
 static void bark(int depth, double seconds) {
   zg_text place = {0};
   char time[ZG_UNIT_BYTES];
   zg_format_duration(time, seconds);
   describe(depth, &place);
-  start_thread(end_anyway);
+  zg_thread_start(end_anyway);
   if (waits(depth))
     zg_abort(ZG_ERR_SYSTEM, "rank %d has waited %s for the other ranks (%s)", dog.rank,
              time, place.data);
@@ -126,7 +116,7 @@ void zg_watchdog_start(double limit, int rank) {
   dog.limit = limit;
   dog.rank = rank;
   atomic_store(&dog.watches, true);
-  start_thread(watch);
+  zg_thread_start(watch);
 }
 
 void zg_watchdog_stop(void) {

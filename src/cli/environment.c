@@ -12,7 +12,6 @@
 #include <hdf5.h>
 #include <jansson.h>
 #include <mpi.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -133,12 +132,7 @@ void zg_watch(double max_seconds) {
 }
 
 void zg_watch_start(void) {
-  pthread_t thread;
-  pthread_attr_t detached;
-  pthread_attr_init(&detached);
-  pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-  pthread_create(&thread, &detached, watch, NULL);
-  pthread_attr_destroy(&detached);
+  zg_thread_start(watch);
 }
 
 /* The first words of a version text, up to a separator. */

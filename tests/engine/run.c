@@ -111,9 +111,8 @@ static zg_status run_on(const zg_test_job *job, MPI_Comm comm) {
 }
 
 zg_status zg_test_engine_run(const zg_test_job *job) {
-  MPI_Comm comm;
-  bool part = job->ranks == 0 || zg_test_rank() < job->ranks;
-  MPI_Comm_split(MPI_COMM_WORLD, part ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
+  MPI_Comm comm = zg_test_some_ranks(job->ranks ? job->ranks : zg_test_ranks());
+  bool part = comm != MPI_COMM_NULL;
   int status = (int)(part ? run_on(job, comm) : ZG_OK);
   if (part) MPI_Comm_free(&comm);
   MPI_Bcast(&status, 1, MPI_INT, 0, MPI_COMM_WORLD);

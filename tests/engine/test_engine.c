@@ -168,28 +168,47 @@ typedef struct trial {
   int64_t bands;
 } trial;
 
-static void run_trial(trial t, int64_t count) {
+/* A zoo and a job on it. */
+typedef struct setting {
   char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
   zg_twin_item items[ITEMS];
   zg_call calls[CALLS];
-  make_items(items, t.n);
-  make_calls(calls, t.batch);
-  make_zoo(zg_test_path("zoo.h5", zoo), items, count);
-  zg_test_job job = {.zoo = zoo,
-                     .output = zg_test_path("results.h5", output),
-                     .calls = calls,
-                     .call_count = CALLS,
-                     .precision = t.precision,
-                     .team_size = t.team_size,
-                     .small_tiles = t.small_tiles,
-                     .bands = t.bands};
-  zg_status status = zg_test_engine_run(&job);
+  zg_test_job job;
+} setting;
+
+static void set_up(setting *s, const char *name, int64_t n, int batch, int64_t count) {
+  char output[ZG_TEST_PATH_BYTES], zoo[ZG_TEST_PATH_BYTES];
+  snprintf(zoo, sizeof zoo, "%s.h5", name);
+  snprintf(output, sizeof output, "%s-results.h5", name);
+  make_items(s->items, n);
+  make_calls(s->calls, batch);
+  make_zoo(zg_test_path(zoo, s->zoo), s->items, count);
+  s->job = (zg_test_job){.zoo = s->zoo,
+                         .output = zg_test_path(output, s->output),
+                         .calls = s->calls,
+                         .call_count = CALLS,
+                         .precision = ZG_DOUBLE,
+                         .team_size = 1};
+}
+
+static void tear_down(setting *s) {
+  MPI_Barrier(MPI_COMM_WORLD);
+  clear_calls(s->calls);
+  free_items(s->items);
+}
+
+static void run_trial(trial t, int64_t count) {
+  setting s;
+  set_up(&s, "trial", t.n, t.batch, count);
+  s.job.precision = t.precision;
+  s.job.team_size = t.team_size;
+  s.job.small_tiles = t.small_tiles;
+  s.job.bands = t.bands;
+  zg_status status = zg_test_engine_run(&s.job);
   CU_ASSERT_EQUAL(status, count > SOUND ? ZG_PARTIAL : ZG_OK);
   if (status != ZG_OK && status != ZG_PARTIAL) printf("\n%s\n", zg_message());
-  check_results(output, items, calls, t.batch, tolerance(t.precision, t.n));
-  MPI_Barrier(MPI_COMM_WORLD);
-  clear_calls(calls);
-  free_items(items);
+  check_results(s.output, s.items, s.calls, t.batch, tolerance(t.precision, t.n));
+  tear_down(&s);
 }
 
 static void run_trials(const trial *trials, size_t count) {
@@ -255,41 +274,29 @@ static int questions_for(int tiles) {
 
 static void check_stopping(int64_t bands) {
   enum { N = 130, BATCH = 60 };
-  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
-  zg_twin_item items[ITEMS];
-  zg_call calls[CALLS];
-  make_items(items, N);
-  make_calls(calls, BATCH);
-  make_zoo(zg_test_path("stopped.h5", zoo), items, ITEMS);
-  zg_test_job job = {.zoo = zoo,
-                     .output = zg_test_path("stopped-results.h5", output),
-                     .calls = calls,
-                     .call_count = CALLS,
-                     .precision = ZG_DOUBLE,
-                     .team_size = 1,
-                     .small_tiles = true,
-                     .bands = bands,
-                     .checkpoint = 1e-6, /* finished passes are worth keeping, too */
-                     .should_stop = stop_after_some};
+  setting s;
+  set_up(&s, "stopped", N, BATCH, ITEMS);
+  s.job.small_tiles = true;
+  s.job.bands = bands;
+  s.job.checkpoint = 1e-6; /* finished passes are worth keeping, too */
+  s.job.should_stop = stop_after_some;
   zg_status status = ZG_STOPPED;
   int runs = 0;
-  if (zg_test_rank() == 0) unlink(output);
+  if (zg_test_rank() == 0) unlink(s.output);
   MPI_Barrier(MPI_COMM_WORLD);
   for (; status == ZG_STOPPED && runs < 10 * bands; runs++) {
-    CU_ASSERT_NOT_EQUAL(access(output, F_OK), 0);
+    CU_ASSERT_NOT_EQUAL(access(s.output, F_OK), 0);
     MPI_Barrier(MPI_COMM_WORLD);
     /* Of 18 a band for all ranks together: each run has to build on the last. What is
      * done already takes a question as well, per pass and band. */
     questions_allowed =
         questions_for((zg_test_ranks() > 1 ? 5 : 8) + 4 * ((int)bands - 1));
-    status = zg_test_engine_run(&job);
+    status = zg_test_engine_run(&s.job);
   }
   CU_ASSERT_EQUAL(status, ZG_PARTIAL);
   CU_ASSERT(runs > 1);
-  check_results(output, items, calls, BATCH, tolerance(ZG_DOUBLE, N));
-  MPI_Barrier(MPI_COMM_WORLD);
-  clear_calls(calls);
-  free_items(items);
+  check_results(s.output, s.items, s.calls, BATCH, tolerance(ZG_DOUBLE, N));
+  tear_down(&s);
 }
 
 static void a_stopped_run_leaves_no_file_and_the_next_one_goes_on(void) {
@@ -329,71 +336,49 @@ static void run_shard(zg_test_job job, int64_t number, zg_shard_part **left) {
 
 static void check_shards(int64_t bands) {
   enum { N = 130, BATCH = 60 };
-  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
-  zg_twin_item items[ITEMS];
-  zg_call calls[CALLS];
+  setting s;
   zg_shard_part *parts[SHARDS];
-  make_items(items, N);
-  make_calls(calls, BATCH);
-  make_zoo(zg_test_path("shards.h5", zoo), items, ITEMS);
-  zg_test_job job = {.zoo = zoo,
-                     .output = zg_test_path("shards-results.h5", output),
-                     .calls = calls,
-                     .call_count = CALLS,
-                     .precision = ZG_DOUBLE,
-                     .team_size = 1,
-                     .small_tiles = true,
-                     .bands = bands,
-                     .checkpoint = 1e-6};
+  set_up(&s, "shards", N, BATCH, ITEMS);
+  s.job.small_tiles = true;
+  s.job.bands = bands;
+  s.job.checkpoint = 1e-6;
   for (int64_t k = 0; k < SHARDS; k++)
-    run_shard(job, k + 1, &parts[k]);
-  job.parts = parts;
-  job.part_count = SHARDS;
-  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_PARTIAL);
-  check_results(output, items, calls, BATCH, tolerance(ZG_DOUBLE, N));
+    run_shard(s.job, k + 1, &parts[k]);
+  s.job.parts = parts;
+  s.job.part_count = SHARDS;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&s.job), ZG_PARTIAL);
+  check_results(s.output, s.items, s.calls, BATCH, tolerance(ZG_DOUBLE, N));
   MPI_Barrier(MPI_COMM_WORLD);
   for (int64_t k = 0; k < SHARDS; k++) {
     if (zg_test_rank() == 0) unlink(parts[k]->path);
     zg_part_destroy(&parts[k]);
   }
-  clear_calls(calls);
-  free_items(items);
+  tear_down(&s);
 }
 
 /* Three panels of 48, 48 and 34 samples, packed, are not three of 44, 43 and 43,
  * although there are as many tiles. */
 static void tiles_of_another_cut_are_refused(void) {
   enum { N = 130, BATCH = 60, TILE = 48 };
-  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
-  zg_twin_item items[ITEMS];
-  zg_call calls[CALLS];
-  make_items(items, N);
-  make_calls(calls, BATCH);
-  make_zoo(zg_test_path("cut.h5", zoo), items, ITEMS);
-  zg_test_job job = {.zoo = zoo,
-                     .output = zg_test_path("cut-results.h5", output),
-                     .calls = calls,
-                     .call_count = CALLS,
-                     .precision = ZG_SINGLE,
-                     .team_size = 1,
-                     .tile = TILE,
-                     .panels = 3,
-                     .should_stop = stop_after_some};
-  for (int tiles = 2; !zg_state_exists(output) && tiles < 20; tiles++) {
+  setting s;
+  set_up(&s, "cut", N, BATCH, ITEMS);
+  s.job.precision = ZG_SINGLE;
+  s.job.tile = TILE;
+  s.job.panels = 3;
+  s.job.should_stop = stop_after_some;
+  for (int tiles = 2; !zg_state_exists(s.output) && tiles < 20; tiles++) {
     MPI_Barrier(MPI_COMM_WORLD);
     questions_allowed = questions_for(tiles);
-    CU_ASSERT_EQUAL_FATAL(zg_test_engine_run(&job), ZG_STOPPED);
+    CU_ASSERT_EQUAL_FATAL(zg_test_engine_run(&s.job), ZG_STOPPED);
     MPI_Barrier(MPI_COMM_WORLD);
   }
-  job.precision = ZG_DOUBLE;
-  job.should_stop = NULL;
-  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_ERR_CREATE);
+  s.job.precision = ZG_DOUBLE;
+  s.job.should_stop = NULL;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&s.job), ZG_ERR_CREATE);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "with another plan"));
-  job.precision = ZG_SINGLE;
-  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_PARTIAL);
-  MPI_Barrier(MPI_COMM_WORLD);
-  clear_calls(calls);
-  free_items(items);
+  s.job.precision = ZG_SINGLE;
+  CU_ASSERT_EQUAL(zg_test_engine_run(&s.job), ZG_PARTIAL);
+  tear_down(&s);
 }
 
 static void shards_are_merged_to_the_whole(void) {

@@ -79,14 +79,6 @@ static void check_whole(MPI_Comm comm, const counting *c) {
 
 /* ---- a run on some ranks ---- */
 
-/* The first `ranks` ranks; MPI_COMM_NULL on the others. */
-static MPI_Comm some_ranks(int64_t ranks) {
-  MPI_Comm comm;
-  bool among = zg_test_rank() < ranks;
-  MPI_Comm_split(MPI_COMM_WORLD, among ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
-  return comm;
-}
-
 typedef struct scene {
   zg_run run;
   zg_report report;
@@ -166,7 +158,7 @@ static void run_shards(const char *output, int64_t shards, int64_t each) {
     zg_status status = ZG_STOPPED;
     for (int64_t attempt = 0; status == ZG_STOPPED; attempt++) {
       int64_t ranks = 1 + (k + attempt) % zg_test_ranks();
-      MPI_Comm comm = some_ranks(ranks);
+      MPI_Comm comm = zg_test_some_ranks(ranks);
       allowed = (int)each;
       if (comm != MPI_COMM_NULL) {
         status = run_shard(comm, 1 + (int)(k % ranks), output, &t);
@@ -220,7 +212,7 @@ static void check_shards(int64_t shards, int64_t each) {
   zg_test_path(name, output);
   run_shards(output, shards, each);
   for (int ranks = 1; ranks <= zg_test_ranks(); ranks++) {
-    MPI_Comm comm = some_ranks(ranks);
+    MPI_Comm comm = zg_test_some_ranks(ranks);
     for (int size = 1; comm != MPI_COMM_NULL && size <= ranks; size++)
       CU_ASSERT_EQUAL(merge(comm, size, output, shards), ZG_OK);
     if (comm != MPI_COMM_NULL) MPI_Comm_free(&comm);

@@ -38,14 +38,6 @@ static zg_status visit(void *context, int64_t task) {
   return ZG_OK;
 }
 
-/* The first `ranks` ranks; MPI_COMM_NULL on the others. */
-static MPI_Comm some_ranks(int ranks) {
-  MPI_Comm comm;
-  bool part = zg_test_rank() < ranks;
-  MPI_Comm_split(MPI_COMM_WORLD, part ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
-  return comm;
-}
-
 /* Everything a sweep needs, on some ranks and in teams of one size. */
 typedef struct scene {
   zg_run run;
@@ -98,7 +90,7 @@ static void check_dealing(MPI_Comm comm, int team_size, int64_t tasks,
 static void every_task_is_done_once(void) {
   allowed = 1 << 20;
   for (int ranks = 1; ranks <= zg_test_ranks(); ranks++) {
-    MPI_Comm comm = some_ranks(ranks);
+    MPI_Comm comm = zg_test_some_ranks(ranks);
     if (comm == MPI_COMM_NULL) continue;
     for (int size = 1; size <= ranks; size++)
       for (int64_t tasks = 0; tasks <= 23; tasks++)
@@ -112,7 +104,7 @@ static void every_task_is_done_once(void) {
 static void every_task_is_done_once_in_any_order(void) {
   allowed = 1 << 20;
   for (int ranks = 1; ranks <= zg_test_ranks(); ranks++) {
-    MPI_Comm comm = some_ranks(ranks);
+    MPI_Comm comm = zg_test_some_ranks(ranks);
     if (comm == MPI_COMM_NULL) continue;
     for (int64_t tasks = 0; tasks <= 23; tasks++) {
       int64_t order[MOST];
@@ -277,7 +269,7 @@ static void check_resumption(int first, int second, int64_t each, const char *na
   counting c;
   int64_t before = 0;
   zg_test_path(name, output);
-  MPI_Comm comm = some_ranks(first);
+  MPI_Comm comm = zg_test_some_ranks(first);
   allowed = (int)each;
   if (comm != MPI_COMM_NULL) {
     CU_ASSERT_EQUAL(run_once(comm, output, TASKS, 0, &c), ZG_STOPPED);
@@ -288,7 +280,7 @@ static void check_resumption(int first, int second, int64_t each, const char *na
     MPI_Comm_free(&comm);
   }
   MPI_Bcast(&before, 1, MPI_INT64_T, 0, MPI_COMM_WORLD);
-  comm = some_ranks(second);
+  comm = zg_test_some_ranks(second);
   allowed = 1 << 20;
   if (comm != MPI_COMM_NULL) {
     CU_ASSERT_EQUAL(run_once(comm, output, TASKS, before, &c), ZG_OK);
