@@ -258,6 +258,7 @@ zg_status zg_results_write_kept(zg_results *results, int64_t tensor, int64_t kep
 static bool close_file(zg_results *results) {
   ZG_PLACE("closing", results->part);
   int64_t failures = zg_h5_failures();
+  errno = 0;
   for (int64_t k = 0; k < results->tensor_count; k++) {
     zg_h5_close(&results->tensors[k].values);
     zg_h5_close(&results->tensors[k].codes);
@@ -268,7 +269,7 @@ static bool close_file(zg_results *results) {
   results->tensor_count = 0;
   zg_h5_close(&results->transfer);
   zg_h5_close(&results->file);
-  return zg_h5_failures() == failures;
+  return with_reason(zg_h5_failures() == failures ? 0 : -1) >= 0;
 }
 
 static void destroy(zg_results **results) {
