@@ -145,7 +145,7 @@ static void a_stop_ends_the_children(void) {
                     .should_stop = at_once};
   double start = zg_clock();
   CU_ASSERT_EQUAL(zg_sandbox_run(&tasks, verdicts), ZG_STOPPED);
-  CU_ASSERT(zg_clock() - start < 1);
+  CU_ASSERT(zg_clock() - start < 6); /* not the 8 s after which it counts as stuck */
 }
 
 static void no_tasks_are_done_at_once(void) {

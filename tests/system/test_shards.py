@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -300,12 +301,14 @@ class Mistakes(Shards):
                 self.assertEqual(finished.code, USAGE, finished.report)
 
     def test_a_shard_that_runs_owns_its_part(self):
-        """Another run of the shard waits for it, and finds the part complete."""
-        lock = self.path / "results.h5.shard-2-of-2.lock"
+        """Of two runs of a shard one waits for the other, and finds the part complete."""
         self.part(2, 2).unlink()
-        finished = self.run_job(self.the_job, "--shard", "2/2")
-        self.assertIn("done in", finished.out)
-        self.assertFalse(lock.exists())
+        with ThreadPoolExecutor() as pool:
+            both = [pool.submit(self.run_job, self.the_job, "--shard", "2/2") for _ in range(2)]
+            outs = [run.result().out for run in both]
+        self.assertEqual(sorted(("done in" in out, "is complete already" in out) for out in outs),
+                         [(False, True), (True, False)], outs)
+        self.assertFalse((self.path / "results.h5.shard-2-of-2.lock").exists())
 
 
 if __name__ == "__main__":
