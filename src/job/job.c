@@ -45,7 +45,7 @@ enum { MAX_KEYS = 16 };
 static zg_status read_table(const zg_document *document, const zg_node *map,
                             const job_key *table, int64_t count, const char *owner,
                             zg_job *job) {
-  const char *names[MAX_KEYS];
+  const char *names[MAX_KEYS] = {NULL};
   int64_t place[MAX_KEYS];
   for (int64_t k = 0; k < count; k++)
     names[k] = table[k].name;

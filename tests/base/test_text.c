@@ -30,7 +30,7 @@ static void a_text_grows_as_it_is_added_to(void) {
 
 static void a_list_keeps_copies_in_order(void) {
   zg_list list = {0};
-  char name[16];
+  char name[32];
   for (int k = 0; k < 100; k++) {
     snprintf(name, sizeof name, "item %d", k);
     zg_list_add(&list, name);

@@ -22,7 +22,7 @@ static void make_zoo(const char *path) {
     hid_t file = zg_test_zoo_create(path);
     double *values = ZG_NEW(double, SAMPLES *WIDTH);
     for (int i = 0; i < ITEMS; i++) {
-      char layer[16];
+      char layer[32];
       for (int k = 0; k < SAMPLES * WIDTH; k++)
         values[k] = zg_test_random((unsigned long)i, (unsigned long)k);
       snprintf(layer, sizeof layer, "layer%02d", i);
