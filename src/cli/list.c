@@ -10,10 +10,6 @@
 
 enum { INDENT = 18 }; /* of what stands beside a word */
 
-static const char *kind_name(const zg_measure *measure) {
-  return measure->kind == ZG_SIMILARITY ? "similarity" : "distance";
-}
-
 static void add_choices(zg_text *text, const zg_option *option) {
   for (int k = 0; k < ZG_MAX_CHOICES && option->choices[k]; k++)
     zg_text_add(text, "%s%s", k ? ", " : "", option->choices[k]);
@@ -71,7 +67,7 @@ static void print_measure(const zg_measure *measure) {
     printf("  %-*s ", INDENT - 3, lines[k].label);
     zg_print_wrapped(lines[k].text, INDENT);
   }
-  printf("  %-*s %s, %s\n", INDENT - 3, "kind", kind_name(measure),
+  printf("  %-*s %s, %s\n", INDENT - 3, "kind", zg_kind_name(measure->kind),
          measure->symmetric ? "symmetric" : "not symmetric");
   print_options(measure);
 }
@@ -83,7 +79,7 @@ static void print_space(const zg_measure *const *measures, int64_t count) {
   for (int64_t k = 0; k < count; k++) {
     zg_table_add(&table, "%s", measures[k]->name);
     zg_table_add(&table, "%s", zg_axis_name(measures[k]->axis));
-    zg_table_add(&table, "%s", kind_name(measures[k]));
+    zg_table_add(&table, "%s", zg_kind_name(measures[k]->kind));
     zg_table_add(&table, "%s", measures[k]->title);
   }
   zg_table_print(&table, 2);
@@ -142,7 +138,7 @@ static json_t *measure_json(const zg_measure *measure) {
                    measure->name, "title", measure->title, "space", measure->space,
                    "formula", measure->formula, "reference", measure->reference,
                    "remark", measure->remark, "axis", zg_axis_name(measure->axis),
-                   "kind", kind_name(measure), "symmetric", measure->symmetric,
+                   "kind", zg_kind_name(measure->kind), "symmetric", measure->symmetric,
                    "options", options);
 }
 

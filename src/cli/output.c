@@ -168,6 +168,12 @@ json_t *zg_json_number(double value) {
   return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *zg_json_value(const char *text) {
+  char *end;
+  double number = strtod(text, &end);
+  return *text && !*end ? zg_json_number(number) : zg_json_text(text);
+}
+
 json_t *zg_json_list(const zg_list *list) {
   json_t *json = json_array();
   for (int64_t k = 0; k < list->count; k++)

@@ -48,6 +48,8 @@ zg_status zg_terminal_colours(const char *choice, zg_colours *colours);
 json_t *zg_json_text(const char *text);
 /** A number; null when it is not finite. */
 json_t *zg_json_number(double value);
+/** A number where the text is one, else a string. */
+json_t *zg_json_value(const char *text);
 /** A list of strings. */
 json_t *zg_json_list(const zg_list *list);
 /** Print on standard output and destroy. */

@@ -3,12 +3,15 @@
 #include "base/memory.h"
 #include "base/sandbox.h"
 #include "cli/cli.h"
+#include "engine/part.h"
+#include "engine/state.h"
 #include "results/read.h"
 #include "zoo/zoo.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void print_fault(void *context, const char *where, const char *what) {
   (void)context;
@@ -34,6 +37,14 @@ static zg_status check(const char *path, bool json) {
                  faults == 1 ? "" : "s");
 }
 
+static zg_status show_part(const char *path, const char *name, bool json) {
+  if (!name) return zg_show_part(path, json);
+  return zg_fail(ZG_ERR_DATA,
+                 "%s: is the part of a shard, whose sums are no tensors yet: merge all "
+                 "parts, and show '%s' of what comes of it",
+                 path, name);
+}
+
 static zg_status show(const zg_args *args) {
   const zg_command *self = &zg_command_show;
   const char *path = args->operands[0], *name = args->operands[1];
@@ -42,6 +53,11 @@ static zg_status show(const zg_args *args) {
   zg_filetype type;
   ZG_TRY(zg_terminal_colours(zg_args_get(self, args, "--colour"), &colours));
   if (zg_args_get(self, args, "--check")) return check(path, json);
+  if (zg_part_is(path)) return show_part(path, name, json);
+  if (access(path, F_OK) != 0 && zg_state_exists(path))
+    return zg_fail(ZG_ERR_INPUT,
+                   "%s: is not finished: the command that makes it goes on with it",
+                   path);
   ZG_TRY(zg_filetype_of(path, &type));
   switch (type) {
   case ZG_FILE_ZOO:
@@ -98,8 +114,8 @@ static const zg_flag flags[] = {
 const zg_command zg_command_show = {
     .name = "show",
     .operands = "FILE [NAME]",
-    .summary = "show a zoo's models (NAME: a pattern, with their layers) or a results "
-               "file's tensors (NAME: one, drawn)",
+    .summary = "show a zoo's models (NAME: a pattern, with their layers), a results "
+               "file's tensors (NAME: one, drawn) or what the part of a shard is",
     .least_operands = 1,
     .most_operands = 2,
     .flags = flags,

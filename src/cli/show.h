@@ -1,5 +1,5 @@
 /** \file
- * The two things that `zoogram show` shows. */
+ * The three kinds of files that `zoogram show` shows. Not collective. */
 #ifndef ZG_CLI_SHOW_H
 #define ZG_CLI_SHOW_H
 
@@ -14,5 +14,10 @@ zg_status zg_show_zoo(const char *path, const char *pattern, bool json);
  * all. */
 zg_status zg_show_results(const char *path, const char *name, bool json,
                           zg_colours colours);
+
+/** Show what the part of a shard is: of which job, shard and plan, for which tensors,
+ * and whether the other parts lie beside it.
+ * \return ZG_ERR_DATA when it is damaged or of another version. */
+zg_status zg_show_part(const char *path, bool json);
 
 #endif

@@ -73,19 +73,13 @@ static zg_status print_list(const char *path, const zg_results_info *info) {
   return ZG_OK;
 }
 
-static json_t *attribute_json(const char *value) {
-  char *end;
-  double number = strtod(value, &end);
-  return *value && !*end ? zg_json_number(number) : zg_json_text(value);
-}
-
 static json_t *attributes_json(const zg_list *attributes) {
   json_t *json = json_object();
   for (int64_t k = 0; k < attributes->count; k++) {
     char *key = zg_strdup(attributes->items[k]);
     char *equals = strchr(key, '=');
     *equals = 0;
-    json_object_set_new(json, key, attribute_json(equals + 1));
+    json_object_set_new(json, key, zg_json_value(equals + 1));
     free(key);
   }
   return json;

@@ -27,8 +27,7 @@ static zg_attribute *tensor_attributes(const zg_call *call) {
   zg_attribute *a = ZG_NEW0(zg_attribute, COMMON_ATTRIBUTES + ZG_MAX_OPTIONS + 1);
   int64_t count = 0;
   a[count++] = (zg_attribute){.name = "measure", .text = m->name};
-  a[count++] = (zg_attribute){
-      .name = "kind", .text = m->kind == ZG_DISTANCE ? "distance" : "similarity"};
+  a[count++] = (zg_attribute){.name = "kind", .text = zg_kind_name(m->kind)};
   a[count++] =
       (zg_attribute){.name = "symmetric", .number = m->symmetric, .integer = true};
   a[count++] = (zg_attribute){.name = "formula", .text = m->formula};

@@ -33,9 +33,13 @@ char *zg_part_path(const char *output, const zg_shard *shard) {
 }
 
 char *zg_part_beside(const zg_shard_part *part, int64_t number) {
-  char *name = zg_part_path("", &part->shard), *output = zg_strdup(part->path);
-  output[strlen(output) - strlen(name)] = 0;
-  char *path = zg_part_path(output, &(zg_shard){number, part->shard.count});
+  char *name = zg_part_path("", &part->shard), *path = NULL;
+  char *output = zg_strdup(part->path);
+  size_t length = strlen(output), end = strlen(name);
+  if (length > end && !strcmp(output + length - end, name)) {
+    output[length - end] = 0;
+    path = zg_part_path(output, &(zg_shard){number, part->shard.count});
+  }
   free(output);
   free(name);
   return path;
@@ -162,10 +166,23 @@ zg_status zg_part_write(const zg_shard_part *part, char *const *files) {
 
 /* ---- reading ---- */
 
+enum { MAGIC_NAME = 6 }; /* bytes of the magic in front of its version */
+
+bool zg_part_is(const char *path) {
+  struct stat entry;
+  char begin[MAGIC_NAME];
+  /* A pipe would wait for its other end. */
+  if (stat(path, &entry) != 0 || !S_ISREG(entry.st_mode)) return false;
+  FILE *file = fopen(path, "rb");
+  bool is = file && fread(begin, sizeof begin, 1, file) == 1 &&
+            !memcmp(begin, magic, sizeof begin);
+  if (file) fclose(file);
+  return is;
+}
+
 /* Why a file is no part, as far as its first bytes tell. */
 static zg_status check_magic(const char *path, const header *h, bool read) {
-  const size_t name = 6; /* without the version */
-  if (!read || memcmp(h->magic, magic, name))
+  if (!read || memcmp(h->magic, magic, MAGIC_NAME))
     return zg_fail(ZG_ERR_DATA, "%s: is not a part that 'zoogram run --shard' has left",
                    path);
   if (memcmp(h->magic, magic, sizeof magic))

@@ -32,8 +32,11 @@ typedef struct zg_shard_part {
 
 /** Its name; the caller frees. */
 char *zg_part_path(const char *output, const zg_shard *shard);
-/** The name of another shard's part of the same output; the caller frees. */
+/** The name of another shard's part of the same output, which the caller frees; NULL
+ * when this one has been given another name. */
 char *zg_part_beside(const zg_shard_part *part, int64_t number);
+/** Whether a file begins like a part, of any version. */
+bool zg_part_is(const char *path);
 
 /** Write a part.
  * \param [in] part   all but its segments' offsets; its texts must not be NULL.

@@ -74,6 +74,8 @@ typedef enum zg_axis {
 const char *zg_axis_name(zg_axis axis);
 
 typedef enum zg_kind { ZG_SIMILARITY, ZG_DISTANCE } zg_kind;
+/** "similarity", "distance". */
+const char *zg_kind_name(zg_kind kind);
 
 /** What is known of two items when their entry is made. Which fields are set depends on
  * the form: see measures/spec.h. */

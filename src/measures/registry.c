@@ -24,6 +24,10 @@ const zg_measure *zg_measure_find(const char *name) {
   return NULL;
 }
 
+const char *zg_kind_name(zg_kind kind) {
+  return kind == ZG_SIMILARITY ? "similarity" : "distance";
+}
+
 const char *zg_axis_name(zg_axis axis) {
   static const char *const names[ZG_AXES] = {[ZG_AXIS_ITEM] = "item",
                                              [ZG_AXIS_MODEL] = "model",

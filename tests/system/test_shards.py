@@ -1,6 +1,7 @@
 """Job arrays: shards of a job, run one by one on any ranks, and the merge of what they leave."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -208,6 +209,59 @@ class Interrupted(Shards):
         self.assertEqual(digest(self.path / "results.h5"), expected)
         self.assertEqual(self.files(), ["job.yaml", "results.h5", "results.h5.shard-1-of-2",
                                         "results.h5.shard-2-of-2", "zoo.h5"])
+
+
+class Shown(Shards):
+    """What `zoogram show` says of parts."""
+
+    def setUp(self):
+        super().setUp()
+        self.zoo({"m": related(60, [5, 9])})
+        self.the_job = self.job([Measure(kernel="rbf", bandwidth=0.5), {"name": "mine", "measure": "cosine"}])
+        for number in (1, 3):
+            self.run_job(self.the_job, "--shard", f"{number}/3", ranks=None)
+
+    def show(self, *arguments, code=0, directory=None):
+        finished = zoogram("show", *arguments, directory=directory)
+        self.assertEqual(finished.code, code, finished.report)
+        return finished
+
+    def test_what_it_is(self):
+        said = self.show(self.part(3, 3)).out
+        for words in ("shard 3 of 3, complete", str(self.the_job), "parts of 2 of 3 shards; missing 2\n",
+                      "written    by zoogram"):
+            self.assertIn(words, said)
+        rows = [" ".join(line.split()) for line in said.splitlines()]
+        self.assertIn("mine cosine distance item pairing=flattened", rows)
+        self.assertIn("cka_kernel_rbf_bandwidth_0.5 cka similarity item kernel=rbf estimator=debiased bandwidth=0.5 "
+                      "median=exact", rows)
+        self.run_job(self.the_job, "--shard", "2/3")
+        self.assertIn("the parts of all 3 shards: ready for zoogram merge", self.show(self.part(3, 3)).out)
+
+    def test_json(self):
+        shown = json.loads(self.show(self.part(1, 3), "--json").out)
+        self.assertEqual((shown["format"], shown["complete"], shown["shard"], shown["shards"], shown["missing"]),
+                         ("zoogram-part", True, 1, 3, [2]))
+        self.assertEqual(shown["job"], self.the_job.read_text())
+        self.assertEqual([t["name"] for t in shown["tensors"]], ["cka_kernel_rbf_bandwidth_0.5", "mine"])
+        self.assertEqual(shown["tensors"][0]["options"],
+                         {"kernel": "rbf", "estimator": "debiased", "bandwidth": 0.5, "median": "exact"})
+
+    def test_under_another_name(self):
+        """The others cannot be looked for then, however short the name is."""
+        os.rename(self.part(1, 3), self.path / "p")
+        self.assertNotIn("beside it", self.show("p", directory=self.path).out)
+        self.assertIsNone(json.loads(self.show(self.path / "p", "--json").out)["missing"])
+
+    def test_what_cannot_be_shown(self):
+        one, two = self.part(1, 3), self.part(2, 3)
+        self.assertIn("merge all parts", self.show(one, "mine", code=DATA).errors[0])
+        one.write_bytes(one.read_bytes()[:-9])
+        self.assertIn("is damaged", self.show(one, code=DATA).errors[0])
+        (self.path / f"{two.name}.state").mkdir()
+        self.assertIn("is not finished", self.show(two, code=MISSING).errors[0])
+        (self.path / f"{two.name}.state").rmdir()
+        self.assertIn("No such file", self.show(two, code=MISSING).errors[0])
 
 
 class Mistakes(Shards):
