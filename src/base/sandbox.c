@@ -128,8 +128,15 @@ static char state_of(pid_t pid) {
   return name_end && name_end[1] ? name_end[2] : '?';
 }
 
+/* Whether who prints has to wait for a reader: a pager, a terminal that was stopped. */
+static bool output_waits(void) {
+  struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&output, 1, 0) == 0;
+}
+
 /* Time on the clock says little on a busy machine or a slow file system; a child that
- * sleeps and has computed nothing for long waits for something that does not come. */
+ * sleeps and has computed nothing for long waits for something that does not come,
+ * unless it prints. */
 static void look_after(child *c) {
   clockid_t clock;
   struct timespec used;
@@ -137,7 +144,7 @@ static void look_after(child *c) {
       clock_gettime(clock, &used) != 0)
     return;
   double computed = (double)used.tv_sec + 1e-9 * (double)used.tv_nsec, now = zg_clock();
-  if (computed > c->computed) {
+  if (computed > c->computed || output_waits()) {
     c->computed = computed;
     c->moved = now;
   } else if (now - c->moved > ZG_STUCK_SECONDS && state_of(c->pid) == 'S') {

@@ -16,8 +16,8 @@ typedef struct zg_limits {
   int64_t seconds; /**< of computing */
 } zg_limits;
 
-/** Seconds after which a child that neither computes nor waits for a disk is taken for
- * stuck (in a named pipe, a terminal, a socket). */
+/** Seconds after which a child that neither computes nor waits for a disk, nor for who
+ * reads what it prints, is taken for stuck (in a named pipe, a terminal, a socket). */
 enum { ZG_STUCK_SECONDS = 8 };
 
 /** What became of a task. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,6 +149,41 @@ static void a_stop_ends_the_children(void) {
   CU_ASSERT(zg_clock() - start < 6); /* not the 8 s after which it counts as stuck */
 }
 
+/* More than a pipe holds. */
+static zg_status print(void) {
+  char text[1 << 10];
+  memset(text, 'x', sizeof text);
+  for (int k = 0; k < 256; k++)
+    if (write(STDOUT_FILENO, text, sizeof text) != (ssize_t)sizeof text)
+      return zg_fail(ZG_ERR_WRITE, "not all is written");
+  return ZG_OK;
+}
+
+/* A process that begins to read only when it is nearly too late, as a pager may. */
+static pid_t start_slow_reader(int from, int not_to) {
+  pid_t reader = fork();
+  char text[1 << 10];
+  if (reader != 0) return reader;
+  close(not_to);
+  sleep(ZG_STUCK_SECONDS + 3);
+  while (read(from, text, sizeof text) > 0) {
+  }
+  _exit(0);
+}
+
+static void who_prints_may_wait_for_a_reader(void) {
+  int ends[2], kept = dup(STDOUT_FILENO);
+  CU_ASSERT_FATAL(kept >= 0 && pipe(ends) == 0);
+  fflush(stdout);
+  pid_t reader = start_slow_reader(ends[0], ends[1]);
+  dup2(ends[1], STDOUT_FILENO);
+  close(ends[0]), close(ends[1]);
+  check(&(trial){print, true, ZG_OK, ""}, 1);
+  dup2(kept, STDOUT_FILENO);
+  close(kept);
+  waitpid(reader, NULL, 0);
+}
+
 static void no_tasks_are_done_at_once(void) {
   CU_ASSERT_EQUAL(zg_sandbox_run(&(zg_tasks){.count = 0}, NULL), ZG_OK);
 }
@@ -167,6 +203,7 @@ const zg_test zg_tests[] = {
 #endif
     {"nothing_is_begun_after_a_failure", nothing_is_begun_after_a_failure},
     {"a_stop_ends_the_children", a_stop_ends_the_children},
+    {"who_prints_may_wait_for_a_reader", who_prints_may_wait_for_a_reader},
     {"no_tasks_are_done_at_once", no_tasks_are_done_at_once},
     {"outside_a_sandbox_time_is_not_limited", outside_a_sandbox_time_is_not_limited},
     {NULL, NULL}};
