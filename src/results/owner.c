@@ -62,6 +62,18 @@ static int try_lock(const char *path, int *descriptor) {
   return reason == EAGAIN || reason == EACCES ? 0 : -1;
 }
 
+/* \return as try_lock, after at most `patience` seconds. */
+static int wait_for_lock(const char *path, double patience, int *descriptor) {
+  ZG_PLACE("locking", path);
+  double start = zg_clock();
+  int result;
+  while ((result = try_lock(path, descriptor)) == 0 && zg_clock() - start < patience) {
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    zg_beat();
+  }
+  return result;
+}
+
 static void write_name(int descriptor) {
   char host[256] = "?", date[32], text[512];
   gethostname(host, sizeof host - 1);
@@ -94,15 +106,8 @@ static zg_status fail_lock(const char *path) {
 zg_status zg_owner_acquire(const char *output, double patience, zg_owner **owner) {
   zg_text path = {0};
   zg_text_add(&path, "%s.lock", output);
-  ZG_PLACE("locking", path.data);
-  double start = zg_clock();
-  int descriptor, result;
+  int descriptor, result = wait_for_lock(path.data, patience, &descriptor);
   *owner = NULL;
-  while ((result = try_lock(path.data, &descriptor)) == 0 &&
-         zg_clock() - start < patience) {
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-    zg_beat();
-  }
   if (result == 1) {
     write_name(descriptor);
     *owner = ZG_NEW(zg_owner, 1);

@@ -90,8 +90,24 @@ static zg_status open_part(zg_results *results, const zg_results_layout *layout)
                  results->rank);
 }
 
+/* Whether a name ends as Open MPI ends those of its locks: FILE.locktest.RANK, or
+ * FILE-JOB-PROCESS.lock. */
+static bool is_lock_of_mpi(const char *end) {
+  static const char test[] = ".locktest.", digits[] = "0123456789";
+  if (!strncmp(end, test, sizeof test - 1)) {
+    end += sizeof test - 1;
+    return *end && !end[strspn(end, digits)];
+  }
+  for (int number = 0; number < 2; number++) {
+    size_t length = *end == '-' ? strspn(end + 1, digits) : 0;
+    if (!length) return false;
+    end += 1 + length;
+  }
+  return !strcmp(end, ".lock");
+}
+
 /* Remove the locks that MPI-IO keeps beside a file, where a rank died that had it open:
- * nobody else writes this one. */
+ * nobody else writes this one. Other files may have names that begin like its. */
 static void remove_leftovers(const char *part) {
   const char *slash = strrchr(part, '/'), *name = slash ? slash + 1 : part;
   char *folder = zg_directory(part);
@@ -99,8 +115,8 @@ static void remove_leftovers(const char *part) {
   for (struct dirent *entry; directory && (entry = readdir(directory));) {
     zg_text path = {0};
     zg_text_add(&path, "%s/%s", folder, entry->d_name);
-    bool ours = !strncmp(entry->d_name, name, strlen(name));
-    if (ours && strstr(entry->d_name + strlen(name), "lock")) unlink(path.data);
+    bool begins = !strncmp(entry->d_name, name, strlen(name));
+    if (begins && is_lock_of_mpi(entry->d_name + strlen(name))) unlink(path.data);
     zg_text_clear(&path);
   }
   if (directory) closedir(directory);
@@ -306,8 +322,15 @@ static zg_status mark_and_rename(const zg_results *results) {
   return ZG_OK;
 }
 
+/* What a rank has written may be in the memory of its own node. */
+static bool make_durable(const zg_results *results) {
+  ZG_PLACE("syncing", results->part);
+  return zg_sync_path(results->part);
+}
+
 zg_status zg_results_finish(zg_results **results) {
-  zg_status status = close_file(*results) ? ZG_OK : fail_write(*results);
+  bool durable = close_file(*results) && make_durable(*results);
+  zg_status status = durable ? ZG_OK : fail_write(*results);
   status = zg_agree((*results)->comm, status);
   if (status == ZG_OK && (*results)->rank == 0) status = mark_and_rename(*results);
   status = zg_agree((*results)->comm, status);

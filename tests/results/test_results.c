@@ -284,6 +284,38 @@ static void an_older_file_stays_until_the_new_one_is_complete(void) {
   check_tensor(path, 0, false);
 }
 
+/* Locks of MPI-IO from a run that was killed go; what others have beside it stays. */
+static void leftovers_go_and_what_is_not_ours_stays(void) {
+  static const struct {
+    const char *end;
+    bool stays;
+  } files[] = {
+      {".locktest.0", false}, {".locktest.12", false}, {"-731-4711.lock", false},
+      {".lock", true},        {".lockstep.h5", true},  {"-lock", true},
+      {".locktest.x", true},  {"-1.lock", true},       {".locktest.", true}};
+  char path[ZG_TEST_PATH_BYTES], part[ZG_TEST_PATH_BYTES];
+  part_of(zg_test_path("beside.h5", path), part);
+  zg_results_layout layout = layout_of(false);
+  zg_results *results = NULL;
+  for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+    char beside[2 * ZG_TEST_PATH_BYTES];
+    snprintf(beside, sizeof beside, "%s%s", part, files[k].end);
+    FILE *file = zg_test_rank() == 0 ? fopen(beside, "w") : NULL;
+    if (file) fclose(file);
+  }
+  MPI_Barrier(world);
+  CU_ASSERT_EQUAL_FATAL(zg_results_create(world, path, &layout, &results), ZG_OK);
+  zg_results_abandon(&results);
+  MPI_Barrier(world);
+  for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+    char beside[2 * ZG_TEST_PATH_BYTES];
+    snprintf(beside, sizeof beside, "%s%s", part, files[k].end);
+    CU_ASSERT_EQUAL(exists(beside), files[k].stays);
+    MPI_Barrier(world);
+    if (zg_test_rank() == 0) unlink(beside);
+  }
+}
+
 static void where_no_file_can_be_made_all_ranks_say_so(void) {
   char path[ZG_TEST_PATH_BYTES];
   zg_test_path("no-such-directory/r.h5", path);
@@ -349,6 +381,8 @@ const zg_test zg_tests[] = {
     {"an_abandoned_file_leaves_nothing", an_abandoned_file_leaves_nothing},
     {"an_older_file_stays_until_the_new_one_is_complete",
      an_older_file_stays_until_the_new_one_is_complete},
+    {"leftovers_go_and_what_is_not_ours_stays",
+     leftovers_go_and_what_is_not_ours_stays},
     {"where_no_file_can_be_made_all_ranks_say_so",
      where_no_file_can_be_made_all_ranks_say_so},
     {"where_the_name_is_taken_by_a_directory_all_ranks_say_so",
