@@ -49,14 +49,18 @@ void zg_environment_prepare(char **argv) {
   zg_threads_set(zg_environment_threads());
 }
 
-bool zg_is_first_process(void) {
+int zg_early_rank(void) {
   static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
                                                "PMI_RANK", "SLURM_PROCID"};
   for (size_t k = 0; k < sizeof rank_variables / sizeof *rank_variables; k++) {
     const char *rank = getenv(rank_variables[k]);
-    if (rank) return atol(rank) == 0;
+    if (rank) return atoi(rank);
   }
-  return true;
+  return 0;
+}
+
+bool zg_is_first_process(void) {
+  return zg_early_rank() == 0;
 }
 
 /* ---- being asked to stop ---- */
@@ -101,8 +105,7 @@ static void find_launcher(void) {
 /* The first rank speaks first, and is mostly the only one: its launcher ends the
  * others. */
 static double patience(void) {
-  const char *rank = getenv("PMIX_RANK");
-  return ZG_STOP_PATIENCE + (rank && atoi(rank) > 0);
+  return ZG_STOP_PATIENCE + (zg_early_rank() > 0);
 }
 
 _Noreturn static void leave_task(void) {

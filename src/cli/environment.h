@@ -15,9 +15,11 @@ bool zg_environment_corrected(void);
 /** BLAS threads per rank: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or 1. */
 int zg_environment_threads(void);
 
-/** Whether this is the first of the processes that a launcher has started, or the only
- * one: of what concerns all of them it alone speaks. While MPI does not run the
- * environment has to tell. */
+/** Which of the processes that a launcher has started this is going to be, as far as
+ * the environment tells while MPI does not run; 0 where it does not. */
+int zg_early_rank(void);
+/** Whether this is the first of them, or the only one: of what concerns all of them it
+ * alone speaks. */
 bool zg_is_first_process(void);
 
 /** From now on SIGTERM, SIGINT and SIGUSR1 ask to stop, and so does the end of

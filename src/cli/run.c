@@ -100,15 +100,18 @@ static zg_status load_job(zg_session *s) {
   return status;
 }
 
-/* Try the files where this is the process that will be rank 0, and MPI has not started:
+/* Try all files where this is the process that will be rank 0, and MPI has not started:
  * a child of a process of MPI is no sound thing. A job file that cannot be read is left
  * to load_job. */
 static void try_inputs(zg_session *s) {
   char *path = NULL, *text = NULL;
   zg_job *job = NULL;
   if (zg_is_first_process() && read_job(s, &path, &text) == ZG_OK &&
-      zg_job_parse(path, text, &job) == ZG_OK)
+      zg_job_parse(path, text, &job) == ZG_OK) {
+    const char *output = zg_session_merges(s) ? s->args->operands[0] : job->output;
+    zg_session_try_output(s, output);
     zg_prepare_inputs(job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
+  }
   zg_job_destroy(&job);
   free(path);
   free(text);
@@ -265,12 +268,10 @@ static zg_status compute(zg_session *s, zg_report *report) {
   return status == ZG_STOPPED ? tell_stop(s) : status;
 }
 
-static zg_status run_job(zg_session *s) {
-  ZG_TRY(load_job(s));
-  ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
-                                       flag(s, "--log"))));
-  s->resources = zg_prepare_resources(s->comm);
-  zg_session_log_header(s);
+/* All that comes before the computing. Nothing of it asks whether to stop, be it a slow
+ * file system, digests of all data or another owner that it waits for; and nothing is
+ * lost when it is left. */
+static zg_status prepare(zg_session *s) {
   ZG_TRY(load_zoo(s));
   ZG_TRY(make_plan(s));
   ZG_TRY(check_room(s));
@@ -278,7 +279,19 @@ static zg_status run_job(zg_session *s) {
   zg_session_log_plan(s);
   ZG_TRY(make_digest(s));
   ZG_TRY(check_inputs(s));
-  ZG_TRY(zg_session_take_output(s));
+  return zg_session_take_output(s);
+}
+
+static zg_status run_job(zg_session *s) {
+  ZG_TRY(load_job(s));
+  ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
+                                       flag(s, "--log"))));
+  s->resources = zg_prepare_resources(s->comm);
+  zg_session_log_header(s);
+  zg_watch_task(true);
+  zg_status status = prepare(s);
+  zg_watch_task(false);
+  if (status != ZG_OK) return status;
   if (s->complete) {
     if (s->rank == 0) {
       zg_state_discard(s->output);
@@ -287,7 +300,7 @@ static zg_status run_job(zg_session *s) {
     return ZG_OK;
   }
   zg_report report = {0};
-  zg_status status = compute(s, &report);
+  status = compute(s, &report);
   if (status == ZG_OK || status == ZG_PARTIAL) zg_session_log_footer(s, &report);
   return status == ZG_OK && s->left_out ? ZG_PARTIAL : status;
 }
@@ -311,12 +324,6 @@ static zg_status duration(const zg_session *s, const char *name, double *seconds
   if (!given || zg_parse_duration(given, seconds)) return ZG_OK;
   return zg_fail(ZG_ERR_USAGE, "%s %s: expected a duration such as 1:30:00", name,
                  given);
-}
-
-/* Known before MPI is; for the watchdog, which watches that, too. */
-static int early_rank(void) {
-  const char *rank = getenv("PMIX_RANK");
-  return rank ? atoi(rank) : 0;
 }
 
 /* Signals and time limit; the same status on all ranks. */
@@ -345,7 +352,7 @@ static zg_status execute(const zg_command *command, const zg_args *args) {
   if (!zg_session_merges(&s) && status == ZG_OK) status = choose_shard(&s);
   if (status == ZG_OK) try_inputs(&s);
   zg_watch_start(); /* threads, from which no child should come */
-  zg_watchdog_start(s.watchdog, early_rank());
+  zg_watchdog_start(s.watchdog, zg_early_rank()); /* it watches the start of MPI, too */
   zg_h5_start();
   zg_mpi_start();
   MPI_Comm_rank(s.comm, &s.rank);

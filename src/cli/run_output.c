@@ -1,3 +1,5 @@
+#include "base/memory.h"
+#include "base/sandbox.h"
 #include "cli/environment.h"
 #include "cli/session.h"
 #include "cli/version.h"
@@ -5,21 +7,50 @@
 #include "engine/state.h"
 #include "results/read.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const double owner_patience = 60; /* seconds */
 
+/* In a child: what look_at_existing does with it. */
+static zg_status try_inspecting(void *output, int64_t task) {
+  zg_results_info *info = NULL;
+  (void)task;
+  (void)zg_results_inspect(output, &info); /* whether it is one is for others to say */
+  zg_results_info_destroy(&info);
+  return ZG_OK;
+}
+
+static zg_limits limits_of_inspecting(void *output, int64_t task) {
+  (void)output, (void)task;
+  return (zg_limits){.memory = zg_memory_limit(1) / 2, .seconds = 10};
+}
+
+void zg_session_try_output(zg_session *s, const char *output) {
+  char *copy = zg_strdup(output);
+  zg_tasks tasks = {.count = 1,
+                    .execute = try_inspecting,
+                    .limits = limits_of_inspecting,
+                    .context = copy,
+                    .should_stop = zg_should_stop};
+  zg_verdict verdict;
+  if (access(output, F_OK) == 0 && zg_sandbox_run(&tasks, &verdict) == ZG_OK &&
+      !verdict.returned)
+    snprintf(s->trouble, sizeof s->trouble, "%s", verdict.what);
+  free(copy);
+}
+
 /* What to do about a file that has the output's name. */
 static zg_status look_at_existing(zg_session *s) {
-  struct stat existing;
   const char *output = s->job->output;
-  if (stat(output, &existing) != 0) return ZG_OK;
+  if (access(output, F_OK) != 0) return ZG_OK;
+  if (s->trouble[0])
+    return zg_fail(ZG_ERR_CREATE, "%s: exists, and reading it %s; it is left alone",
+                   output, s->trouble);
   zg_results_info *info = NULL;
-  zg_filetype type = ZG_FILE_OTHER;
-  if (zg_filetype_of(output, &type) != ZG_OK || type != ZG_FILE_RESULTS ||
-      zg_results_inspect(output, &info) != ZG_OK)
+  if (zg_results_inspect(output, &info) != ZG_OK)
     return zg_fail(ZG_ERR_CREATE,
                    "%s: exists and is not a results file; it is left alone", output);
   if (info->complete && !strcmp(info->job_digest, s->digest)) s->found = output;

@@ -31,18 +31,24 @@ typedef struct zg_session {
   zg_resources resources;
   zg_zoo *zoo;
   zg_plan *plan;
-  char digest[ZG_DIGEST_BYTES]; /**< of job and inputs */
-  zg_owner *owner;              /**< of the output; all ranks */
-  const char *found;            /**< on rank 0: what is complete already */
-  bool complete;                /**< there is such a thing */
-  bool resumes;                 /**< on rank 0: there is something to go on with */
-  zg_prediction prediction;     /**< on rank 0 */
+  char digest[ZG_DIGEST_BYTES];   /**< of job and inputs */
+  char trouble[ZG_MESSAGE_BYTES]; /**< on rank 0: why what has the output's name cannot
+                                     be read; "" when it can, or is not there */
+  zg_owner *owner;                /**< of the output; all ranks */
+  const char *found;              /**< on rank 0: what is complete already */
+  bool complete;                  /**< there is such a thing */
+  bool resumes;                   /**< on rank 0: there is something to go on with */
+  zg_prediction prediction;       /**< on rank 0 */
 } zg_session;
 
 /** Whether it is `zoogram merge`. */
 bool zg_session_merges(const zg_session *session);
 /** Whether what an interrupted run has left is to be discarded. */
 bool zg_session_restarts(const zg_session *session);
+
+/** Try in a child process whether HDF5 survives what has the output's name already, and
+ * set trouble. Not collective, and before MPI and threads are started. */
+void zg_session_try_output(zg_session *session, const char *output);
 
 /** Become the owner of the output, and see what is there already: found, complete and
  * resumes are set. From then on <output>.stop asks to stop.

@@ -18,7 +18,7 @@ from networks import Network, Stored
 from oracle import Measure
 from zoogram import SHORT, SystemTestCase, environment, read_results, write_zoo, zoogram
 
-DATA, MEMORY, BAD_JOB, PARTIAL = 65, 71, 78, 3
+DATA, MEMORY, REFUSED, BAD_JOB, PARTIAL = 65, 71, 73, 78, 3
 LIMIT = 100 if SHORT else 30  # seconds; ten where nothing else runs
 MUTATE = Path(__file__).resolve().parents[2] / "scripts" / "torture" / "mutate"
 SAMPLES = 20
@@ -137,6 +137,23 @@ class Refused(HostileTestCase):
         self.job(zoo=["hostile.h5"], memory_per_rank="64MiB", measures=[Measure()])
         finished = self.call("run", "job.yaml")
         self.assertEqual((finished.code, len(finished.errors)), (MEMORY, 1), finished.report)
+
+
+class Outputs(HostileTestCase):
+    def test_results_that_wait_for_ever(self):
+        """What has the output's name is tried as well before it is read in the run."""
+        os.mkfifo(self.path / "pipe")
+        output = self.path / "results.h5"
+        with h5py.File(output, "w") as file:
+            file.attrs["format"] = "zoogram-results"
+            file["bad"] = h5py.ExternalLink("pipe", "/x")
+        before = output.read_bytes()
+        self.job()
+        for ranks in (None, 2):
+            finished = self.call("run", "job.yaml", ranks=ranks)
+            self.assertEqual((finished.code, len(finished.errors)), (REFUSED, 1), finished.report)
+            self.assertIn("results.h5: exists, and reading it was stuck", finished.errors[0])
+        self.assertEqual(output.read_bytes(), before)
 
 
 class LeftOut(HostileTestCase):

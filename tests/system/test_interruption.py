@@ -1,6 +1,7 @@
 """Runs that are killed, stopped or in each other's way: what is left, and what the next run makes of it."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -231,6 +232,21 @@ class LongSteps(SystemTestCase):
         self.assertEqual(len(lines), 1, err)
         self.assertIn("stopped by signal 10 (User defined signal 1) in the midst of a step", lines[0])
         self.assertFalse((self.path / "results.h5").exists())
+
+    def test_a_request_is_obeyed_while_another_run_has_the_output(self):
+        self.zoo({"m": related(20, [3, 5])})
+        lock = open(self.path / "results.h5.lock", "w")
+        self.addCleanup(lock.close)
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen([os.environ["ZOOGRAM"], "run", str(self.job())], env=environment(),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)  # until it has come there; before, it would stop all the same
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        out, err = process.communicate(timeout=TIMEOUT + 30)
+        self.assertLess(time.monotonic() - asked, 20)
+        self.assertEqual(process.returncode, 75, out + err)
+        self.assertIn("stopped by signal 15 (Terminated)", err)
 
 
 if __name__ == "__main__":
