@@ -158,6 +158,18 @@ class Vanished(Case):
 
 
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+class Durable(Case):
+    def test_no_name_before_every_rank_has_synced(self):
+        """What a rank has written may be in the memory of a node of its own."""
+        expected = self.reference()
+        for rank in (0, 2):
+            with self.subTest(rank=rank):
+                finished = self.run_job(ranks=3, faults=f"kind=sync at=1 rank={rank} paths=/results.h5.part")
+                self.assertFails(finished, {74}, "results.h5.part: cannot be written", "Input/output error")
+        self.assertGoesOn(expected)
+
+
+@unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class StandingStill(Case):
     """A rank that hangs: the watchdog ends the run, with 71, and names the rank and the place."""
 

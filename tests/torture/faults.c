@@ -5,19 +5,21 @@
  *
  *     FAULTS="kind=write at=17 rank=1 errno=ENOSPC paths=/tmp/x/ log=/tmp/y"
  *
- *     kind     open, read, write, sync, close, rename, unlink, mkdir, truncate: of
- * files; memory: allocations; mpi: communication at       the how many-th call, from 1;
- * 0: none, only count from     `once` (default), or `on`: that call and all later ones
+ *     kind     open, read, write, sync, close, rename, unlink, mkdir, truncate:
+ *              of files; memory: allocations; mpi: communication
+ *     at       the how many-th call, from 1; 0: none, only count
+ *     from     `once` (default), or `on`: that call and all later ones
  *     rank     of which rank (OMPI_COMM_WORLD_RANK); absent: all, each counting its own
  *     action   fail (default for all kinds but mpi), short (transfer half and say so),
  *              exit, kill, segv, abort, hang
  *     errno    EIO (default), ENOSPC, EDQUOT, EACCES, EROFS, EINTR, ENOMEM, or a number
  *     paths    calls count that concern files whose path contains this
- *     object   allocations count that this object asks for, judged by the return
- * address: part of a library's name; absent: the program itself program  only in
- * processes whose executable has this name (default zoogram), not in shells on the way
- * to it log      a file <log>.<rank> tells what happened, as a `struct record`: it is
- * kept in shared memory, so that it survives whatever happens to the process
+ *     object   allocations count that this object asks for, judged by the
+ *              return address: part of a library's name; absent: the program
+ *     program  only in processes whose executable has this name (default
+ *              zoogram), not in shells on the way to it
+ *     log      a file <log>.<rank> tells what happened, as a `struct record`:
+ *              it is kept in shared memory, so that it survives the process
  *
  * Only for tests. */
 #include <dirent.h>
