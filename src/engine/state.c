@@ -71,6 +71,7 @@ static bool is_segment(const zg_state *state, const char *name, int64_t *pass) {
 
 /* List the segments and remove what else there is. */
 static zg_status list_segments(zg_state *state, bool discard) {
+  ZG_PLACE("reading", state->directory);
   DIR *directory = opendir(state->directory);
   if (!directory && errno == ENOENT) return ZG_OK;
   if (!directory)
