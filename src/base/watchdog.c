@@ -55,6 +55,14 @@ static bool waits(int depth) {
   return depth > 0 && depth <= DEPTH && dog.places[depth - 1].doing == zg_waiting;
 }
 
+/* Of all places together: the innermost may be a part of a long calculation. */
+static double patience(int depth) {
+  double seconds = 0;
+  for (int k = 0; k < depth && k < DEPTH; k++)
+    seconds += dog.places[k].patience;
+  return seconds;
+}
+
 /* "reading zoo.h5: m: layer0" */
 static void describe(int depth, zg_text *text) {
   int k = busy_place(depth);
@@ -105,7 +113,7 @@ static void *watch(void *unused) {
       since = now;
     }
     int depth = atomic_load_explicit(&dog.depth, memory_order_acquire);
-    double limit = waits(depth) ? 2 * dog.limit : dog.limit;
+    double limit = (waits(depth) ? 2 * dog.limit : dog.limit) + patience(depth);
     if (now - since > limit && atomic_load(&dog.watches)) bark(depth, now - since);
   }
   return NULL;

@@ -26,6 +26,7 @@ void zg_watchdog_stop(void);
 typedef struct zg_place {
   const char *doing;
   const char *names[3];
+  double patience; /**< seconds that it may take beyond the limit */
 } zg_place;
 
 /** What a rank does that waits for others. */
@@ -36,11 +37,18 @@ void zg_place_enter(zg_place place);
 void zg_place_leave(const int *unused);
 /** Be at a place until the end of this block: ZG_PLACE("reading", path). */
 #define ZG_PLACE(...)                                                                  \
+  ZG_PLACE_ENTER_(                                                                     \
+      ((zg_place){.doing = ZG_PLACE_FIRST_(__VA_ARGS__, NULL),                         \
+                  .names = {ZG_PLACE_REST_(__VA_ARGS__, NULL, NULL, NULL, NULL)}}))
+/** Calculate until the end of this block, in a library that says nothing before it is
+ * done: a rank may need the time of so many operations on a slow processor beyond the
+ * limit. Ranks that wait for others to do it have to be here as well. */
+#define ZG_LONG(what, operations)                                                      \
+  ZG_PLACE_ENTER_(((zg_place){.doing = (what), .patience = 1e-9 * (operations)}))
+#define ZG_PLACE_ENTER_(place)                                                         \
   __attribute__((cleanup(zg_place_leave), unused))                                     \
   const int ZG_PLACE_NAME_(__LINE__) = 0;                                              \
-  zg_place_enter(                                                                      \
-      (zg_place){.doing = ZG_PLACE_FIRST_(__VA_ARGS__, NULL),                          \
-                 .names = {ZG_PLACE_REST_(__VA_ARGS__, NULL, NULL, NULL, NULL)}})
+  zg_place_enter(place)
 #define ZG_PLACE_NAME_(line) ZG_PLACE_JOIN_(zg_place_, line)
 #define ZG_PLACE_JOIN_(a, b) ZG_PLACE_JOINED_(a, b)
 #define ZG_PLACE_JOINED_(a, b) a##b

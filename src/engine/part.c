@@ -1,10 +1,11 @@
 #include "engine/part.h"
 
 #include "base/memory.h"
+#include "base/sync.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static bool copy_file(const char *path, FILE *to) {
   for (size_t count = 1; copied && count > 0;) {
     count = fread(buffer, 1, BUFFER, from);
     copied = !ferror(from) && fwrite(buffer, 1, count, to) == count;
+    zg_beat();
   }
   if (from) fclose(from);
   free(buffer);
@@ -121,18 +123,9 @@ static bool write_all(const zg_shard_part *part, const int64_t *sizes,
   return written && fflush(file) == 0 && fsync(fileno(file)) == 0;
 }
 
-static void sync_directory(const char *path) {
-  char *directory = zg_directory(path);
-  int descriptor = open(directory, O_RDONLY);
-  if (descriptor >= 0) {
-    fsync(descriptor);
-    close(descriptor);
-  }
-  free(directory);
-}
-
 static zg_status write_as(const zg_shard_part *part, char *const *files,
                           const char *temporary) {
+  ZG_PLACE("writing", temporary);
   int64_t *sizes = ZG_NEW0(int64_t, part->segment_count);
   for (int64_t k = 0; k < part->segment_count; k++) {
     struct stat found;
@@ -151,7 +144,7 @@ static zg_status write_as(const zg_shard_part *part, char *const *files,
   if (rename(temporary, part->path) != 0)
     return zg_fail(ZG_ERR_CREATE, "%s: cannot be named so: %s", part->path,
                    strerror(errno));
-  sync_directory(part->path);
+  zg_sync_directory(part->path); /* it is there, whatever the answer */
   return ZG_OK;
 }
 
@@ -262,6 +255,7 @@ static zg_status fail_missing(const char *path) {
 }
 
 zg_status zg_part_read(const char *path, zg_shard_part **part) {
+  ZG_PLACE("reading", path);
   struct stat found = {.st_size = 0};
   *part = NULL;
   FILE *file = fopen(path, "rb");

@@ -221,6 +221,7 @@ static bool get(stream *s, void *data, int64_t bytes) {
   if (bytes == 0) return s->ok;
   s->ok = s->ok && fread(data, 1, (size_t)bytes, s->file) == (size_t)bytes;
   if (s->ok) zg_hash_add(s->hash, data, (size_t)bytes);
+  zg_beat();
   return s->ok;
 }
 

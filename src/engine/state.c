@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/watchdog.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -70,6 +71,7 @@ static bool is_segment(const zg_state *state, const char *name, int64_t *pass) {
 
 /* List the segments and remove what else there is. */
 static zg_status list_segments(zg_state *state, bool discard) {
+  ZG_PLACE("reading", state->directory);
   DIR *directory = opendir(state->directory);
   if (!directory && errno == ENOENT) return ZG_OK;
   if (!directory)
@@ -373,12 +375,12 @@ static zg_status report_tiles(const zg_state *state) {
   return ZG_OK;
 }
 
-/* Whether the pass of a shard has been done by an earlier run. */
+/* Whether the pass of a shard has been done by an earlier run, whose sum is sound. */
 static bool is_done(const zg_state *state) {
   char *sum = sum_path(state, state->pass);
   bool done = false;
   for (int64_t k = 0; k < state->segment_count; k++)
-    done = done || !strcmp(state->segments[k].path, sum);
+    done = done || (state->segments[k].used && !strcmp(state->segments[k].path, sum));
   free(sum);
   return done;
 }
@@ -426,13 +428,19 @@ void zg_state_add_tile(zg_state *state, int64_t tile) {
 
 /* ---- the end of a pass ---- */
 
-/* Make one segment of what all teams have, in place of theirs. */
-static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) {
-  zg_status status = ZG_OK;
+/* The tiles that all runs and all teams have done become this team's. */
+static void share_tiles(zg_state *state) {
+  ZG_WAIT;
   for (int64_t t = 0; t < state->tiles; t++)
     state->now[t] |= state->before[t];
   MPI_Allreduce(MPI_IN_PLACE, state->now, zg_int(state->tiles), MPI_UINT8_T, MPI_BOR,
                 state->comm);
+}
+
+/* Make one segment of what all teams have, in place of theirs. */
+static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) {
+  zg_status status = ZG_OK;
+  share_tiles(state);
   free(state->own);
   state->own = sum_path(state, state->pass);
   if (zg_team_works(team)) zg_sums_share(team, sums);
@@ -460,10 +468,10 @@ zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
     for (int64_t t = 0; t < state->tiles; t++)
       found += content.tasks[t];
   }
-  if (team->position != 0) found = 0;
   zg_content_clear(&content);
   zg_sum_counts(state->comm, &found, 1);
-  if (found != state->before_count)
+  /* Every rank of a team reads for itself, and has to find the same. */
+  if (found != state->before_count * team->size)
     return zg_fail(
         ZG_ERR_WRITE,
         "%s: what an interrupted run has left was there and now cannot be read",

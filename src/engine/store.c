@@ -125,6 +125,7 @@ static zg_status read_rest(zg_store *store, int64_t groups) {
       int64_t step = zg_reader_slab_rows(zg_work_width(work, i));
       for (; mine && row < last; row += step) {
         zg_slab slab;
+        ZG_TRY(zg_work_go_on(work));
         ZG_TRY(zg_reader_rows(work->reader, i, row, zg_min(step, last - row), &slab));
         zg_store_put(store, i, row, &slab);
       }

@@ -187,6 +187,8 @@ static zg_status finish(int64_t n, double *d, double *e, double squares) {
 
 static zg_status spread(stack *s, int64_t rows, zg_fill_fn *fill, void *context,
                         double *values) {
+  double n = (double)s->n;
+  ZG_LONG("computing singular values", 8 * n * n * n / s->team.size); /* at a time */
   int rank;
   MPI_Comm_rank(s->comm, &rank);
   ZG_TRY(fold(s, rows, fill, context));

@@ -213,7 +213,9 @@ static zg_status check(const zg_symmetric *m, const double *values, totals expec
 
 zg_status zg_symmetric_eigenvalues(zg_symmetric *matrix, double *values) {
   zg_symmetric *m = matrix;
+  double n = (double)m->n;
   if (m->n == 0) return ZG_OK;
+  ZG_LONG("computing eigenvalues", 4 * n * n * n / 3 / (m->spread ? m->team.size : 1));
   /* p?sytrd would wait for ever on a NaN. */
   double largest = totals_of(m).largest;
   if (isnan(largest))

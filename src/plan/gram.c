@@ -158,6 +158,15 @@ static int64_t choose_packed_tile(zg_plan *plan, int64_t limit) {
   return 0;
 }
 
+/* ScaLAPACK and MPI count in int: what a rank of a team holds of the sums, of a tile or
+ * of a panel is less than 2^31 numbers. As blocks are dealt out cyclically, that may be
+ * up to twice an even share. */
+static bool can_be_counted(const zg_plan *plan, int64_t tile) {
+  int64_t N = plan->items, Q = plan->team_size, longest = zg_max(tile, plan->widest);
+  return Q == 1 || (N * zg_ceil_div(N, Q) < INT32_MAX &&
+                    longest * zg_ceil_div(tile, Q) < INT32_MAX / 2);
+}
+
 /* The largest tile that fits, of packed panels or not; 0 when none does. */
 static int64_t choose_tile(const zg_request *request, zg_plan *plan, bool packed) {
   bool alone = plan->team_size == 1;
@@ -169,7 +178,8 @@ static int64_t choose_tile(const zg_request *request, zg_plan *plan, bool packed
   for (size_t k = 0; k < count; k++) {
     int64_t panels = zg_ceil_div(plan->samples, zg_min(edges[k], largest_edge(plan)));
     int64_t tile = zg_ceil_div(plan->samples, panels);
-    if (memory_for(plan, tile).total <= request->memory) return tile;
+    bool fits = memory_for(plan, tile).total <= request->memory;
+    if (fits && can_be_counted(plan, tile)) return tile;
   }
   return 0;
 }
@@ -242,6 +252,12 @@ static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
+  if (!can_be_counted(plan, 1))
+    return zg_fail(
+        ZG_ERR_SYSTEM,
+        "%lld layers are too many for teams of %d ranks: one would hold 2^31 "
+        "numbers; larger teams or team_size: 1 would help",
+        (long long)plan->items, plan->team_size);
   char need[ZG_UNIT_BYTES], have[ZG_UNIT_BYTES];
   zg_plan least = *plan;
   least.band_numbers = zg_min(plan->items, LEAST_BAND) * plan->items;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { TASKS = 17, ITEMS = 5, PASSES = 2, MOST_SHARDS = 24 };
 
@@ -289,6 +290,16 @@ static void parameters_are_taken_from_another_part(void) {
   CU_ASSERT_EQUAL(merge(MPI_COMM_WORLD, 1, output, 2), ZG_OK);
 }
 
+/* Change the byte in front of a place in a file; 0: of its end. */
+static void damage(const char *path, int64_t place) {
+  FILE *file = fopen(path, "r+b");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+  CU_ASSERT(!fseek(file, (long)place - 9, place ? SEEK_SET : SEEK_END));
+  int byte = fgetc(file);
+  CU_ASSERT(!fseek(file, -1, SEEK_CUR) && fputc(byte ^ 1, file) >= 0);
+  CU_ASSERT(!fclose(file));
+}
+
 /* A byte of the sums of the first pass. */
 static void damaged_sums_are_refused(void) {
   char output[ZG_TEST_PATH_BYTES];
@@ -300,16 +311,75 @@ static void damaged_sums_are_refused(void) {
     zg_shard_part *part;
     char *path = zg_part_path(output, &whole.says);
     CU_ASSERT_EQUAL_FATAL(zg_part_read(path, &part), ZG_OK);
-    FILE *file = fopen(path, "r+b");
-    CU_ASSERT_FATAL(file && !fseek(file, (long)part->segments[1].offset - 9, SEEK_SET));
-    int byte = fgetc(file);
-    CU_ASSERT(!fseek(file, -1, SEEK_CUR) && fputc(byte ^ 1, file) >= 0);
-    fclose(file);
+    damage(path, part->segments[1].offset);
     zg_part_destroy(&part);
     free(path);
   }
   CU_ASSERT_EQUAL(merge(MPI_COMM_WORLD, 1, output, 1), ZG_ERR_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "shard-1-of-1: is damaged"));
+}
+
+/* The second shard was killed in its second pass, and has what the first has found out;
+ * of its first pass there is nothing to go on with. */
+static void a_damaged_sum_is_computed_again(void) {
+  enum { CALLS = 8 + 1 }; /* of stop_after_some in a pass of the second shard */
+  char output[ZG_TEST_PATH_BYTES], sum[2 * ZG_TEST_PATH_BYTES];
+  task first = {.does = {1, 2}, .says = {1, 2}, .parameter = 3};
+  task second = {.does = {2, 2}, .says = {2, 2}, .parameter = -1};
+  zg_test_path("again", output);
+  allowed = 1 << 20;
+  CU_ASSERT_EQUAL(run_shard(MPI_COMM_WORLD, 1, output, &first), ZG_OK);
+  MPI_Comm comm = zg_test_some_ranks(1);
+  if (comm != MPI_COMM_NULL) {
+    allowed = CALLS + 1;
+    CU_ASSERT_EQUAL(run_shard(comm, 1, output, &second), ZG_STOPPED);
+    snprintf(sum, sizeof sum, "%s.shard-2-of-2.state/sum0", output);
+    damage(sum, 0);
+    allowed = 1 << 20;
+    CU_ASSERT_EQUAL(run_shard(comm, 1, output, &second), ZG_OK);
+    CU_ASSERT_EQUAL(merge(comm, 1, output, 2), ZG_OK);
+    MPI_Comm_free(&comm);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* Let a rank open no further file, or again. */
+static void set_closed(bool closed) {
+  static rlim_t open;
+  struct rlimit limit;
+  CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (closed) open = limit.rlim_cur;
+  limit.rlim_cur = closed ? 0 : open;
+  CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Go on with what an interrupted run has left, of which the last rank of the only team
+ * can read nothing. */
+static void a_rank_that_cannot_read_is_noticed(void) {
+  char output[ZG_TEST_PATH_BYTES];
+  zg_test_path("unread", output);
+  for (int attempt = 0; attempt < 2; attempt++) {
+    scene s;
+    counting c;
+    bool resumed, last = zg_test_rank() + 1 == zg_test_ranks();
+    int64_t order[TASKS];
+    open_scene(&s, MPI_COMM_WORLD, zg_test_ranks(), NULL);
+    zg_deal deal = deal_of(&s, 0, order);
+    begin_counting(&s.team, 3, &c);
+    allowed = attempt ? 1 << 20 : 4;
+    zg_state_open(MPI_COMM_WORLD, output, digest, 3600, false, &s.work.state);
+    CU_ASSERT_EQUAL(zg_state_begin(s.work.state, 0, TASKS, &c.sums, &resumed), ZG_OK);
+    CU_ASSERT_EQUAL(zg_state_count(s.work.state), attempt ? 4 : 0);
+    CU_ASSERT_EQUAL(zg_sweep(&s.work, &deal, "tasks", &c.sums, visit, &c),
+                    attempt ? ZG_OK : ZG_STOPPED);
+    if (last) set_closed(true);
+    if (attempt)
+      CU_ASSERT_EQUAL(zg_state_finish(s.work.state, &s.team, &c.sums), ZG_ERR_WRITE);
+    if (last) set_closed(false);
+    zg_state_close(&s.work.state, false);
+    zg_pairs_destroy(&c.pairs);
+    zg_team_destroy(&s.team);
+  }
 }
 
 const zg_test zg_tests[] = {
@@ -320,4 +390,6 @@ const zg_test zg_tests[] = {
     {"other_parameters_are_refused", other_parameters_are_refused},
     {"tasks_done_by_nobody_are_refused", tasks_done_by_nobody_are_refused},
     {"damaged_sums_are_refused", damaged_sums_are_refused},
+    {"a_damaged_sum_is_computed_again", a_damaged_sum_is_computed_again},
+    {"a_rank_that_cannot_read_is_noticed", a_rank_that_cannot_read_is_noticed},
     {NULL, NULL}};

@@ -231,6 +231,40 @@ static void ranks_join_when_a_tile_is_too_large_for_one(void) {
   free(zoo.arrays);
 }
 
+/* However much memory there is, ScaLAPACK counts what a rank of a team holds in int. */
+static void ranks_of_a_team_hold_less_than_2_to_31_numbers(void) {
+  zg_call call = make_call("cka", "rbf", "debiased", "256");
+  zg_zoo items = make_zoo(70000, 512, 16), samples = make_zoo(2, 100000, 16),
+         features = make_zoo(2, 60000, 200000);
+  zg_request request = request_of(&items, &call, 1);
+  zg_plan *plan;
+  request.memory = 4096 * GiB;
+  request.team_size = -1;
+  request.ranks = 2;
+  CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_SYSTEM);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "2^31"));
+  request.ranks = 3; /* 70,000 times 23,334 */
+  plan = plan_of(&request);
+  zg_plan_destroy(&plan);
+  request.ranks = 4;
+  request.zoo = &samples;
+  plan = plan_of(&request);
+  CU_ASSERT(plan->tile < 65536 && plan->tile >= 49152); /* the next smaller one */
+  zg_plan_destroy(&plan);
+  request.zoo = &features;
+  plan = plan_of(&request); /* its panels have 200,000 columns */
+  CU_ASSERT(plan->tile < 21475 && plan->tile >= 16384);
+  zg_plan_destroy(&plan);
+  features.arrays[1].d = 10000000; /* many of few samples are no more than that */
+  features.arrays[0].n = features.arrays[1].n = 64;
+  plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->tile, 64);
+  zg_plan_destroy(&plan);
+  free(items.arrays);
+  free(samples.arrays);
+  free(features.arrays);
+}
+
 /* ---- bands ---- */
 
 /* All items, one band after the other, none with more numbers than there may be. */
@@ -457,6 +491,8 @@ const zg_test zg_tests[] = {
      teams_are_as_many_as_fit_and_the_rest_idles},
     {"ranks_join_when_a_tile_is_too_large_for_one",
      ranks_join_when_a_tile_is_too_large_for_one},
+    {"ranks_of_a_team_hold_less_than_2_to_31_numbers",
+     ranks_of_a_team_hold_less_than_2_to_31_numbers},
     {"bands_are_all_of_the_items", bands_are_all_of_the_items},
     {"many_items_are_compared_in_bands", many_items_are_compared_in_bands},
     {"calls_with_equal_kernels_share_a_pass", calls_with_equal_kernels_share_a_pass},
