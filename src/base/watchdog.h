@@ -56,6 +56,11 @@ void zg_place_leave(const int *unused);
 #define ZG_PLACE_REST_(first, a, b, c, ...) a, b, c
 /** Wait for others until the end of this block. */
 #define ZG_WAIT ZG_PLACE(zg_waiting)
+/** Wait until the end of this block for others that work task after task: they may need
+ * much longer than this rank did, and each of them is watched itself. A day beyond the
+ * limit. */
+#define ZG_WAIT_FOR_TASKS                                                              \
+  ZG_PLACE_ENTER_(((zg_place){.doing = zg_waiting, .patience = 24 * 3600.0}))
 
 /** Say that a long calculation comes on. From any thread. */
 void zg_beat(void);

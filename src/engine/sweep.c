@@ -194,6 +194,7 @@ static zg_status sweep_as_team(sweep *s) {
   if (status == ZG_OK && s->sums) status = save_pass(s);
   if (leads(s)) {
     if (status != ZG_OK) zg_handout_end(&s->handout);
+    ZG_WAIT_FOR_TASKS;
     zg_handout_destroy(&s->handout);
     lists_destroy(&s->lists);
   }
@@ -210,5 +211,6 @@ zg_status zg_sweep(zg_work *work, const zg_deal *deal, const char *what,
              .visit = visit,
              .context = context};
   zg_status status = zg_team_works(deal->team) ? sweep_as_team(&s) : ZG_OK;
+  ZG_WAIT_FOR_TASKS;
   return zg_agree(work->run->comm, status);
 }

@@ -22,7 +22,6 @@ void zg_inner_accumulate(int64_t n, int64_t k, double alpha, const float *V,
 
 /** The same of two sets of many vectors, all of it: S += alpha A' B.
  * \param [in]     A, B  k x m and k x n, leading dimensions lda and ldb.
- *
  * \param [in,out] coarse, fine  m x n, leading dimension m. */
 void zg_inner_cross(int64_t m, int64_t n, int64_t k, double alpha, const float *A,
                     int64_t lda, const float *B, int64_t ldb, double *coarse,

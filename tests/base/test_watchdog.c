@@ -55,6 +55,17 @@ static void calculate_for_too_long(void) {
   rest(5);
 }
 
+static void wait_for_tasks(void) {
+  ZG_WAIT_FOR_TASKS;
+  ZG_WAIT; /* as the call does that waits */
+  rest(1);
+}
+
+static void wait_for_long(void) {
+  ZG_WAIT;
+  rest(5);
+}
+
 static void who_stands_still_is_ended(void) {
   CU_ASSERT_EQUAL(end_of(stand_still), ZG_ERR_SYSTEM);
 }
@@ -68,8 +79,14 @@ static void a_long_calculation_has_its_time(void) {
   CU_ASSERT_EQUAL(end_of(calculate_for_too_long), ZG_ERR_SYSTEM);
 }
 
+static void who_waits_is_patient_while_others_work(void) {
+  CU_ASSERT_EQUAL(end_of(wait_for_tasks), 0);
+  CU_ASSERT_EQUAL(end_of(wait_for_long), ZG_ERR_SYSTEM);
+}
+
 const zg_test zg_tests[] = {
     {"who_stands_still_is_ended", who_stands_still_is_ended},
     {"who_comes_on_is_not", who_comes_on_is_not},
     {"a_long_calculation_has_its_time", a_long_calculation_has_its_time},
+    {"who_waits_is_patient_while_others_work", who_waits_is_patient_while_others_work},
     {NULL, NULL}};
