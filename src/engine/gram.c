@@ -87,10 +87,14 @@ static void keep_diagonal(zg_pass_state *s, const zg_step *step, int64_t i) {
   s->total[i] += zg_fixed_round(total, 4); /* all of them together are about 1 */
 }
 
-/* One item: product and kernel, in the precision that the item needs. */
-static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *values) {
+/* One item: product and kernel, in the precision that the item needs; as a whole, or by
+ * strips. */
+static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, bool strips,
+                      void *values, zg_block_fn *visit, void *context) {
+  void (*form)(zg_work *, const zg_step *, int64_t, const zg_shift *, void *,
+               zg_block_fn *, void *) = strips ? zg_step_form_strips : zg_step_form;
   if (zg_is_rbf(s)) {
-    zg_step_form(s->work, step, i, NULL, values, apply_rbf, s);
+    form(s->work, step, i, NULL, values, visit, context);
     return;
   }
   zg_desk *desk = zg_desk_of(s);
@@ -98,18 +102,31 @@ static void form_item(zg_pass_state *s, const zg_step *step, int64_t i, void *va
   shift_of(s, step->left, i, desk->left_side);
   shift_of(s, step->right, i, desk->right_side);
   if (step->diagonal && s->pass->needs[ZG_CENTRED]) keep_diagonal(s, step, i);
-  zg_step_form(s->work, step, i, &shift, values, NULL, NULL);
+  form(s->work, step, i, &shift, values, visit, context);
 }
 
-/* Round a tile that was formed in double to the pass's precision. */
-static void narrow(const zg_pass_state *s, const zg_step *step, float *V) {
-  if (step->left->packed) {
-    zg_step_pack(step, zg_desk_of(s)->wide, V);
-    return;
-  }
-  zg_block block =
-      zg_tile_block(&step->tile, ZG_DOUBLE, zg_desk_of(s)->wide, step->diagonal);
-  zg_block_narrow(&block, V);
+/* An item that is formed in double, on its way to the pass's precision. */
+typedef struct narrowing {
+  zg_pass_state *s;
+  const zg_step *step;
+  float *V;
+} narrowing;
+
+static void narrow(void *context, int64_t i, zg_block *block, const zg_panel *rows,
+                   const zg_panel *columns) {
+  const narrowing *to = context;
+  if (zg_is_rbf(to->s)) apply_rbf(to->s, i, block, rows, columns);
+  if (to->step->left->packed)
+    zg_step_pack(to->step, block->values, to->V);
+  else
+    zg_block_narrow(block, to->V + (block->column_of - to->step->tile.column_of) *
+                                       block->leading);
+}
+
+static double *wide_desk(zg_pass_state *s) {
+  zg_desk *desk = zg_desk_of(s);
+  if (!desk->wide) desk->wide = ZG_NEW(double, s->wide);
+  return desk->wide;
 }
 
 /* V of one item on this tile, with zeros up to the longest part of the team. */
@@ -123,8 +140,13 @@ static void fill_item(zg_pass_state *s, const zg_step *step, int64_t stride,
   int64_t zeros = usable ? size : 0;
   memset(zg_real_at(precision, V, zeros), 0,
          (size_t)(stride - zeros) * zg_real_size(precision));
-  if (usable) form_item(s, step, i, same ? V : zg_desk_of(s)->wide);
-  if (usable && !same) narrow(s, step, V);
+  narrowing to = {.s = s, .step = step, .V = V};
+  if (usable && same && s->forming.formed)
+    zg_step_visit(s->work, step, i, V, apply_rbf, s);
+  else if (usable && same)
+    form_item(s, step, i, false, V, zg_is_rbf(s) ? apply_rbf : NULL, s);
+  else if (usable)
+    form_item(s, step, i, !s->pass->spec.gram.batch, wide_desk(s), narrow, &to);
 }
 
 static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
@@ -138,8 +160,9 @@ static zg_status visit(void *context, const zg_step *step) {
   zg_work *work = s->work;
   int64_t size = zg_step_numbers(step);
   int64_t longest = step->left->packed ? size : step->tile.longest;
-  int64_t stride = longest + PADDING;
+  int64_t stride = s->forming.V ? s->forming.stride : longest + PADDING;
   form_tile(s, step, stride);
+  s->forming.formed = false; /* V is the kernels now */
   zg_phase_start(work, ZG_PHASE_REDUCE);
   /* Every pair of samples stands twice in a full matrix. */
   zg_pairs_add_product(&work->team, zg_pass_precision(s), 2 * s->unit, s->V, size,
@@ -224,6 +247,7 @@ static void clear_products(zg_pass_state *s) {
 }
 
 static void destroy(zg_pass_state *s) {
+  zg_panels_destroy(&s->forming.panels);
   for (int t = 0; t < s->threads; t++) {
     free(s->desks[t].wide);
     free(s->desks[t].left_side);
@@ -251,8 +275,11 @@ static void allocate_tiles(zg_pass_state *s) {
   if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
   s->V = zg_alloc_large(plan->items * (largest + PADDING),
                         zg_real_size(zg_pass_precision(s)));
-  for (int t = 0; t < s->threads && zg_pass_precision(s) == ZG_SINGLE; t++)
-    s->desks[t].wide = ZG_NEW(double, largest);
+  s->wide = /* the kernel of a batch depends on all of it */
+      s->pass->spec.gram.batch ? largest : zg_tile_strip_largest(&work->team, edge);
+  if (work->team.size > 1)
+    s->forming = (zg_forming){
+        .V = s->V, .stride = largest + PADDING, .precision = zg_pass_precision(s)};
 }
 
 /* Everything that tiles are added to, for checkpoints. */
@@ -324,6 +351,7 @@ static zg_status prepare(zg_pass_state *s, int64_t band) {
   if (full_rbf && resumed) load_parameters(s); /* for further bands in any case */
   ZG_TRY(begun);
   if (full_rbf && !resumed && band == 0) {
+    if (s->work->team.size > 1) allocate_tiles(s); /* what the search works in */
     ZG_TRY(zg_rbf_prepare(s));
     store_parameters(s);
   }
@@ -331,19 +359,15 @@ static zg_status prepare(zg_pass_state *s, int64_t band) {
 }
 
 static zg_status sweep(zg_pass_state *s, int64_t band) {
-  zg_panels panels;
-  const zg_plan *plan = s->work->run->plan;
-  int64_t batch = zg_min(s->pass->spec.gram.batch, plan->samples);
-  int64_t bands = zg_plan_bands(plan);
+  int64_t bands = zg_plan_bands(s->work->run->plan);
   zg_text what = {0};
   zg_text_add(&what, "Gram tiles");
   if (bands > 1)
     zg_text_add(&what, ", band %lld of %lld", (long long)band + 1, (long long)bands);
-  zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
-                   batch ? batch : plan->tile, zg_plan_packs(plan, s->pass), &panels);
-  zg_status status =
-      zg_sweep_tiles(s->work, &panels, s->pass, what.data, &s->sums, visit, s);
-  zg_panels_destroy(&panels);
+  zg_panels_open(s->work, s->pass, &s->forming.panels);
+  zg_status status = zg_sweep_tiles(s->work, &s->forming.panels, s->pass, what.data,
+                                    &s->sums, visit, s);
+  zg_panels_destroy(&s->forming.panels);
   zg_text_clear(&what);
   return status;
 }
@@ -352,7 +376,7 @@ static zg_status compute_band(zg_pass_state *s, int64_t band) {
   zg_work *work = s->work;
   begin_band(s, band);
   ZG_TRY(prepare(s, band));
-  if (!s->V) allocate_tiles(s); /* after the medians, which need room as well */
+  if (!s->V) allocate_tiles(s); /* after medians of their own room */
   ZG_TRY(sweep(s, band));
   ZG_TRY(zg_state_finish(work->state, &work->team, &s->sums));
   zg_phase_start(work, ZG_PHASE_COMBINE);

@@ -8,15 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  ALL_ROWS = 1024,  /* up to so many samples the sample is everything */
-  SAMPLE_ROWS = 512 /* else so many rows */
-};
+enum { SAMPLE_ROWS = 512 /* where they are not all */ };
 
 /* ---- the sample ---- */
 
 static int64_t sample_size(int64_t n) {
-  return n <= ALL_ROWS ? n : SAMPLE_ROWS;
+  return n <= ZG_PLAN_MEDIAN_ALL ? n : SAMPLE_ROWS;
 }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -119,7 +116,8 @@ static double time_of_others(const zg_work *work) {
          phases[ZG_PHASE_KERNEL].total;
 }
 
-zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_medians *medians) {
+zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_forming *forming,
+                          zg_medians *medians) {
   const zg_plan *plan = work->run->plan;
   *medians = (zg_medians){.median = ZG_NEW0(double, plan->items),
                           .quantiles = ZG_NEW0(double, plan->items *ZG_QUANTILES)};
@@ -129,7 +127,7 @@ zg_status zg_medians_find(zg_work *work, const zg_pass *pass, zg_medians *median
   if (status == ZG_OK) choose_precision(work, pass, medians);
   if (status == ZG_OK && sample_size(plan->samples) < plan->samples)
     status = pass->spec.gram.sampled ? zg_medians_sample(work, medians)
-                                     : zg_medians_search(work, pass, medians);
+                                     : zg_medians_search(work, pass, forming, medians);
   zg_phase_stop(work, ZG_PHASE_MEDIAN);
   work->report->phases[ZG_PHASE_MEDIAN].total -= time_of_others(work) - others;
   return status;

@@ -11,7 +11,8 @@
 
 /** Exact medians of all usable items, whose quantiles are known. Collective over the
  * run's communicator; the same status on all ranks. */
-zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_medians *medians);
+zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_forming *forming,
+                            zg_medians *medians);
 
 /** Medians of the distances of at most ZG_MEDIAN_ROWS samples, each item by one rank.
  * Collective over the run's communicator; the same status on all ranks. */

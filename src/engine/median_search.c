@@ -31,15 +31,16 @@ static double value_of(uint64_t key) {
 
 /* The search for one item's upper middle value: it lies in [low, high), `below`
  * distances are smaller than low and `inside` are in the bracket (-1: not counted yet).
- */
+ * `lost`: the bracket of this rank's team has turned out not to hold it. */
 typedef struct search {
   uint64_t low, high;
   int64_t below, inside;
-  bool done;
+  bool done, lost;
 } search;
 
 typedef struct finder {
   zg_work *work;
+  zg_forming *forming;
   const double *quantiles; /* of the sample */
   zg_bracket *brackets;    /* [N] of the first sweep; NULL after it */
   double share;            /* of the pairs that come before the median */
@@ -51,13 +52,41 @@ typedef struct finder {
   double *values;     /* [N, few]: collected */
   int64_t *collected; /* [N] */
   int threads;
-  int64_t size;          /* numbers of one tile */
-  double *K, *distances; /* [threads, size] of either precision */
+  int64_t size;               /* numbers of one tile, or of a strip of a team's */
+  int64_t run;                /* distances that are looked at together */
+  double *K;                  /* [threads, size] of either precision */
+  double *distances, *inside; /* [threads, run], the first of either precision */
 } finder;
 
-/* The running thread's part of K or distances. */
-static void *own_part(const finder *f, double *parts) {
-  return parts + zg_thread() * f->size;
+/* The running thread's part of an array of so many numbers for each. */
+static double *own_part(double *parts, int64_t numbers) {
+  return parts + zg_thread() * numbers;
+}
+
+/* ---- a look at a block ---- */
+
+/* What is done with a run of an item's distances. */
+typedef void look(finder *f, int64_t i, zg_precision precision, int64_t count,
+                  const void *distances);
+
+/* Columns of a block whose distances are looked at together. */
+static int64_t run_columns(const finder *f, const zg_block *block) {
+  return zg_max(1, f->run / zg_max(1, block->rows));
+}
+
+static void look_at(finder *f, int64_t i, const zg_block *block, const zg_panel *rows,
+                    const zg_panel *columns, look *see) {
+  void *distances = own_part(f->distances, f->run);
+  int64_t width = run_columns(f, block);
+  for (int64_t c = 0; c < block->columns; c += width) {
+    zg_block run = *block;
+    run.values = zg_real_at(block->precision, block->values, c * block->leading);
+    run.columns = zg_min(width, block->columns - c);
+    run.column_of += c;
+    zg_block_distances(&run, zg_panel_norms(rows, i), zg_panel_norms(columns, i),
+                       distances);
+    see(f, i, run.precision, zg_block_entries(&run), distances);
+  }
 }
 
 /* ---- narrowing ---- */
@@ -84,38 +113,42 @@ static void start_bracket(finder *f, int64_t i) {
                    f->values + i * f->few, f->few);
 }
 
-/* Distances of a tile that lie in an item's bracket, at the front of f->distances and
- * in double. */
-static int64_t bracketed(finder *f, int64_t i, int64_t entries, int64_t *below,
-                         double *largest) {
+/* Numbers of an item's bracket into its slices. */
+static void count_slices(finder *f, int64_t i, int64_t count, const double *numbers) {
   const search *s = &f->searches[i];
-  double *distances = own_part(f, f->distances);
-  if (f->work->items.items[i].precision == ZG_SINGLE) zg_widen(distances, entries);
-  return zg_split(distances, entries, value_of(s->low), value_of(s->high), below,
-                  largest);
-}
-
-static void count_distances(finder *f, int64_t i, int64_t entries) {
-  const search *s = &f->searches[i];
-  int64_t *counts = f->counts + i * (SLICES + 1), below;
-  double largest;
-  int64_t inside = bracketed(f, i, entries, &below, &largest);
-  const double *distances = own_part(f, f->distances);
+  int64_t *slices = f->counts + i * (SLICES + 1) + 1;
   int shift = slice_shift(s);
-  for (int64_t k = 0; k < inside; k++)
-    counts[1 + ((key_of(distances[k]) - s->low) >> shift)]++;
-  counts[0] += below;
+  for (int64_t k = 0; k < count; k++)
+    slices[(key_of(numbers[k]) - s->low) >> shift]++;
 }
 
-static void collect_distances(finder *f, int64_t i, int64_t entries) {
-  int64_t below;
-  double largest;
-  int64_t inside = bracketed(f, i, entries, &below, &largest);
-  f->largest_below[i] = fmax(f->largest_below[i], largest);
-  if (f->searches[i].inside > f->few) return; /* all are equal */
-  memcpy(f->values + i * f->few + f->collected[i], own_part(f, f->distances),
-         (size_t)inside * sizeof *f->values);
-  f->collected[i] += inside;
+static void count_distances(finder *f, int64_t i, zg_precision precision, int64_t count,
+                            const void *distances) {
+  const search *s = &f->searches[i];
+  double *inside = own_part(f->inside, f->run), largest = 0;
+  int64_t found =
+      zg_bracket_split(precision, count, distances, value_of(s->low), value_of(s->high),
+                       f->counts + i * (SLICES + 1), &largest, inside);
+  count_slices(f, i, found, inside);
+}
+
+static void collect_distances(finder *f, int64_t i, zg_precision precision,
+                              int64_t count, const void *distances) {
+  const search *s = &f->searches[i];
+  double *inside = own_part(f->inside, f->run);
+  int64_t below = 0;
+  int64_t found =
+      zg_bracket_split(precision, count, distances, value_of(s->low), value_of(s->high),
+                       &below, &f->largest_below[i], inside);
+  if (s->inside > f->few) return; /* all are equal */
+  memcpy(f->values + i * f->few + f->collected[i], inside,
+         (size_t)found * sizeof *inside);
+  f->collected[i] += found;
+}
+
+static void add_distances(finder *f, int64_t i, zg_precision precision, int64_t count,
+                          const void *distances) {
+  zg_bracket_add(&f->brackets[i], f->share, precision, count, distances);
 }
 
 static bool is_narrow(const finder *f, int64_t i) {
@@ -123,20 +156,110 @@ static bool is_narrow(const finder *f, int64_t i) {
   return s->inside >= 0 && (s->inside <= f->few || s->high - s->low == 1);
 }
 
+/* ---- one bracket for a team ---- */
+
+/* What the ranks of a team have kept of an item and what they would keep of a block:
+ * slices of all ranks are left in f->counts. */
+typedef struct survey {
+  int64_t seen; /* numbers of all ranks */
+  int64_t most; /* in the bracket on one rank */
+} survey;
+
+static survey survey_block(finder *f, int64_t i, const zg_block *block,
+                           const zg_panel *rows, const zg_panel *columns) {
+  MPI_Comm team = f->work->team.comm;
+  const zg_bracket *b = &f->brackets[i];
+  int64_t *counts = f->counts + i * (SLICES + 1);
+  survey found = {.seen = b->seen + zg_block_entries(block)};
+  memset(counts, 0, (SLICES + 1) * sizeof *counts);
+  counts[0] = b->below;
+  count_slices(f, i, b->inside, b->values);
+  look_at(f, i, block, rows, columns, count_distances);
+  for (int64_t k = 1; k <= SLICES; k++)
+    found.most += counts[k];
+  ZG_WAIT;
+  MPI_Allreduce(MPI_IN_PLACE, &found.most, 1, MPI_INT64_T, MPI_MAX, team);
+  zg_sum_counts(team, &found.seen, 1);
+  zg_sum_counts(team, counts, SLICES + 1);
+  return found;
+}
+
+/* Narrow an item's bracket to slices about the place of the median among what the team
+ * has seen: as many as hold no more than `target`, at least one.
+eturn false where
+ * that place is outside. */
+static bool narrow_to_slices(finder *f, int64_t i, double wanted, int64_t target) {
+  search *s = &f->searches[i];
+  const int64_t *slices = f->counts + i * (SLICES + 1) + 1;
+  int64_t first = 0, before = 0;
+  while (first < SLICES && (double)(before + slices[first]) <= wanted)
+    before += slices[first++];
+  if (wanted < 0 || first == SLICES) return false;
+  int64_t end = first + 1, after = before + slices[first];
+  for (;;) { /* the side that has less is next */
+    bool lower = first > 0 &&
+                 (end == SLICES || wanted - (double)before < (double)after - wanted);
+    if (!lower && end == SLICES) break;
+    int64_t more = slices[lower ? first - 1 : end];
+    if (after - before + more > target) break;
+    if (lower)
+      before -= slices[--first];
+    else
+      after += slices[end++];
+  }
+  int shift = slice_shift(s);
+  uint64_t high = s->low + ((uint64_t)end << shift);
+  s->high = high < s->high ? high : s->high;
+  s->low += (uint64_t)first << shift;
+  return true;
+}
+
+/* Make room on all ranks of a team for what a block of each adds: so that no rank has
+ * to narrow its bracket by what it alone has seen. */
+static void make_room(finder *f, int64_t i, const zg_block *block, const zg_panel *rows,
+                      const zg_panel *columns) {
+  zg_bracket *b = &f->brackets[i];
+  search *s = &f->searches[i];
+  int64_t room = f->few - ZG_BRACKET_RUN, *counts = f->counts + i * (SLICES + 1);
+  while (!s->lost && !b->tied) {
+    survey found = survey_block(f, i, block, rows, columns);
+    if (found.most <= room) break;
+    int64_t all = 0;
+    for (int64_t k = 1; k <= SLICES; k++)
+      all += counts[k];
+    double wanted = f->share * (double)found.seen - (double)counts[0];
+    double part = 0.75 * (double)room / (double)found.most;
+    s->lost = !narrow_to_slices(f, i, wanted, (int64_t)(part * (double)all));
+    zg_bracket_restrict(b, value_of(s->low), value_of(s->high));
+  }
+  memset(counts, 0, (SLICES + 1) * sizeof *counts);
+}
+
+/* ---- sweeps ---- */
+
 /* Take the distances of a block of an item's tile into account. */
 static void search_block(void *context, int64_t i, zg_block *block,
                          const zg_panel *rows, const zg_panel *columns) {
   finder *f = context;
-  void *distances = own_part(f, f->distances);
-  zg_block_distances(block, zg_panel_norms(rows, i), zg_panel_norms(columns, i),
-                     distances);
-  int64_t entries = zg_block_entries(block);
-  if (f->brackets)
-    zg_bracket_add(&f->brackets[i], f->share, block->precision, entries, distances);
-  else if (is_narrow(f, i))
-    collect_distances(f, i, entries);
-  else
-    count_distances(f, i, entries);
+  bool first = f->brackets, narrow = is_narrow(f, i);
+  if (first && f->work->team.size > 1) make_room(f, i, block, rows, columns);
+  look_at(f, i, block, rows, columns,
+          first    ? add_distances
+          : narrow ? collect_distances
+                   : count_distances);
+}
+
+static void search_item(finder *f, const zg_step *step, int64_t i) {
+  zg_forming *forming = f->forming;
+  zg_precision precision = f->work->items.items[i].precision;
+  if (!forming->V || precision != forming->precision) {
+    zg_step_form_strips(f->work, step, i, NULL, own_part(f->K, f->size), search_block,
+                        f);
+    return;
+  }
+  void *K = zg_real_at(precision, forming->V, i * forming->stride);
+  if (!forming->formed) zg_step_form(f->work, step, i, NULL, K, NULL, NULL);
+  zg_step_visit(f->work, step, i, K, search_block, f);
 }
 
 static zg_status visit(void *context, const zg_step *step) {
@@ -144,8 +267,8 @@ static zg_status visit(void *context, const zg_step *step) {
   int64_t N = f->work->run->plan->items;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(f->threads)
   for (int64_t i = 0; i < N; i++)
-    if (!f->searches[i].done)
-      zg_step_form(f->work, step, i, NULL, own_part(f, f->K), search_block, f);
+    if (!f->searches[i].done) search_item(f, step, i);
+  f->forming->formed = f->forming->V && f->work->run->plan->panel_count == 1;
   return ZG_OK;
 }
 
@@ -294,12 +417,8 @@ static void collect_bracket(finder *f, int64_t i) {
 
 static void count_bracket(finder *f, int64_t i) {
   const zg_bracket *b = &f->brackets[i];
-  const search *s = &f->searches[i];
-  int64_t *counts = f->counts + i * (SLICES + 1);
-  int shift = slice_shift(s);
-  counts[0] = b->below;
-  for (int64_t k = 0; k < b->inside; k++)
-    counts[1 + ((key_of(b->values[k]) - s->low) >> shift)]++;
+  f->counts[i * (SLICES + 1)] = b->below;
+  count_slices(f, i, b->inside, b->values);
 }
 
 static bool is_placed(const finder *f, int64_t i) {
@@ -353,15 +472,17 @@ static bool all_done(const finder *f) {
   return true;
 }
 
-static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
+static void create_finder(zg_work *work, zg_forming *forming, const zg_medians *medians,
+                          finder *f) {
   const zg_plan *plan = work->run->plan;
-  int64_t N = plan->items;
-  int64_t size =
-      zg_team_works(&work->team) ? zg_tile_largest(&work->team, plan->tile) : 1;
+  int64_t N = plan->items, edge = zg_team_works(&work->team) ? plan->tile : 1;
+  int64_t size = zg_tile_strip_largest(&work->team, edge);
+  int64_t run = zg_plan_median_run(edge);
   int threads = work->team.size == 1 ? zg_threads() : 1;
   int64_t few = zg_plan_median_values(N, plan->samples);
   int64_t pairs = plan->samples * (plan->samples - 1) / 2;
   *f = (finder){.work = work,
+                .forming = forming,
                 .quantiles = medians->quantiles,
                 .brackets = ZG_NEW(zg_bracket, N),
                 .searches = ZG_NEW0(search, N),
@@ -372,8 +493,10 @@ static void create_finder(zg_work *work, const zg_medians *medians, finder *f) {
                 .collected = ZG_NEW0(int64_t, N),
                 .threads = threads,
                 .size = size,
+                .run = run,
                 .K = ZG_NEW(double, threads *size),
-                .distances = ZG_NEW(double, threads *size)};
+                .distances = ZG_NEW(double, threads *run),
+                .inside = ZG_NEW(double, threads *run)};
   zg_median_ranks(plan->samples, pairs, f->rank);
   f->share = (double)(f->rank[0] + f->rank[1] + 1) / 2 / (double)pairs;
   for (int64_t i = 0; i < N; i++) {
@@ -392,23 +515,22 @@ static void destroy_finder(finder *f) {
   free(f->collected);
   free(f->K);
   free(f->distances);
+  free(f->inside);
 }
 
-zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_medians *medians) {
+zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_forming *forming,
+                            zg_medians *medians) {
   finder f;
-  zg_panels panels;
   zg_status status = ZG_OK;
-  create_finder(work, medians, &f);
-  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile,
-                   zg_plan_packs(work->run->plan, pass), &panels);
+  create_finder(work, forming, medians, &f);
+  zg_panels_open(work, pass, &forming->panels);
   while (status == ZG_OK && !all_done(&f)) {
-    status = zg_scattered_sweep(work, &panels, pass, "medians", visit, &f);
+    status = zg_scattered_sweep(work, &forming->panels, pass, "medians", visit, &f);
     if (status == ZG_OK && f.brackets)
       conclude_first(&f, medians);
     else if (status == ZG_OK)
       conclude(&f, medians);
   }
-  zg_panels_destroy(&panels);
   destroy_finder(&f);
   return status;
 }

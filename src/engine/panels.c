@@ -36,18 +36,19 @@ static int64_t panel_bytes(const zg_work *work, int64_t rows, bool packed) {
   return bytes;
 }
 
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
-                      zg_panels *panels) {
+void zg_panels_open(zg_work *work, const zg_pass *pass, zg_panels *panels) {
+  if (panels->kept) return;
   ZG_WAIT;
   const zg_plan *plan = work->run->plan;
-  int64_t capacity = 2;
-  if (zg_team_works(&work->team))
-    capacity = plan->panel_room / zg_max(1, panel_bytes(work, rows, packed));
+  int64_t batch = zg_min(pass->spec.gram.batch, plan->samples), capacity = 2;
+  bool packed = zg_plan_packs(plan, pass);
+  int64_t bytes = panel_bytes(work, batch ? batch : plan->tile, packed);
+  if (zg_team_works(&work->team)) capacity = plan->panel_room / zg_max(1, bytes);
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,
-                        .centre = centre,
+                        .centre = batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
                         .packed = packed,
                         .kept = ZG_NEW0(zg_panel, capacity),
                         .capacity = capacity};

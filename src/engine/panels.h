@@ -28,6 +28,7 @@ typedef enum zg_centre {
   ZG_CENTRE_PANEL /**< the panel's own mean (batches); the scale is the same */
 } zg_centre;
 
+/** All zero before they are opened. */
 typedef struct zg_panels {
   zg_work *work; /**< borrowed */
   zg_centre centre;
@@ -36,14 +37,12 @@ typedef struct zg_panels {
   int64_t capacity, clock;
 } zg_panels;
 
-/** As many panels stay as fit into what the plan gives them, at least 2. The items'
- * precisions must be chosen, and stay as they are until the panels are destroyed.
- * \param [in] rows    of the largest panel.
- * \param [in] packed  items of single precision are packed; for teams of one rank.
- * Collective over the team, whose ranks keep
- * equally many. */
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
-                      zg_panels *panels);
+/** The panels of a gram pass, unless they are open already: as many stay as fit into
+ * what the plan gives them, at least 2. The items' precisions must be chosen, and stay
+ * as they are until the panels are destroyed. Collective over the team, whose ranks
+ * keep equally many. */
+void zg_panels_open(zg_work *work, const zg_pass *pass, zg_panels *panels);
+/** Also of those that were never opened. */
 void zg_panels_destroy(zg_panels *panels);
 
 /** Samples [first, first + rows): from memory or from the files.

@@ -9,11 +9,13 @@
 
 #include "base/threads.h"
 #include "engine/gram.h"
+#include "engine/median.h"
 #include "engine/step.h"
 
 /** What a thread needs for one item of the current tile. */
 typedef struct zg_desk {
-  double *wide; /**< its part of the matrix where it is formed in double instead */
+  double *wide; /**< its part of the matrix, or a strip of that, where it is formed in
+                     double instead */
   double *left_side, *right_side; /**< [tile] shifts, or row sums */
   double *distances;              /**< batches: squared distances */
 } zg_desk;
@@ -27,10 +29,12 @@ typedef struct zg_pass_state {
   int64_t begin, end; /* the band: products of the items [begin, end) with [0, end) */
 
   /* The current tile. */
-  void *V;        /**< [N, stride] this rank's part of the matrix of every item */
-  zg_desk *desks; /**< [threads] */
-  int threads;    /**< that work on items; those of a team are BLAS's */
-  double *alpha;  /**< [N, tile] linear: what is left of the diagonals */
+  void *V;            /**< [N, stride] this rank's part of the matrix of every item */
+  zg_forming forming; /**< panels, and V as the search for medians sees it */
+  zg_desk *desks;     /**< [threads] */
+  int64_t wide;       /**< numbers of desk.wide, which is made when it is needed */
+  int threads;        /**< that work on items; those of a team are BLAS's */
+  double *alpha;      /**< [N, tile] linear: what is left of the diagonals */
 
   /* What tiles add up to. */
   zg_pairs triangle;           /**< sum of <V_i,V_j>, one triangle */

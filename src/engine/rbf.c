@@ -51,7 +51,7 @@ double zg_rbf_diagonal(const zg_rbf *rbf) {
 zg_status zg_rbf_prepare(zg_pass_state *s) {
   zg_work *work = s->work;
   zg_medians medians = {0};
-  zg_status status = zg_medians_find(work, s->pass, &medians);
+  zg_status status = zg_medians_find(work, s->pass, &s->forming, &medians);
   for (int64_t i = 0; status == ZG_OK && i < work->run->plan->items; i++) {
     const double *sample = medians.quantiles + i * ZG_QUANTILES;
     zg_rbf *rbf = &s->rbf[i];

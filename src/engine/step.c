@@ -220,6 +220,16 @@ static void form_packed(zg_work *work, const zg_step *step, int64_t item,
   free(right_starts);
 }
 
+/* What is done with a block of K once it is there. */
+static void finish_block(zg_work *work, const zg_step *step, int64_t item,
+                         const zg_shift *shift, zg_block *block, zg_block_fn *visit,
+                         void *context) {
+  zg_phase_start(work, ZG_PHASE_KERNEL);
+  if (shift) zg_block_shift(block, shift->left, shift->right);
+  if (visit) visit(context, item, block, step->left, step->right);
+  zg_phase_stop(work, ZG_PHASE_KERNEL);
+}
+
 static void form_whole(zg_work *work, const zg_step *step, int64_t item,
                        const zg_shift *shift, void *values, zg_block_fn *visit,
                        void *context) {
@@ -229,10 +239,14 @@ static void form_whole(zg_work *work, const zg_step *step, int64_t item,
   zg_tile_product(&work->team, precision, &step->tile, zg_work_width(work, item),
                   step->left->features[item], step->right->features[item], values);
   zg_phase_stop(work, ZG_PHASE_FORM);
-  zg_phase_start(work, ZG_PHASE_KERNEL);
-  if (shift) zg_block_shift(&block, shift->left, shift->right);
-  if (visit) visit(context, item, &block, step->left, step->right);
-  zg_phase_stop(work, ZG_PHASE_KERNEL);
+  finish_block(work, step, item, shift, &block, visit, context);
+}
+
+static void count_flop(zg_work *work, const zg_step *step, int64_t item) {
+  double flop =
+      2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
+#pragma omp atomic
+  work->report->flop += flop;
 }
 
 void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
@@ -242,10 +256,35 @@ void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
     form_packed(work, step, item, shift, values, visit, context);
   else
     form_whole(work, step, item, shift, values, visit, context);
-  double flop =
-      2 * zg_step_pairs(step) * (double)zg_work_width(work, item) / work->team.size;
-#pragma omp atomic
-  work->report->flop += flop;
+  count_flop(work, step, item);
+}
+
+void zg_step_form_strips(zg_work *work, const zg_step *step, int64_t item,
+                         const zg_shift *shift, void *values, zg_block_fn *visit,
+                         void *context) {
+  const zg_team *team = &work->team;
+  zg_precision precision = work->items.items[item].precision;
+  if (team->size == 1) {
+    zg_step_form(work, step, item, shift, values, visit, context);
+    return;
+  }
+  for (int64_t k = 0; k < zg_tile_strips(team, &step->tile); k++) {
+    zg_block block = zg_tile_strip(&step->tile, k, precision, values, step->diagonal);
+    zg_phase_start(work, ZG_PHASE_FORM);
+    zg_tile_strip_product(team, precision, &step->tile, k, zg_work_width(work, item),
+                          step->left->features[item], step->right->features[item],
+                          values);
+    zg_phase_stop(work, ZG_PHASE_FORM);
+    finish_block(work, step, item, shift, &block, visit, context);
+  }
+  count_flop(work, step, item);
+}
+
+void zg_step_visit(zg_work *work, const zg_step *step, int64_t item, void *values,
+                   zg_block_fn *visit, void *context) {
+  zg_block block = zg_tile_block(&step->tile, work->items.items[item].precision, values,
+                                 step->diagonal);
+  finish_block(work, step, item, NULL, &block, visit, context);
 }
 
 /* On the diagonal a whole tile has its entries below, packed ones above. */

@@ -49,6 +49,15 @@ typedef struct zg_shift {
 void zg_step_form(zg_work *work, const zg_step *step, int64_t item,
                   const zg_shift *shift, void *values, zg_block_fn *visit,
                   void *context);
+/** The same, on a larger team strip by strip (grid/tile.h), all in the same place.
+ * \param [in]  visit   for every strip.
+ * \param [out] values  zg_tile_strip_largest of them. */
+void zg_step_form_strips(zg_work *work, const zg_step *step, int64_t item,
+                         const zg_shift *shift, void *values, zg_block_fn *visit,
+                         void *context);
+/** Visit a tile of an item that was formed as a whole before. */
+void zg_step_visit(zg_work *work, const zg_step *step, int64_t item, void *values,
+                   zg_block_fn *visit, void *context);
 /** Numbers of this rank's part of a tile of one item. */
 int64_t zg_step_numbers(const zg_step *step);
 /** Round a tile that was formed as a whole, in double, and bring it into the order of

@@ -5,9 +5,9 @@
 
 static const zg_grid no_grid = {.context = -1, .rows = 1, .columns = 1};
 
-static zg_grid make_grid(int handle, int rows, int columns) {
+static zg_grid make_grid(int handle, const char *order, int rows, int columns) {
   zg_grid grid = {.context = handle};
-  Cblacs_gridinit(&grid.context, "Row", rows, columns);
+  Cblacs_gridinit(&grid.context, order, rows, columns);
   Cblacs_gridinfo(grid.context, &grid.rows, &grid.columns, &grid.my_row,
                   &grid.my_column);
   return grid;
@@ -31,6 +31,7 @@ void zg_team_create(MPI_Comm world, int size, zg_team *team) {
                     .size = size,
                     .handle = -1,
                     .square = no_grid,
+                    .flipped = no_grid,
                     .row = no_grid,
                     .column = no_grid};
   bool works = rank < team->teams * size;
@@ -41,9 +42,10 @@ void zg_team_create(MPI_Comm world, int size, zg_team *team) {
   if (!works || size == 1) return;
   team->handle = Csys2blacs_handle(team->comm);
   int rows = square_rows(size);
-  team->square = make_grid(team->handle, rows, size / rows);
-  team->row = make_grid(team->handle, 1, size);
-  team->column = make_grid(team->handle, size, 1);
+  team->square = make_grid(team->handle, "Row", rows, size / rows);
+  team->flipped = make_grid(team->handle, "Column", size / rows, rows);
+  team->row = make_grid(team->handle, "Row", 1, size);
+  team->column = make_grid(team->handle, "Row", size, 1);
 }
 
 void zg_team_destroy(zg_team *team) {
@@ -52,6 +54,7 @@ void zg_team_destroy(zg_team *team) {
   if (team->size > 1) {
     Cblacs_gridexit(team->column.context);
     Cblacs_gridexit(team->row.context);
+    Cblacs_gridexit(team->flipped.context);
     Cblacs_gridexit(team->square.context);
     Cfree_blacs_system_handle(team->handle);
   }

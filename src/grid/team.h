@@ -6,8 +6,9 @@
  *     position        0 1 2 0 1 2 -
  *
  * `team` is the communicator of one team, `peers` that of the ranks with one position
- * in all teams. A team has three BLACS grids over the same ranks: a square-like one for
- * Gram tiles, and a row and a column of Q for what is cut along one axis. A team of one
+ * in all teams. A team has four BLACS grids over the same ranks: a square-like one for
+ * Gram tiles, the same one with rows and columns exchanged, and a row and a column of Q
+ * for what is cut along one axis. A team of one
  * rank has none and never communicates. */
 #ifndef ZG_GRID_TEAM_H
 #define ZG_GRID_TEAM_H
@@ -29,6 +30,7 @@ typedef struct zg_team {
   int team, position; /**< -1 on an idle rank */
   int handle;         /**< BLACS system handle of comm */
   zg_grid square;     /**< Pr x Pc, Pr <= Pc */
+  zg_grid flipped;    /**< Pc x Pr: each rank's row is its column of square */
   zg_grid row;        /**< 1 x Q */
   zg_grid column;     /**< Q x 1 */
 } zg_team;

@@ -10,12 +10,13 @@
 static const int zero = 0, one = 1;
 enum { LARGEST_BLOCK = 256 };
 
-/* PBLAS's own step; the library's answer of 32 costs half of its speed. Found instead
- * of the library's because the executable exports it. */
+/* PBLAS's own step: how many features are multiplied at a time, and a quarter of the
+ * columns; the library's answer of 32 costs half of its speed. Found instead of the
+ * library's because the executable exports it. */
 int pilaenv_(const int *context, const char *precision, size_t length);
 int pilaenv_(const int *context, const char *precision, size_t length) {
   (void)context, (void)precision, (void)length;
-  return 128;
+  return ZG_PRODUCT_STEP;
 }
 
 /* Blocks are as large as is good for BLAS, but no process gets two before all have one.
@@ -159,27 +160,96 @@ void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t ro
               &team->square.context);
 }
 
+/* B := A', A being rows x columns; in squares that fit the cache. */
+#define DEFINE_TRANSPOSE(suffix, real)                                                 \
+  static void transpose_##suffix(int64_t rows, int64_t columns,                        \
+                                 const real *restrict a, real *restrict b) {           \
+    enum { EDGE = 16 };                                                                \
+    for (int64_t c0 = 0; c0 < columns; c0 += EDGE)                                     \
+      for (int64_t r0 = 0; r0 < rows; r0 += EDGE)                                      \
+        for (int64_t r = r0; r < zg_min(rows, r0 + EDGE); r++)                         \
+          for (int64_t c = c0; c < zg_min(columns, c0 + EDGE); c++)                    \
+            b[r * columns + c] = a[c * rows + r];                                      \
+  }
+DEFINE_TRANSPOSE(single, float)
+DEFINE_TRANSPOSE(double, double)
+
+/* The panel as its rows: samples along the process rows of the square grid, features
+ * along its process columns. The other way round this is how the flipped grid has it,
+ * rank by rank. The caller frees. */
+static void *panel_by_rows(const zg_team *team, zg_precision precision,
+                           const zg_tile *tile, int64_t d, const void *panel,
+                           int descriptor[9]) {
+  const zg_grid *grid = &team->square;
+  int n = zg_int(tile->rows), k = zg_int(d), from[9], to[9];
+  int feature_block = block_for(d, grid->columns);
+  int64_t rows = tile->local_rows;
+  int64_t columns = local_count(d, feature_block, grid->my_column, grid->columns);
+  void *flipped = zg_alloc(rows * columns, zg_real_size(precision));
+  void *X = zg_alloc(rows * columns, zg_real_size(precision));
+  describe_panel(team, tile->rows, d, from);
+  describe(to, &team->flipped, d, tile->rows, feature_block, tile->block, columns);
+  describe(descriptor, grid, tile->rows, d, tile->block, feature_block, rows);
+  if (precision == ZG_SINGLE) {
+    psgemr2d_(&k, &n, panel, &one, &one, from, flipped, &one, &one, to, &grid->context);
+    transpose_single(columns, rows, flipped, X);
+  } else {
+    pdgemr2d_(&k, &n, panel, &one, &one, from, flipped, &one, &one, to, &grid->context);
+    transpose_double(columns, rows, flipped, X);
+  }
+  free(flipped);
+  return X;
+}
+
+/* K := X X', its lower triangle. */
+static void symmetric_product(const zg_team *team, zg_precision precision,
+                              const zg_tile *tile, int64_t d, const void *panel,
+                              void *K) {
+  int n = zg_int(tile->rows), k = zg_int(d), x[9];
+  void *X = panel_by_rows(team, precision, tile, d, panel, x);
+  if (precision == ZG_SINGLE) {
+    const float unit = 1, none = 0;
+    pssyrk_("L", "N", &n, &k, &unit, X, &one, &one, x, &none, K, &one, &one,
+            tile->descriptor);
+  } else {
+    const double unit = 1, none = 0;
+    pdsyrk_("L", "N", &n, &k, &unit, X, &one, &one, x, &none, K, &one, &one,
+            tile->descriptor);
+  }
+  free(X);
+}
+
+/* K := X_I X_J' for the samples of I from `row` on and so many of J from `column` on;
+ * their product begins in the given row of K's first column. */
+static void general_product(const zg_team *team, zg_precision precision,
+                            const zg_tile *tile, const int64_t corner[2], int64_t width,
+                            int64_t d, const void *left, const void *right,
+                            const int descriptor[9], void *K) {
+  int m = zg_int(tile->rows - corner[0]), n = zg_int(width), k = zg_int(d), a[9], b[9];
+  int row = zg_int(corner[0] + 1), column = zg_int(corner[1] + 1);
+  describe_panel(team, tile->rows, d, a);
+  describe_panel(team, tile->columns, d, b);
+  if (precision == ZG_SINGLE) {
+    const float unit = 1, none = 0;
+    psgemm_("T", "N", &m, &n, &k, &unit, left, &one, &row, a, right, &one, &column, b,
+            &none, K, &row, &one, descriptor);
+  } else {
+    const double unit = 1, none = 0;
+    pdgemm_("T", "N", &m, &n, &k, &unit, left, &one, &row, a, right, &one, &column, b,
+            &none, K, &row, &one, descriptor);
+  }
+}
+
 static void distributed_product(const zg_team *team, zg_precision precision,
                                 const zg_tile *tile, int64_t d, const void *left,
                                 const void *right, void *K) {
+  const int64_t whole[2] = {0, 0};
   ZG_WAIT;
-  int m = zg_int(tile->rows), n = zg_int(tile->columns), k = zg_int(d), a[9], b[9];
-  const int *c = tile->descriptor;
-  const float one_s = 1, zero_s = 0;
-  const double one_d = 1, zero_d = 0;
-  describe_panel(team, tile->rows, d, a);
-  describe_panel(team, tile->columns, d, b);
-  bool self = left == right;
-  if (self && precision == ZG_SINGLE)
-    pssyrk_("L", "T", &n, &k, &one_s, left, &one, &one, a, &zero_s, K, &one, &one, c);
-  else if (self)
-    pdsyrk_("L", "T", &n, &k, &one_d, left, &one, &one, a, &zero_d, K, &one, &one, c);
-  else if (precision == ZG_SINGLE)
-    psgemm_("T", "N", &m, &n, &k, &one_s, left, &one, &one, a, right, &one, &one, b,
-            &zero_s, K, &one, &one, c);
+  if (left == right)
+    symmetric_product(team, precision, tile, d, left, K);
   else
-    pdgemm_("T", "N", &m, &n, &k, &one_d, left, &one, &one, a, right, &one, &one, b,
-            &zero_d, K, &one, &one, c);
+    general_product(team, precision, tile, whole, tile->columns, d, left, right,
+                    tile->descriptor, K);
 }
 
 void zg_tile_product(const zg_team *team, zg_precision precision, const zg_tile *tile,
@@ -191,4 +261,44 @@ void zg_tile_product(const zg_team *team, zg_precision precision, const zg_tile 
   else
     zg_product(precision, tile->rows, tile->columns, d, 1, left, d, right, d, 0, K,
                tile->rows);
+}
+
+/* ---- strips ---- */
+
+/* One block of columns of every process. */
+static int64_t strip_width(const zg_team *team, const zg_tile *tile) {
+  return (int64_t)tile->block * team->square.columns;
+}
+
+int64_t zg_tile_strips(const zg_team *team, const zg_tile *tile) {
+  return zg_ceil_div(tile->columns, strip_width(team, tile));
+}
+
+int64_t zg_tile_strip_largest(const zg_team *team, int64_t edge) {
+  const zg_grid *grid = &team->square;
+  if (team->size == 1) return edge * edge;
+  int block = block_for(edge, grid->columns);
+  return local_count(edge, block, 0, grid->rows) * block;
+}
+
+zg_block zg_tile_strip(const zg_tile *tile, int64_t k, zg_precision precision,
+                       void *values, bool diagonal) {
+  zg_block block = zg_tile_block(tile, precision, values, diagonal);
+  int64_t skipped = zg_min(tile->local_columns, k * tile->block);
+  block.columns = zg_min(tile->local_columns - skipped, tile->block);
+  block.column_of += skipped;
+  return block;
+}
+
+void zg_tile_strip_product(const zg_team *team, zg_precision precision,
+                           const zg_tile *tile, int64_t k, int64_t d, const void *left,
+                           const void *right, void *K) {
+  ZG_WAIT;
+  int descriptor[9];
+  int64_t first = k * strip_width(team, tile);
+  int64_t width = zg_min(strip_width(team, tile), tile->columns - first);
+  const int64_t corner[2] = {left == right ? first : 0, first};
+  describe(descriptor, &team->square, tile->rows, width, tile->block, tile->block,
+           tile->local_rows);
+  general_product(team, precision, tile, corner, width, d, left, right, descriptor, K);
 }

@@ -147,19 +147,25 @@ static float rounded_up(double x) {
   return (double)y < x ? nextafterf(y, INFINITY) : y;
 }
 
+int64_t zg_bracket_split(zg_precision precision, int64_t count, const void *numbers,
+                         double low, double high, int64_t *below, double *largest,
+                         double *inside) {
+  if (precision == ZG_DOUBLE) {
+    *below += below_double(numbers, count, low, largest);
+    return keep_double(numbers, count, low, high, inside);
+  }
+  float from = rounded_up(low), to = rounded_up(high), most = 0;
+  *below += below_single(numbers, count, from, &most);
+  *largest = fmax(*largest, (double)most);
+  return keep_single(numbers, count, from, to, inside);
+}
+
 static void add_run(zg_bracket *b, zg_precision precision, int64_t count,
                     const void *numbers) {
   double *to =
       b->values + (b->tied ? 0 : b->inside); /* those of ties are not looked at */
-  if (precision == ZG_SINGLE) {
-    float low = rounded_up(b->low), high = rounded_up(b->high), largest = 0;
-    b->below += below_single(numbers, count, low, &largest);
-    b->inside += keep_single(numbers, count, low, high, to);
-    b->largest_below = fmax(b->largest_below, (double)largest);
-  } else {
-    b->below += below_double(numbers, count, b->low, &b->largest_below);
-    b->inside += keep_double(numbers, count, b->low, b->high, to);
-  }
+  b->inside += zg_bracket_split(precision, count, numbers, b->low, b->high, &b->below,
+                                &b->largest_below, to);
   b->seen += count;
 }
 

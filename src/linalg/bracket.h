@@ -43,4 +43,13 @@ void zg_bracket_add(zg_bracket *bracket, double share, zg_precision precision,
 /** Restrict to [low, high), which must not be wider than it is. */
 void zg_bracket_restrict(zg_bracket *bracket, double low, double high);
 
+/** Split numbers >= 0 of either precision by a bracket.
+ * \param [in,out] below    how many are smaller than low is added.
+ * \param [in,out] largest  the largest of these, if larger.
+ * \param [out]    inside   [count] those in [low, high), in order and in double.
+ * \return how many are inside. */
+int64_t zg_bracket_split(zg_precision precision, int64_t count, const void *numbers,
+                         double low, double high, int64_t *below, double *largest,
+                         double *inside);
+
 #endif

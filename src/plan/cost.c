@@ -66,8 +66,8 @@ static void add_statistics(const zg_plan *plan, const zg_pass *pass, zg_amounts 
 /* Distances of the sample that the search for a median starts from: of 512 rows, or of
  * all where these are few, and then there is nothing to search. */
 static double sample_pairs(double n) {
-  const double all_rows = 1024, sample_rows = 512;
-  double rows = n <= all_rows ? n : sample_rows;
+  const double sample_rows = 512;
+  double rows = n <= ZG_PLAN_MEDIAN_ALL ? n : sample_rows;
   return rows * (rows - 1) / 2;
 }
 
@@ -85,7 +85,7 @@ static void add_medians(const zg_plan *plan, const zg_pass *pass, double pairs,
   zg_rate form = plan->team_size == 1 ? ZG_RATE_MEDIAN_FORM : ZG_RATE_MEDIAN_TEAM;
   a->of[form] += 2 * (double)plan->features * pairs;
   a->of[ZG_RATE_MEDIAN_ENTRIES] += (double)plan->items * pairs;
-  add_sweep(plan, pass, a);
+  if (!zg_plan_keeps_tile(plan, pass)) add_sweep(plan, pass, a);
 }
 
 /* Words of ranks that share one tile: p?syrk and p?gemm spread both panels over rows
@@ -127,7 +127,8 @@ static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   bool single = pass->precision == ZG_SINGLE, batches = pass->spec.gram.batch > 0;
   bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
   double times = formations(plan);
-  add_flop(plan, single && !batches, form, times * 2 * D * pairs, a);
+  if (!zg_plan_keeps_tile(plan, pass)) /* else its search for medians forms it */
+    add_flop(plan, single && !batches, form, times * 2 * D * pairs, a);
   add_flop(plan, single, reduce, N * N * pairs, a);
   a->of[rbf ? ZG_RATE_KERNEL_RBF : ZG_RATE_KERNEL_LINEAR] += times * N * pairs;
   a->of[ZG_RATE_REDUCE_ENTRIES] += times * N * pairs;

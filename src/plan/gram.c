@@ -95,6 +95,11 @@ int64_t zg_plan_median_values(int64_t items, int64_t samples) {
   return zg_max(least, zg_min(enough, most / items));
 }
 
+int64_t zg_plan_median_run(int64_t edge) {
+  const int64_t enough = 1 << 16, columns = 16;
+  return zg_max(enough, columns * edge);
+}
+
 /* Item by item matrices of the pass that has most: each is a coarse and a fine sum,
  * those with terms beside the products need one for these and room for a product. */
 static int64_t pair_bytes(const zg_plan *plan) {
@@ -108,7 +113,26 @@ static int64_t pair_bytes(const zg_plan *plan) {
   return most + (plan->team_size > 1 ? 8 : 0); /* to make a distributed one symmetric */
 }
 
-/* Everything a rank holds at once with panels of `tile` rows, two of them kept. */
+/* A tile in double of an item that single precision is not enough for; of a larger team
+ * a strip of one block (grid/tile.c), or a whole batch. */
+static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
+  const int64_t block = 256;
+  int64_t edge = zg_max(tile, batch);
+  if (plan->team_size == 1) return 8 * edge * edge;
+  return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
+}
+
+/* What a product of a larger team takes: a copy of one item's panel, and either of its
+ * neighbours on the way or PBLAS's buffers, two sides of the tile as wide as its step.
+ */
+static int64_t product_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
+  int64_t Q = plan->team_size, copy = edge * zg_ceil_div(plan->widest, Q);
+  int64_t buffers = (edge + zg_ceil_div(edge, Q)) * zg_min(512, plan->widest);
+  return Q == 1 ? 0 : real * (copy + zg_max(2 * copy, buffers));
+}
+
+/* Everything a rank holds at once with panels of `tile` rows, two of them kept unless
+ * one has all samples. */
 static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t N = plan->items, Q = plan->team_size;
   int64_t real = (int64_t)zg_real_size(widest_precision(plan));
@@ -118,9 +142,11 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t share = zg_ceil_div(N, Q);
   zg_memory m = {.program = ZG_PROGRAM_BYTES};
   m.reading = slab * 12 + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
-  m.panels = 2 * zg_max(panel_bytes(plan, tile, false), panel_bytes(plan, batch, true));
-  m.tiles =
-      N * (zg_ceil_div(edge * edge, Q) + 64) * real + zg_ceil_div(edge * edge, Q) * 8;
+  m.panels = zg_max(zg_min(2, zg_ceil_div(plan->samples, tile)) *
+                        panel_bytes(plan, tile, false),
+                    2 * panel_bytes(plan, batch, true));
+  m.tiles = N * (zg_ceil_div(edge * edge, Q) + 64) * real +
+            wide_bytes(plan, tile, batch) + product_bytes(plan, edge, real);
   int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
   int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
   m.sums =
@@ -128,8 +154,9 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   m.sums += 25 * zg_min(N * owned, ZG_PLAN_WRITTEN); /* values, codes, both mirrored */
   m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
   if (any_full_rbf(plan))
-    m.sides += 8 * (N * plan->samples + 2 * (edge * edge / Q) +
-                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(N, plan->samples)));
+    m.sides += 8 * (N * plan->samples + 2 * zg_plan_median_run(tile) +
+                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(N, plan->samples))) +
+               wide_bytes(plan, tile, 0);
   m.sides += sample_bytes(plan);
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   return m;
@@ -272,6 +299,11 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
       zg_format_bytes(have, (double)request->memory), help);
 }
 
+/* How often a pass forms its tiles. */
+static int sweeps_of(const zg_plan *plan, const zg_pass *pass) {
+  return zg_plan_searches(pass) && !zg_plan_keeps_tile(plan, pass) ? 2 : 1;
+}
+
 static void estimate_flop(zg_plan *plan) {
   double N = (double)plan->items, D = (double)plan->features, n = (double)plan->samples;
   for (int64_t p = 0; p < plan->pass_count; p++) {
@@ -282,7 +314,7 @@ static void estimate_flop(zg_plan *plan) {
     double pairs = pass->spec.gram.batch
                        ? n * (double)zg_min(pass->spec.gram.batch, plan->samples)
                        : n * n;
-    plan->flop += pairs * (D * (zg_plan_searches(pass) ? 2 : 1) + N * N / 2);
+    plan->flop += pairs * (D * sweeps_of(plan, pass) + N * N / 2);
   }
 }
 
@@ -294,8 +326,7 @@ static void estimate_words(zg_plan *plan) {
     const zg_pass *pass = &plan->passes[p];
     if (!is_gram(pass)) return;
     bool shared = pass->by_features || pass->spec.gram.batch;
-    double sweeps = zg_plan_searches(pass) ? 2 : 1;
-    if (plan->resident) sweeps = 0;
+    double sweeps = plan->resident ? 0 : sweeps_of(plan, pass);
     words +=
         shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);
     words += N * N / 2 * (pass->needs[ZG_UCENTRED] + pass->needs[ZG_CENTRED]);
@@ -373,7 +404,7 @@ static void keep_panels(zg_plan *plan, int64_t limit) {
   }
   int64_t others = plan->memory.total - plan->memory.panels;
   plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
-  plan->panels_kept = zg_max(2, plan->panels_kept);
+  plan->panels_kept = zg_max(zg_min(2, plan->panel_count), plan->panels_kept);
   plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);
   plan->memory.total = others + plan->memory.panels;
   plan->panel_room = plan->memory.panels;
@@ -399,7 +430,7 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
   plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
   plan->memory = memory_for(plan, plan->tile);
-  plan->panels_kept = 2;
+  plan->panels_kept = zg_min(2, plan->panel_count);
   plan->panel_room = plan->memory.panels;
   plan->local_ranks = (int)zg_max(1, request->local_ranks);
   if (any_tiles(plan)) keep_panels(plan, request->memory);

@@ -101,8 +101,8 @@ typedef struct zg_plan {
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
-                   formation, or n D^2 by features; per vector pass N^2 p, of divergences
-                   twice that; per tangent pass its products */
+                   formation unless that is kept, or n D^2 by features; per vector pass
+                   N^2 p, of divergences  twice that; per tangent pass its products */
   double words; /**< numbers that a rank reads and sends: for statistics n D / P; per
                    gram pass n D / sqrt(teams), once more for medians, shared in a team
                    (by features or in batches n D / P), and N^2/2 of sums; 0 where there
@@ -203,10 +203,22 @@ static inline bool zg_plan_searches(const zg_pass *pass) {
   const zg_gram_spec *gram = &pass->spec.gram;
   return gram->kernel == ZG_KERNEL_RBF && !gram->batch && !gram->sampled;
 }
+/** Up to so many samples medians need no search: the sample it starts from is all. */
+enum { ZG_PLAN_MEDIAN_ALL = 1024 };
+/** Whether a gram pass uses what its search for medians has formed: a team's only tile.
+ */
+static inline bool zg_plan_keeps_tile(const zg_plan *plan, const zg_pass *pass) {
+  return zg_plan_searches(pass) && plan->samples > ZG_PLAN_MEDIAN_ALL &&
+         plan->team_size > 1 && plan->panel_count == 1;
+}
 /** Numbers of a tensor that a rank finishes and writes at a time. */
 enum { ZG_PLAN_WRITTEN = 1 << 23 };
 /** Samples that a sampled median is made of at most. */
 enum { ZG_PLAN_MEDIAN_ROWS = 2048 };
+/** Distances of a tile with such edges that are looked at together: so many that it
+ * does not matter what is done once for each run, and else so few that they stay in the
+ * cache. */
+int64_t zg_plan_median_run(int64_t edge);
 /** Distances that are kept of every item to select a median of n samples from. */
 int64_t zg_plan_median_values(int64_t items, int64_t samples);
 
