@@ -185,8 +185,8 @@ static void *panel_by_rows(const zg_team *team, zg_precision precision,
   int feature_block = block_for(d, grid->columns);
   int64_t rows = tile->local_rows;
   int64_t columns = local_count(d, feature_block, grid->my_column, grid->columns);
-  void *flipped = zg_alloc(rows * columns, zg_real_size(precision));
-  void *X = zg_alloc(rows * columns, zg_real_size(precision));
+  void *flipped = zg_alloc_large(rows * columns, zg_real_size(precision));
+  void *X = zg_alloc_large(rows * columns, zg_real_size(precision));
   describe_panel(team, tile->rows, d, from);
   describe(to, &team->flipped, d, tile->rows, feature_block, tile->block, columns);
   describe(descriptor, grid, tile->rows, d, tile->block, feature_block, rows);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool is_single_value(double low, double high) {
   return high <= nextafter(low, INFINITY);
@@ -90,55 +91,57 @@ static void make_room(zg_bracket *b, double share) {
 
 /* ---- adding ---- */
 
-/* One source for both precisions: count what is below, and keep what is inside. Groups
- * without anything inside are passed over. */
-#define DEFINE_SPLIT(suffix, real)                                                     \
+enum { FLAGS = 1024 };
+
+/* One source for both precisions: count what is below, and keep what is inside. Numbers
+ * >= 0 have the order of their bits, whose largest is found in vector code; flags are
+ * made in vector code as well, and where there is none its numbers are passed over. */
+#define DEFINE_SPLIT(suffix, real, word)                                               \
+  static inline word bits_##suffix(real x) {                                           \
+    word bits;                                                                         \
+    memcpy(&bits, &x, sizeof bits);                                                    \
+    return bits;                                                                       \
+  }                                                                                    \
   ZG_VECTOR static int64_t below_##suffix(const real *restrict x, int64_t count,       \
                                           real low, real *largest) {                   \
-    enum { LANES = 16 };                                                               \
-    int32_t counts[LANES] = {0};                                                       \
-    real most[LANES] = {0};                                                            \
-    int64_t k = 0;                                                                     \
-    for (; k + LANES <= count; k += LANES)                                             \
-      for (int l = 0; l < LANES; l++) {                                                \
-        real below = x[k + l] < low ? x[k + l] : 0;                                    \
-        counts[l] += x[k + l] < low;                                                   \
-        most[l] = below > most[l] ? below : most[l];                                   \
-      }                                                                                \
-    int64_t total = 0;                                                                 \
-    for (; k < count; k++)                                                             \
-      if (x[k] < low) {                                                                \
-        total++;                                                                       \
-        most[0] = x[k] > most[0] ? x[k] : most[0];                                     \
-      }                                                                                \
-    for (int l = 0; l < LANES; l++) {                                                  \
-      total += counts[l];                                                              \
-      *largest = most[l] > *largest ? most[l] : *largest;                              \
+    const word limit = bits_##suffix(low);                                             \
+    word below = 0, most = 0;                                                          \
+    for (int64_t k = 0; k < count; k++) {                                              \
+      word bits = bits_##suffix(x[k]), smaller = bits < limit ? bits : 0;              \
+      below += bits < limit;                                                           \
+      most = smaller > most ? smaller : most;                                          \
     }                                                                                  \
-    return total;                                                                      \
+    memcpy(largest, &most, sizeof most);                                               \
+    return below;                                                                      \
   }                                                                                    \
-  ZG_VECTOR static int64_t keep_##suffix(const real *restrict x, int64_t count,        \
-                                         real low, real high, double *restrict kept) { \
-    enum { GROUP = 16 };                                                               \
-    int64_t inside = 0, k = 0;                                                         \
-    for (; k + GROUP <= count; k += GROUP) {                                           \
-      int32_t any = 0;                                                                 \
-      for (int l = 0; l < GROUP; l++)                                                  \
-        any |= (x[k + l] >= low) & (x[k + l] < high);                                  \
-      for (int l = 0; any && l < GROUP; l++) {                                         \
-        kept[inside] = (double)x[k + l];                                               \
-        inside += (x[k + l] >= low) & (x[k + l] < high);                               \
+  ZG_VECTOR static void flag_##suffix(const real *restrict x, int64_t count, real low, \
+                                      real high, uint8_t *restrict flags) {            \
+    for (int64_t k = 0; k < count; k++)                                                \
+      flags[k] = (uint8_t)((x[k] >= low) & (x[k] < high));                             \
+  }                                                                                    \
+  static int64_t keep_##suffix(const real *restrict x, int64_t count, real low,        \
+                               real high, double *restrict kept) {                     \
+    uint8_t flags[FLAGS];                                                              \
+    int64_t inside = 0;                                                                \
+    for (int64_t k0 = 0; k0 < count; k0 += FLAGS, x += FLAGS) {                        \
+      int64_t run = zg_min(FLAGS, count - k0), k = 0;                                  \
+      flag_##suffix(x, run, low, high, flags);                                         \
+      while (k < run) {                                                                \
+        uint64_t group = 1;                                                            \
+        int64_t end = zg_min(run, k + (int64_t)sizeof group);                          \
+        if (end == k + (int64_t)sizeof group) memcpy(&group, flags + k, sizeof group); \
+        for (; group && k < end; k++) {                                                \
+          kept[inside] = (double)x[k];                                                 \
+          inside += flags[k];                                                          \
+        }                                                                              \
+        k = end;                                                                       \
       }                                                                                \
-    }                                                                                  \
-    for (; k < count; k++) {                                                           \
-      kept[inside] = (double)x[k];                                                     \
-      inside += (x[k] >= low) & (x[k] < high);                                         \
     }                                                                                  \
     return inside;                                                                     \
   }
 
-DEFINE_SPLIT(single, float)
-DEFINE_SPLIT(double, double)
+DEFINE_SPLIT(single, float, int32_t)
+DEFINE_SPLIT(double, double, int64_t)
 
 /* The least number of single precision that is not smaller: comparisons with it come
  * out the same. */
@@ -150,14 +153,19 @@ static float rounded_up(double x) {
 int64_t zg_bracket_split(zg_precision precision, int64_t count, const void *numbers,
                          double low, double high, int64_t *below, double *largest,
                          double *inside) {
-  if (precision == ZG_DOUBLE) {
-    *below += below_double(numbers, count, low, largest);
-    return keep_double(numbers, count, low, high, inside);
+  double most = 0;
+  int64_t kept;
+  if (precision == ZG_SINGLE) {
+    float from = rounded_up(low), to = rounded_up(high), most_single = 0;
+    *below += below_single(numbers, count, from, &most_single);
+    kept = keep_single(numbers, count, from, to, inside);
+    most = (double)most_single;
+  } else {
+    *below += below_double(numbers, count, low, &most);
+    kept = keep_double(numbers, count, low, high, inside);
   }
-  float from = rounded_up(low), to = rounded_up(high), most = 0;
-  *below += below_single(numbers, count, from, &most);
-  *largest = fmax(*largest, (double)most);
-  return keep_single(numbers, count, from, to, inside);
+  *largest = fmax(*largest, most);
+  return kept;
 }
 
 static void add_run(zg_bracket *b, zg_precision precision, int64_t count,
