@@ -186,17 +186,18 @@ static void *panel_by_rows(const zg_team *team, zg_precision precision,
   int64_t rows = tile->local_rows;
   int64_t columns = local_count(d, feature_block, grid->my_column, grid->columns);
   void *flipped = zg_alloc_large(rows * columns, zg_real_size(precision));
-  void *X = zg_alloc_large(rows * columns, zg_real_size(precision));
   describe_panel(team, tile->rows, d, from);
   describe(to, &team->flipped, d, tile->rows, feature_block, tile->block, columns);
   describe(descriptor, grid, tile->rows, d, tile->block, feature_block, rows);
-  if (precision == ZG_SINGLE) {
+  if (precision == ZG_SINGLE)
     psgemr2d_(&k, &n, panel, &one, &one, from, flipped, &one, &one, to, &grid->context);
-    transpose_single(columns, rows, flipped, X);
-  } else {
+  else
     pdgemr2d_(&k, &n, panel, &one, &one, from, flipped, &one, &one, to, &grid->context);
+  void *X = zg_alloc_large(rows * columns, zg_real_size(precision));
+  if (precision == ZG_SINGLE)
+    transpose_single(columns, rows, flipped, X);
+  else
     transpose_double(columns, rows, flipped, X);
-  }
   free(flipped);
   return X;
 }
@@ -219,8 +220,8 @@ static void symmetric_product(const zg_team *team, zg_precision precision,
   free(X);
 }
 
-/* K := X_I X_J' for the samples of I from `row` on and so many of J from `column` on;
- * their product begins in the given row of K's first column. */
+/* K := X_I X_J' for the samples of I from corner[0] on and so many of J from corner[1]
+ * on; their product begins in row corner[0] of K's first column. */
 static void general_product(const zg_team *team, zg_precision precision,
                             const zg_tile *tile, const int64_t corner[2], int64_t width,
                             int64_t d, const void *left, const void *right,

@@ -1,6 +1,7 @@
 /** \file
  * The plan of gram passes: teams, tiles, panels. */
 #include "base/memory.h"
+#include "grid/tile.h"
 #include "linalg/inner.h"
 #include "linalg/micro.h"
 #include "plan/parts.h"
@@ -122,13 +123,15 @@ static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
   return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
 }
 
-/* What a product of a larger team takes: a copy of one item's panel, and either of its
- * neighbours on the way or PBLAS's buffers, two sides of the tile as wide as its step.
- */
+/* What a product of a larger team takes: a copy of one item's panel, and either what
+ * that is made of and sent in or PBLAS's buffers, two sides of the tile as wide as its
+ * step. */
 static int64_t product_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
   int64_t Q = plan->team_size, copy = edge * zg_ceil_div(plan->widest, Q);
-  int64_t buffers = (edge + zg_ceil_div(edge, Q)) * zg_min(512, plan->widest);
-  return Q == 1 ? 0 : real * (copy + zg_max(2 * copy, buffers));
+  int64_t width = zg_min(ZG_PRODUCT_STEP, plan->widest);
+  return Q == 1
+             ? 0
+             : real * (copy + zg_max(2 * copy, (edge + zg_ceil_div(edge, Q)) * width));
 }
 
 /* Everything a rank holds at once with panels of `tile` rows, two of them kept unless
@@ -187,11 +190,12 @@ static int64_t choose_packed_tile(zg_plan *plan, int64_t limit) {
 
 /* ScaLAPACK and MPI count in int: what a rank of a team holds of the sums, of a tile or
  * of a panel is less than 2^31 numbers. As blocks are dealt out cyclically, that may be
- * up to twice an even share. */
+ * up to twice an even share. PBLAS's buffers are less than 2^31 bytes. */
 static bool can_be_counted(const zg_plan *plan, int64_t tile) {
   int64_t N = plan->items, Q = plan->team_size, longest = zg_max(tile, plan->widest);
   return Q == 1 || (N * zg_ceil_div(N, Q) < INT32_MAX &&
-                    longest * zg_ceil_div(tile, Q) < INT32_MAX / 2);
+                    longest * zg_ceil_div(tile, Q) < INT32_MAX / 2 &&
+                    tile * ZG_PRODUCT_STEP * (int64_t)sizeof(double) < INT32_MAX);
 }
 
 /* The largest tile that fits, of packed panels or not; 0 when none does. */

@@ -5,6 +5,7 @@
 #include "engine/run.h"
 #include "engine/twin.h"
 #include "files.h"
+#include "grid/comm.h"
 #include "mpi_main.h"
 
 #include <float.h>
@@ -139,11 +140,13 @@ static void check_median(int item, const zg_twin_item *twin, zg_precision precis
     CU_ASSERT(isnan(found)); /* no median to keep: the item has no kernel */
 }
 
-static void check_run(int64_t n, zg_precision precision, int64_t team_size,
-                      bool small_tiles) {
+/* \return what all ranks have computed, in flop. */
+static double check_run(int64_t n, zg_precision precision, int64_t team_size,
+                        bool small_tiles) {
   static double features[KINDS][MOST * WIDTH];
   char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
   double medians[KINDS];
+  zg_report report = {0};
   zg_call call = zg_test_call("cka", "rbf", "biased", 256);
   make_features(features, n);
   make_zoo(zg_test_path("medians.h5", zoo), features, n);
@@ -153,7 +156,8 @@ static void check_run(int64_t n, zg_precision precision, int64_t team_size,
                      .call_count = 1,
                      .precision = precision,
                      .team_size = team_size,
-                     .small_tiles = small_tiles};
+                     .small_tiles = small_tiles,
+                     .report = &report};
   zg_status status = zg_test_engine_run(&job);
   CU_ASSERT_EQUAL_FATAL(status, ZG_PARTIAL); /* for the item without a bandwidth */
   read_medians(output, medians);
@@ -163,8 +167,9 @@ static void check_run(int64_t n, zg_precision precision, int64_t team_size,
     zg_twin_item twin = {features[item], n, WIDTH};
     check_median(item, &twin, precision, medians[item]);
   }
-  MPI_Barrier(MPI_COMM_WORLD);
+  zg_sum_doubles(MPI_COMM_WORLD, &report.flop, 1);
   zg_test_call_clear(&call);
+  return report.flop;
 }
 
 static void medians_of_an_even_number_of_samples_are_exact(void) {
@@ -177,6 +182,22 @@ static void medians_in_single_precision_are_right_to_its_rounding(void) {
 
 static void medians_are_exact_on_one_team_of_all(void) {
   check_run(1100, ZG_DOUBLE, -1, false);
+}
+
+/* In this precision some items are formed in double, by strips. */
+static void medians_in_single_precision_are_right_on_teams(void) {
+  check_run(1100, ZG_SINGLE, -1, false);
+  check_run(1101, ZG_SINGLE, -1, true);
+}
+
+/* Also where the first bracket misses a median. */
+static void the_only_tile_of_a_team_is_formed_once(void) {
+  int64_t n = 1100, pairs = n * (n - 1) / 2;
+  double products = 2.0 * WIDTH * KINDS * (double)pairs;
+  double reduction = (double)(KINDS * KINDS * pairs);
+  double flop = check_run(n, ZG_DOUBLE, -1, false);
+  if (zg_test_ranks() > 1)
+    zg_test_close(flop, products + reduction, 1e-12 * flop, "flop");
 }
 
 static void medians_of_an_odd_number_of_samples_are_exact(void) {
@@ -199,6 +220,9 @@ const zg_test zg_tests[] = {
     {"medians_in_single_precision_are_right_to_its_rounding",
      medians_in_single_precision_are_right_to_its_rounding},
     {"medians_are_exact_on_one_team_of_all", medians_are_exact_on_one_team_of_all},
+    {"medians_in_single_precision_are_right_on_teams",
+     medians_in_single_precision_are_right_on_teams},
+    {"the_only_tile_of_a_team_is_formed_once", the_only_tile_of_a_team_is_formed_once},
     {"medians_of_an_odd_number_of_samples_are_exact",
      medians_of_an_odd_number_of_samples_are_exact},
     {"medians_are_exact_on_teams_with_several_tiles",

@@ -37,6 +37,11 @@ static void check_grids(const zg_team *team) {
   check_grid(team, &team->row);
   check_grid(team, &team->column);
   CU_ASSERT(team->square.rows <= team->square.columns);
+  CU_ASSERT_EQUAL(team->flipped.rows, team->square.columns);
+  CU_ASSERT_EQUAL(team->flipped.columns, team->square.rows);
+  CU_ASSERT_EQUAL(team->flipped.my_row, team->square.my_column);
+  CU_ASSERT_EQUAL(team->flipped.my_column, team->square.my_row);
+  CU_ASSERT_EQUAL(team->flipped.context >= 0, team->size > 1);
   CU_ASSERT_EQUAL(team->row.rows, 1);
   CU_ASSERT_EQUAL(team->column.columns, 1);
   if (team->size == 4) CU_ASSERT_EQUAL(team->square.rows, 2);

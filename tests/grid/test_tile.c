@@ -160,6 +160,22 @@ static double product_of(unsigned long left, int64_t a, unsigned long right, int
   return (double)sum;
 }
 
+/* Entries of a block of K, whose diagonal tile counts below the diagonal only. */
+static void check_entries(const zg_block *block, int64_t d, unsigned long left_seed,
+                          unsigned long right_seed) {
+  /* Sums of d products of numbers below 1; d roundings add up like sqrt(d). */
+  double epsilon = block->precision == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON;
+  double tolerance = epsilon * sqrt((double)d) * (double)d;
+  for (int64_t c = 0; c < block->columns; c++)
+    for (int64_t r = 0; r < block->rows; r++) {
+      int64_t a = block->row_of[r], b = block->column_of[c];
+      if (block->diagonal && a < b) continue;
+      zg_test_close(get(block->precision, block->values, c * block->leading + r),
+                    product_of(left_seed, a, right_seed, b, d), tolerance,
+                    "entry of a tile");
+    }
+}
+
 /* With equal seeds the tile is a diagonal one: only its lower triangle counts. */
 static void check_product(const zg_team *team, shape s, zg_precision precision,
                           unsigned long left_seed, unsigned long right_seed) {
@@ -170,17 +186,8 @@ static void check_product(const zg_team *team, shape s, zg_precision precision,
   zg_tile_create(team, s.rows, s.columns, &tile);
   void *K = calloc((size_t)tile.longest + 1, sizeof(double));
   zg_tile_product(team, precision, &tile, s.d, left, right, K);
-  /* Sums of d products of numbers below 1; d roundings add up like sqrt(d). */
-  double epsilon = precision == ZG_SINGLE ? FLT_EPSILON : DBL_EPSILON;
-  double tolerance = epsilon * sqrt((double)s.d) * (double)s.d;
-  for (int64_t c = 0; c < tile.local_columns; c++)
-    for (int64_t r = 0; r < tile.local_rows; r++) {
-      int64_t a = tile.row_of[r], b = tile.column_of[c];
-      if (self && a < b) continue;
-      zg_test_close(get(precision, K, c * tile.local_rows + r),
-                    product_of(left_seed, a, right_seed, b, s.d), tolerance,
-                    "entry of a tile");
-    }
+  zg_block block = zg_tile_block(&tile, precision, K, self);
+  check_entries(&block, s.d, left_seed, right_seed);
   free(K);
   zg_tile_destroy(&tile);
   if (!self) free(right);
@@ -197,6 +204,44 @@ static void check_products(const zg_team *team, shape s) {
 
 static void products_of_panels_are_those_of_plain_loops(void) {
   on_teams_of_every_size(check_products);
+}
+
+/* ---- strips ---- */
+
+static void check_strip_products(const zg_team *team, shape s, zg_precision precision,
+                                 unsigned long left_seed, unsigned long right_seed) {
+  bool self = left_seed == right_seed;
+  void *left = make_panel(team, precision, left_seed, s.rows, s.d);
+  void *right = self ? left : make_panel(team, precision, right_seed, s.columns, s.d);
+  int64_t edge = s.rows > s.columns ? s.rows : s.columns, covered = 0;
+  int64_t largest = zg_tile_strip_largest(team, edge);
+  zg_tile tile;
+  zg_tile_create(team, s.rows, s.columns, &tile);
+  void *K = calloc((size_t)largest, sizeof(double));
+  for (int64_t k = 0; k < zg_tile_strips(team, &tile); k++) {
+    zg_block block = zg_tile_strip(&tile, k, precision, K, self);
+    CU_ASSERT(block.column_of == tile.column_of + covered);
+    CU_ASSERT(block.rows * block.columns <= largest);
+    zg_tile_strip_product(team, precision, &tile, k, s.d, left, right, K);
+    check_entries(&block, s.d, left_seed, right_seed);
+    covered += block.columns;
+  }
+  CU_ASSERT_EQUAL(covered, tile.local_columns);
+  free(K);
+  zg_tile_destroy(&tile);
+  if (!self) free(right);
+  free(left);
+}
+
+static void check_strips(const zg_team *team, shape s) {
+  if (team->size == 1) return;
+  check_strip_products(team, s, ZG_SINGLE, 1, 2);
+  s.columns = s.rows;
+  check_strip_products(team, s, ZG_DOUBLE, 3, 3);
+}
+
+static void strips_are_parts_of_the_tile(void) {
+  on_teams_of_every_size(check_strips);
 }
 
 static void one_rank_alone_needs_no_second_panel(void) {
@@ -219,5 +264,6 @@ const zg_test zg_tests[] = {
      every_row_of_a_panel_is_read_and_kept_once},
     {"products_of_panels_are_those_of_plain_loops",
      products_of_panels_are_those_of_plain_loops},
+    {"strips_are_parts_of_the_tile", strips_are_parts_of_the_tile},
     {"one_rank_alone_needs_no_second_panel", one_rank_alone_needs_no_second_panel},
     {NULL, NULL}};

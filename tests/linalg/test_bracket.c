@@ -121,7 +121,45 @@ static void bounds_are_compared_exactly(void) {
   CU_ASSERT_EQUAL(b.inside, 2);
 }
 
+/* Of numbers that lie in the bracket in groups, alone, or not at all; from any place.
+ */
+static void check_split(const double *numbers, int64_t count, zg_precision precision,
+                        double low, double high) {
+  float *narrow = ZG_NEW(float, count);
+  double *inside = ZG_NEW(double, count), largest = 0.125, expected_largest = 0.125;
+  int64_t below = 3, expected_below = 3, found = 0;
+  for (int64_t k = 0; k < count; k++)
+    narrow[k] = (float)numbers[k];
+  int64_t kept = zg_bracket_split(precision, count,
+                                  precision == ZG_SINGLE ? (void *)narrow : numbers,
+                                  low, high, &below, &largest, inside);
+  for (int64_t k = 0; k < count; k++) {
+    double x = precision == ZG_SINGLE ? (double)narrow[k] : numbers[k];
+    if (x < low) expected_below++;
+    if (x < low) expected_largest = fmax(expected_largest, x);
+    if (x >= low && x < high) CU_ASSERT(found < kept && inside[found++] == x);
+  }
+  CU_ASSERT_EQUAL(kept, found);
+  CU_ASSERT_EQUAL(below, expected_below);
+  CU_ASSERT_EQUAL(largest, expected_largest);
+  free(inside);
+  free(narrow);
+}
+
+static void numbers_are_split_as_by_a_plain_loop(void) {
+  static const double widths[] = {0, 0.001, 0.1, 2};
+  double *numbers = ZG_NEW(double, COUNT);
+  for (int64_t k = 0; k < COUNT; k++)
+    numbers[k] = k % 700 < 50 ? 0.5 : random_number(k);
+  for (int w = 0; w < 4; w++)
+    for (int64_t count = 0; count < 3000; count += 1 + count / 3)
+      for (zg_precision p = ZG_SINGLE; p <= ZG_DOUBLE; p++)
+        check_split(numbers + 5 * count, count, p, 0.5, 0.5 + widths[w]);
+  free(numbers);
+}
+
 const zg_test zg_tests[] = {
     {"counts_are_exact_for_any_stream", counts_are_exact_for_any_stream},
+    {"numbers_are_split_as_by_a_plain_loop", numbers_are_split_as_by_a_plain_loop},
     {"bounds_are_compared_exactly", bounds_are_compared_exactly},
     {NULL, NULL}};

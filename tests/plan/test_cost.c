@@ -131,6 +131,13 @@ static void medians_take_a_sample_and_another_formation(void) {
   a = zg_plan_amounts(&s.plan);
   check(&a, ZG_RATE_MEDIAN_FORM, 0);
   check(&a, ZG_RATE_MEDIAN_TEAM, 2.0 * 20 * 1999000 / 2);
+  check(&a, ZG_RATE_FORM_TEAM, 2.0 * 20 * 1999000 / 2);
+  s.plan.tile = 2000; /* the team's only tile is formed once */
+  s.plan.panel_count = s.pass.tasks = 1;
+  a = zg_plan_amounts(&s.plan);
+  check(&a, ZG_RATE_MEDIAN_TEAM, 2.0 * 20 * 1999000 / 2);
+  check(&a, ZG_RATE_FORM_TEAM, 0);
+  check(&a, ZG_RATE_READ_RANK, 2 * 160000 / 2.0);
 }
 
 static void batches_are_formed_in_double(void) {

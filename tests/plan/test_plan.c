@@ -213,6 +213,28 @@ static void teams_are_as_many_as_fit_and_the_rest_idles(void) {
   free(zoo.arrays);
 }
 
+/* Two layers, whose kernels are 1 GiB on either rank. */
+static void the_only_tile_of_a_team_is_kept(void) {
+  double n = 16384, D = 2048, pairs = n * n, reduction = 2 * pairs;
+  zg_call call = make_call("cka", "rbf", "debiased", "256");
+  zg_zoo zoo = make_zoo(2, (int64_t)n, (int64_t)D / 2);
+  zg_request request = request_of(&zoo, &call, 1);
+  request.ranks = 2;
+  request.team_size = -1;
+  request.memory = 16 * GiB;
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT(zg_plan_keeps_tile(plan, &plan->passes[0]));
+  CU_ASSERT_EQUAL(plan->flop, pairs * D + reduction);
+  CU_ASSERT(plan->memory.total > GiB && plan->memory.total < 3 * GiB / 2);
+  zg_plan_destroy(&plan);
+  request.memory = GiB; /* several tiles: formed for the medians, and again */
+  plan = plan_of(&request);
+  CU_ASSERT_FALSE(zg_plan_keeps_tile(plan, &plan->passes[0]));
+  CU_ASSERT_EQUAL(plan->flop, 2 * pairs * D + reduction);
+  zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
 static void ranks_join_when_a_tile_is_too_large_for_one(void) {
   zg_call call = make_call("cka", "linear", "minibatch", "4000");
   zg_zoo zoo = make_zoo(50, 100000, 64);
@@ -487,6 +509,7 @@ const zg_test zg_tests[] = {
     {"less_memory_gives_smaller_tiles_until_none_fits",
      less_memory_gives_smaller_tiles_until_none_fits},
     {"tiles_of_a_pass_are_counted", tiles_of_a_pass_are_counted},
+    {"the_only_tile_of_a_team_is_kept", the_only_tile_of_a_team_is_kept},
     {"teams_are_as_many_as_fit_and_the_rest_idles",
      teams_are_as_many_as_fit_and_the_rest_idles},
     {"ranks_join_when_a_tile_is_too_large_for_one",
