@@ -200,6 +200,47 @@ static void the_only_tile_of_a_team_is_formed_once(void) {
     zg_test_close(flop, products + reduction, 1e-12 * flop, "flop");
 }
 
+/* Several tiles of samples that lie close together and far apart in turn, as blocks are
+ * dealt out to ranks: what one of them has of a tile misleads it, but not the team. */
+static void a_team_finds_medians_in_one_sweep(void) {
+  enum { ITEMS = 3, ROWS = 3000, TILE = 1000, BLOCK = 256 };
+  char zoo[ZG_TEST_PATH_BYTES], output[ZG_TEST_PATH_BYTES];
+  double *features = ZG_NEW(double, ROWS *WIDTH);
+  zg_report report = {0};
+  zg_call call = zg_test_call("cka", "rbf", "debiased", 256);
+  zg_test_path("blocks.h5", zoo);
+  if (zg_test_rank() == 0) {
+    hid_t file = zg_test_zoo_create(zoo);
+    for (int item = 0; item < ITEMS; item++) {
+      char layer[16];
+      for (int64_t k = 0; k < ROWS * WIDTH; k++)
+        features[k] = zg_test_random(37, (unsigned long)k) *
+                      (k / WIDTH % TILE / BLOCK % 2 ? 1 : 2 + item);
+      snprintf(layer, sizeof layer, "l%d", item);
+      zg_test_zoo_layer(file, "net", layer, ROWS, WIDTH, features);
+    }
+    zg_test_zoo_close(file);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  zg_test_job job = {.zoo = zoo,
+                     .output = zg_test_path("blocks-results.h5", output),
+                     .calls = &call,
+                     .call_count = 1,
+                     .precision = ZG_DOUBLE,
+                     .team_size = -1,
+                     .tile = TILE,
+                     .panels = ROWS / TILE,
+                     .report = &report};
+  CU_ASSERT_EQUAL(zg_test_engine_run(&job), ZG_OK);
+  zg_sum_doubles(MPI_COMM_WORLD, &report.flop, 1);
+  double pairs = ROWS * (ROWS - 1) / 2.0;
+  double formation = 2 * pairs * WIDTH * ITEMS, reduction = pairs * ITEMS * ITEMS;
+  if (zg_test_ranks() > 1)
+    zg_test_close(report.flop, 2 * formation + reduction, 1e-12 * report.flop, "flop");
+  zg_test_call_clear(&call);
+  free(features);
+}
+
 static void medians_of_an_odd_number_of_samples_are_exact(void) {
   check_run(1101, ZG_DOUBLE, 1, false);
 }
@@ -223,6 +264,7 @@ const zg_test zg_tests[] = {
     {"medians_in_single_precision_are_right_on_teams",
      medians_in_single_precision_are_right_on_teams},
     {"the_only_tile_of_a_team_is_formed_once", the_only_tile_of_a_team_is_formed_once},
+    {"a_team_finds_medians_in_one_sweep", a_team_finds_medians_in_one_sweep},
     {"medians_of_an_odd_number_of_samples_are_exact",
      medians_of_an_odd_number_of_samples_are_exact},
     {"medians_are_exact_on_teams_with_several_tiles",
