@@ -61,7 +61,8 @@ ZG_LANES_INLINE void zg_lanes_log_normal(const zg_lanes_double *x, zg_lanes_doub
 ZG_LANES_INLINE void zg_lanes_log(const zg_lanes_double *x, zg_lanes_double *y) {
   const zg_lanes_double up = (zg_lanes_double){0} + (0x1p54 - 1);
   const zg_lanes_double by = (zg_lanes_double){0} + 54;
-  zg_lanes_mask small = *x<DBL_MIN, positive = *x> 0;
+  zg_lanes_mask small = *x < DBL_MIN;
+  zg_lanes_mask positive = *x > 0;
   zg_lanes_double scaled = *x * (1 + (zg_lanes_double)((zg_lanes_mask)up & small));
   zg_lanes_double down = (zg_lanes_double)((zg_lanes_mask)by & small), value;
   zg_lanes_log_scaled(&scaled, &down, &value);

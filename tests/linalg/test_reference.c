@@ -146,6 +146,8 @@ static void numbers_next_to_nothing(void) {
   CU_ASSERT_DOUBLE_EQUAL(logs[0], -1074 * log(2), 1e-12);
   CU_ASSERT(logs[1] == 0 && logs[2] == 0 && centred[0] == 0x1p-1074 && centred[1] == 0);
   CU_ASSERT(total(sums.spread) == 0 && total(sums.reference) == 0);
+  zg_reference_centre(&r, ZG_SINGLE, 3, a[0], centred, logs, &sums);
+  CU_ASSERT_DOUBLE_EQUAL(zg_real_value(ZG_SINGLE, logs, 0), -1074 * log(2), 1e-4);
 }
 
 const zg_test zg_tests[] = {{"definitions", definitions},
