@@ -16,14 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A slice is worked on in parts of so many numbers of every member, whose logarithms
- * stay in the cache. */
+/* A slice is worked on in parts of so many numbers of every member, which stay in the
+ * cache. */
 enum { PART = ZG_REFERENCE_NUMBERS };
+
+/* Members whose numbers are on their way into the cache: slices are far from one
+ * another, and a member's numbers are added up in less time than they take to arrive.
+ */
+enum { AHEAD = 16 };
 
 /* Sums per item, in units in which none reaches 2^13: of m w_a, and the squares that
  * bound a product (size_of). */
 enum { REFERENCE, SPREAD, LOG_SPREAD, ITEM_SUMS };
-static const double log_unit = 0x1p-10; /* |log a - c| < 2^11 */
+static const double log_unit = 0x1p-10; /* |log a - log m| < 2^11 */
 
 /* The slices of a group's members that are in hand, or of some of them. */
 typedef struct slice {
@@ -32,7 +37,6 @@ typedef struct slice {
   double distributions; /* of the whole vectors: sums are divided by that */
   double keys;          /* numbers of a distribution */
   void *V;              /* [members, count] as stored */
-  double *log_a;        /* [members, PART] of the part in hand */
 } slice;
 
 /* A divergence pass in progress; everything is owned. */
@@ -68,7 +72,6 @@ static void create(zg_work *work, const zg_pass *pass, sums *s) {
               .fine = ZG_NEW0(double, ITEM_SUMS *n),
               .bad = ZG_NEW0(double, n),
               .slice.V = zg_alloc_large(largest_slice(pass), sizeof(double)),
-              .slice.log_a = zg_alloc_large(members * PART, sizeof(double)),
               .product_coarse = ZG_NEW(double, members *members),
               .product_fine = ZG_NEW(double, members *members),
               .centred = ZG_NEW(zg_centred_sums, members),
@@ -87,7 +90,6 @@ static void destroy(sums *s) {
   free(s->fine);
   free(s->bad);
   free(s->slice.V);
-  free(s->slice.log_a);
   free(s->product_coarse);
   free(s->product_fine);
   free(s->centred);
@@ -123,7 +125,7 @@ static void load_part(const sums *s, int64_t place, int64_t start, int64_t count
                  floor / s->slice.keys, a);
 }
 
-/* Bring the same into the cache: slices are far from one another. */
+/* Bring the same, as stored, into the cache. */
 static void fetch_part(const sums *s, int64_t place, int64_t start, int64_t count) {
   const int64_t line = 64;
   int64_t bytes = count * (int64_t)zg_real_size(s->vectors.stored);
@@ -131,18 +133,16 @@ static void fetch_part(const sums *s, int64_t place, int64_t start, int64_t coun
     __builtin_prefetch((const char *)slice_at(s, place, start) + at);
 }
 
-/* The logarithms of a part, and what all members have in common. \return whether a
- * number is positive in some members only. */
+/* What a part's numbers have in common. \return whether a number is positive in some
+ * members only. */
 static bool find_reference(sums *s, int64_t start, int64_t count, zg_reference *r) {
-  double a[PART];
   int64_t N = s->slice.group->count;
-  memset(r, 0, sizeof *r);
+  *r = (zg_reference){.stored = s->vectors.stored,
+                      .factor = 1 - s->pass->spec.floor,
+                      .summand = s->pass->spec.floor / s->slice.keys};
   for (int64_t k = 0; k < N; k++) {
-    double *log_a = s->slice.log_a + k * PART;
-    if (k + 1 < N) fetch_part(s, k + 1, start, count);
-    load_part(s, k, start, count, a);
-    zg_logs(count, a, log_a);
-    zg_reference_add(r, count, a, log_a);
+    if (k + AHEAD < N) fetch_part(s, k + AHEAD, start, count);
+    zg_reference_add(r, count, slice_at(s, k, start));
   }
   return zg_reference_finish(r, count, N);
 }
@@ -177,14 +177,13 @@ static void put_part(sums *s, int64_t start, int64_t at, int64_t count,
                      const zg_reference *reference) {
   zg_precision precision = s->pass->precision;
   int64_t N = s->slice.group->count;
-  double a[PART], left[ZG_CROSS_ROWS * PART], right[ZG_CROSS_ROWS * PART];
+  double left[ZG_CROSS_ROWS * PART], right[ZG_CROSS_ROWS * PART];
   for (int64_t first = 0; first < N; first += ZG_CROSS_ROWS) {
     for (int64_t k = first; k < zg_min(N, first + ZG_CROSS_ROWS); k++) {
       int64_t row = (k - first) * count;
-      load_part(s, k, start, count, a);
-      zg_reference_subtract(reference, precision, count, a, s->slice.log_a + k * PART,
-                            zg_real_at(precision, left, row),
-                            zg_real_at(precision, right, row), &s->centred[k]);
+      zg_reference_centre(reference, precision, count, slice_at(s, k, start),
+                          zg_real_at(precision, left, row),
+                          zg_real_at(precision, right, row), &s->centred[k]);
     }
     zg_cross_put(&s->cross, first, at, count, left, right);
   }
@@ -206,10 +205,10 @@ static void add_run(sums *s, int64_t start, int64_t run) {
 /* ---- slices ---- */
 
 static void add_lanes(sums *s, int which, int64_t item, double unit,
-                      const double lanes[ZG_REFERENCE_LANES]) {
+                      const double lanes[ZG_LANES]) {
   int64_t at = which * s->pass->items + item;
   double sum = 0;
-  for (int j = 0; j < ZG_REFERENCE_LANES; j++)
+  for (int j = 0; j < ZG_LANES; j++)
     sum += lanes[j];
   zg_fixed_add(&s->coarse[at], &s->fine[at], unit * sum);
 }
@@ -300,7 +299,7 @@ typedef struct refinement {
   int64_t count;
   double *coarse, *fine; /* [count, 2] there and back */
   int64_t *place;        /* [items] among those that are held; -1: not */
-  double *a;             /* [members, PART] of those */
+  double *a, *log_a;     /* [members, PART] of those */
 } refinement;
 
 static double item_sum(const sums *s, int which, int64_t item) {
@@ -332,9 +331,11 @@ static bool is_close(const sums *s, const zg_products *p, int64_t i, int64_t k,
 }
 
 static void find_close(sums *s, const zg_products *p, refinement *r) {
+  int64_t members = zg_plan_most_members(s->pass);
   *r = (refinement){.sums = s,
                     .place = ZG_NEW(int64_t, p->n),
-                    .a = ZG_NEW(double, zg_plan_most_members(s->pass) * PART)};
+                    .a = ZG_NEW(double, members *PART),
+                    .log_a = ZG_NEW(double, members *PART)};
   for (int64_t i = 0; i < p->n; i++)
     r->place[i] = -1;
   for (int64_t i = 0; i < p->n; i++)
@@ -364,7 +365,7 @@ static void add_close(refinement *r, int64_t count) {
     if (&r->sums->pass->groups[pair->group] != all->group) continue;
     int64_t i = r->place[pair->i] * PART, k = r->place[pair->k] * PART;
     zg_divergence d =
-        zg_divergence_of(count, r->a + i, all->log_a + i, r->a + k, all->log_a + k);
+        zg_divergence_of(count, r->a + i, r->log_a + i, r->a + k, r->log_a + k);
     double scale = 1 / (all->distributions * pair->unit);
     zg_fixed_add(&r->coarse[2 * c], &r->fine[2 * c], scale * (d.forth + d.excess));
     zg_fixed_add(&r->coarse[2 * c + 1], &r->fine[2 * c + 1],
@@ -405,7 +406,7 @@ static zg_status visit_close(void *context, int64_t task) {
     int64_t part = zg_min(PART, count - start);
     for (int64_t k = 0; k < held; k++) {
       load_part(s, k, start, part, r->a + k * PART);
-      zg_logs(part, r->a + k * PART, s->slice.log_a + k * PART);
+      zg_logs(part, r->a + k * PART, r->log_a + k * PART);
     }
     add_close(r, part);
   }
@@ -442,6 +443,7 @@ static zg_status refine(sums *s, zg_products *p) {
   free(r.fine);
   free(r.place);
   free(r.a);
+  free(r.log_a);
   return status;
 }
 

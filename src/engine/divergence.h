@@ -4,10 +4,9 @@
  *
  *     <a, log a> - <a, log b>.
  *
- * Both are centred by references that cancel, m the mean of all a and c that of all log
- * a where a > 0:
+ * Both are centred by references that cancel, the mean m of all a and its logarithm:
  *
- *     <a - m, w_a - w_b> + <m, w_a> - <m, w_b>,    w = log a - c (0 where a = 0),
+ *     <a - m, w_a - w_b> + <m, w_a> - <m, w_b>,    w = log a - log m (0 where a = 0),
  *
  * so that items that resemble one another leave small products, also in single
  * precision; the two last terms are sums per item, in double. What is still close to 0

@@ -8,6 +8,7 @@
 #include "engine/step.h"
 #include "linalg/bracket.h"
 #include "linalg/numbers.h"
+#include "linalg/search.h"
 #include "linalg/select.h"
 
 #include <math.h>
@@ -16,38 +17,18 @@
 
 enum { SLICES = ZG_MEDIAN_SLICES /* per sweep */ };
 
-/* Numbers >= 0 have the order of their bits. */
-static uint64_t key_of(double value) {
-  uint64_t key;
-  memcpy(&key, &value, sizeof key);
-  return key;
-}
-
-static double value_of(uint64_t key) {
-  double value;
-  memcpy(&value, &key, sizeof value);
-  return value;
-}
-
-/* The search for one item's upper middle value: it lies in [low, high), `below`
- * distances are smaller than low and `inside` are in the bracket (-1: not counted yet).
- * `lost`: the bracket of this rank's team has turned out not to hold it. */
-typedef struct search {
-  uint64_t low, high;
-  int64_t below, inside;
-  bool done, lost;
-} search;
-
 typedef struct finder {
   zg_work *work;
   zg_forming *forming;
   const double *quantiles; /* of the sample */
   zg_bracket *brackets;    /* [N] of the first sweep; NULL after it */
   double share;            /* of the pairs that come before the median */
-  search *searches;        /* [N] of further ones */
-  int64_t rank[2];         /* of the two middle values among the pairs */
-  int64_t *counts;         /* [N, SLICES + 1]: below, then the slices; one sweep's */
-  double *largest_below;   /* [N]: the largest distance below the bracket */
+  zg_search *searches;     /* [N] for the upper middle values, of further ones */
+  bool *done;              /* [N] whose medians are known */
+  bool *lost;      /* [N] whose bracket this rank's team has found not to hold it */
+  int64_t rank[2]; /* of the two middle values among the pairs */
+  int64_t *counts; /* [N, SLICES + 1]: below, then the slices; one sweep's */
+  double *largest_below; /* [N]: the largest distance below the bracket */
   int64_t few;        /* so many distances per item are collected and selected from */
   double *values;     /* [N, few]: collected */
   int64_t *collected; /* [N] */
@@ -91,55 +72,45 @@ static void look_at(finder *f, int64_t i, const zg_block *block, const zg_panel 
 
 /* ---- narrowing ---- */
 
-/* Bits to drop so that the bracket has at most SLICES slices. */
-static int slice_shift(const search *s) {
-  int shift = 0;
-  while ((s->high - s->low - 1) >> shift >= SLICES)
-    shift++;
-  return shift;
-}
-
 /* The ranks of 512 sampled rows stray by some per cent at most; a bracket that misses
  * only costs a sweep. */
-static void start_search(const double *quantiles, search *s) {
-  *s = (search){.low = key_of(quantiles[ZG_QUANTILES / 2 - ZG_QUANTILES / 16]),
-                .high = key_of(quantiles[ZG_QUANTILES / 2 + ZG_QUANTILES / 16]) + 1,
-                .inside = -1};
+static void start_search(const double *quantiles, zg_search *s) {
+  *s = (zg_search){.low = zg_key_of(quantiles[ZG_QUANTILES / 2 - ZG_QUANTILES / 16]),
+                   .high =
+                       zg_key_of(quantiles[ZG_QUANTILES / 2 + ZG_QUANTILES / 16]) + 1,
+                   .inside = -1};
 }
 
 static void start_bracket(finder *f, int64_t i) {
-  const search *s = &f->searches[i];
-  zg_bracket_start(&f->brackets[i], value_of(s->low), value_of(s->high),
+  const zg_search *s = &f->searches[i];
+  zg_bracket_start(&f->brackets[i], zg_value_of(s->low), zg_value_of(s->high),
                    f->values + i * f->few, f->few);
 }
 
 /* Numbers of an item's bracket into its slices. */
 static void count_slices(finder *f, int64_t i, int64_t count, const double *numbers) {
-  const search *s = &f->searches[i];
-  int64_t *slices = f->counts + i * (SLICES + 1) + 1;
-  int shift = slice_shift(s);
-  for (int64_t k = 0; k < count; k++)
-    slices[(key_of(numbers[k]) - s->low) >> shift]++;
+  zg_search_count(&f->searches[i], count, numbers, SLICES,
+                  f->counts + i * (SLICES + 1) + 1);
 }
 
 static void count_distances(finder *f, int64_t i, zg_precision precision, int64_t count,
                             const void *distances) {
-  const search *s = &f->searches[i];
+  const zg_search *s = &f->searches[i];
   double *inside = own_part(f->inside, f->run), largest = 0;
-  int64_t found =
-      zg_bracket_split(precision, count, distances, value_of(s->low), value_of(s->high),
-                       f->counts + i * (SLICES + 1), &largest, inside);
+  int64_t found = zg_bracket_split(precision, count, distances, zg_value_of(s->low),
+                                   zg_value_of(s->high), f->counts + i * (SLICES + 1),
+                                   &largest, inside);
   count_slices(f, i, found, inside);
 }
 
 static void collect_distances(finder *f, int64_t i, zg_precision precision,
                               int64_t count, const void *distances) {
-  const search *s = &f->searches[i];
+  const zg_search *s = &f->searches[i];
   double *inside = own_part(f->inside, f->run);
   int64_t below = 0;
   int64_t found =
-      zg_bracket_split(precision, count, distances, value_of(s->low), value_of(s->high),
-                       &below, &f->largest_below[i], inside);
+      zg_bracket_split(precision, count, distances, zg_value_of(s->low),
+                       zg_value_of(s->high), &below, &f->largest_below[i], inside);
   if (s->inside > f->few) return; /* all are equal */
   memcpy(f->values + i * f->few + f->collected[i], inside,
          (size_t)found * sizeof *inside);
@@ -152,8 +123,7 @@ static void add_distances(finder *f, int64_t i, zg_precision precision, int64_t 
 }
 
 static bool is_narrow(const finder *f, int64_t i) {
-  const search *s = &f->searches[i];
-  return s->inside >= 0 && (s->inside <= f->few || s->high - s->low == 1);
+  return zg_search_is_narrow(&f->searches[i], f->few);
 }
 
 /* ---- one bracket for a team ---- */
@@ -184,53 +154,20 @@ static survey survey_block(finder *f, int64_t i, const zg_block *block,
   return found;
 }
 
-/* Narrow an item's bracket to slices about the place of the median among what the team
- * has seen: as many as hold no more than `target`, at least one.
-eturn false where
- * that place is outside. */
-static bool narrow_to_slices(finder *f, int64_t i, double wanted, int64_t target) {
-  search *s = &f->searches[i];
-  const int64_t *slices = f->counts + i * (SLICES + 1) + 1;
-  int64_t first = 0, before = 0;
-  while (first < SLICES && (double)(before + slices[first]) <= wanted)
-    before += slices[first++];
-  if (wanted < 0 || first == SLICES) return false;
-  int64_t end = first + 1, after = before + slices[first];
-  for (;;) { /* the side that has less is next */
-    bool lower = first > 0 &&
-                 (end == SLICES || wanted - (double)before < (double)after - wanted);
-    if (!lower && end == SLICES) break;
-    int64_t more = slices[lower ? first - 1 : end];
-    if (after - before + more > target) break;
-    if (lower)
-      before -= slices[--first];
-    else
-      after += slices[end++];
-  }
-  int shift = slice_shift(s);
-  uint64_t high = s->low + ((uint64_t)end << shift);
-  s->high = high < s->high ? high : s->high;
-  s->low += (uint64_t)first << shift;
-  return true;
-}
-
 /* Make room on all ranks of a team for what a block of each adds: so that no rank has
  * to narrow its bracket by what it alone has seen. */
 static void make_room(finder *f, int64_t i, const zg_block *block, const zg_panel *rows,
                       const zg_panel *columns) {
   zg_bracket *b = &f->brackets[i];
-  search *s = &f->searches[i];
+  zg_search *s = &f->searches[i];
   int64_t room = f->few - ZG_BRACKET_RUN, *counts = f->counts + i * (SLICES + 1);
-  while (!s->lost && !b->tied) {
+  while (!f->lost[i] && !b->tied) {
     survey found = survey_block(f, i, block, rows, columns);
     if (found.most <= room) break;
-    int64_t all = 0;
-    for (int64_t k = 1; k <= SLICES; k++)
-      all += counts[k];
     double wanted = f->share * (double)found.seen - (double)counts[0];
     double part = 0.75 * (double)room / (double)found.most;
-    s->lost = !narrow_to_slices(f, i, wanted, (int64_t)(part * (double)all));
-    zg_bracket_restrict(b, value_of(s->low), value_of(s->high));
+    f->lost[i] = !zg_search_focus(s, wanted, part, SLICES, counts + 1);
+    zg_bracket_restrict(b, zg_value_of(s->low), zg_value_of(s->high));
   }
   memset(counts, 0, (SLICES + 1) * sizeof *counts);
 }
@@ -267,71 +204,24 @@ static zg_status visit(void *context, const zg_step *step) {
   int64_t N = f->work->run->plan->items;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(f->threads)
   for (int64_t i = 0; i < N; i++)
-    if (!f->searches[i].done) search_item(f, step, i);
+    if (!f->done[i]) search_item(f, step, i);
   f->forming->formed = f->forming->V && f->work->run->plan->panel_count == 1;
   return ZG_OK;
 }
 
-/* Move the bracket to the slice of the wanted rank, or, when the rank is outside, to
- * what lies on that side. */
-static void narrow(finder *f, int64_t i) {
-  search *s = &f->searches[i];
-  const int64_t *counts = f->counts + i * (SLICES + 1);
-  int64_t below = counts[0], wanted = f->rank[1];
-  if (wanted < below) {
-    *s = (search){.low = 0, .high = s->low, .inside = -1};
-    return;
-  }
-  int shift = slice_shift(s);
-  for (int64_t k = 0; k < SLICES; k++) {
-    if (wanted < below + counts[1 + k]) {
-      uint64_t low = s->low + ((uint64_t)k << shift);
-      uint64_t high = low + ((uint64_t)1 << shift);
-      *s = (search){.low = low,
-                    .high = high < s->high ? high : s->high,
-                    .below = below,
-                    .inside = counts[1 + k]};
-      return;
-    }
-    below += counts[1 + k];
-  }
-  *s = (search){.low = s->high, .high = key_of(INFINITY), .inside = -1};
-}
-
-/* The two middle values from what was collected. The lower one is the neighbour of the
- * upper one, so it is either among them or the largest distance below. */
-static double finish_search(finder *f, int64_t i) {
-  search *s = &f->searches[i];
+/* The median from what all ranks have collected. */
+static void finish_search(finder *f, int64_t i, zg_medians *medians) {
   double *values = f->values + i * f->few;
-  int64_t upper_at = f->rank[1] - s->below, lower_at = f->rank[0] - s->below;
-  bool tied = s->inside > f->few;
-  double upper =
-      tied ? value_of(s->low) : zg_order_statistic(values, s->inside, upper_at);
-  double lower = upper;
-  if (lower_at < 0)
-    lower = f->rank[0] < 0 ? 0 : f->largest_below[i];
-  else if (lower_at < upper_at && !tied)
-    lower = zg_order_statistic(values, upper_at, lower_at);
-  s->done = true;
-  return 0.5 * (lower + upper);
+  f->collected[i] = zg_gather_doubles(f->work->run->comm, values, f->collected[i]);
+  medians->median[i] =
+      zg_search_middle(&f->searches[i], f->rank, f->few, values, f->largest_below[i]);
+  f->done[i] = true;
 }
 
-/* Bring the values that the ranks have collected together, on every rank. */
-static void gather_values(finder *f, int64_t i) {
-  ZG_WAIT;
-  int ranks, own = (int)f->collected[i];
-  MPI_Comm_size(f->work->run->comm, &ranks);
-  int *counts = ZG_NEW(int, 2 * ranks), *starts = counts + ranks;
-  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, f->work->run->comm);
-  starts[0] = 0;
-  for (int r = 1; r < ranks; r++)
-    starts[r] = starts[r - 1] + counts[r - 1];
-  double *mine = ZG_NEW(double, own);
-  memcpy(mine, f->values + i * f->few, (size_t)own * sizeof *mine);
-  MPI_Allgatherv(mine, own, MPI_DOUBLE, f->values + i * f->few, counts, starts,
-                 MPI_DOUBLE, f->work->run->comm);
-  free(mine);
-  free(counts);
+/* Go on with the slice that has the upper middle value. */
+static void narrow(finder *f, int64_t i) {
+  const int64_t *counts = f->counts + i * (SLICES + 1);
+  zg_search_narrow(&f->searches[i], f->rank[1], counts[0], SLICES, counts + 1);
 }
 
 static void conclude(finder *f, zg_medians *medians) {
@@ -340,10 +230,9 @@ static void conclude(finder *f, zg_medians *medians) {
   zg_sum_counts(comm, f->counts, N * (SLICES + 1));
   zg_max_doubles(comm, f->largest_below, N);
   for (int64_t i = 0; i < N; i++) {
-    if (f->searches[i].done) continue;
+    if (f->done[i]) continue;
     if (is_narrow(f, i)) {
-      gather_values(f, i);
-      medians->median[i] = finish_search(f, i);
+      finish_search(f, i, medians);
     } else {
       narrow(f, i);
     }
@@ -364,10 +253,10 @@ static void intersect_brackets(finder *f) {
   zg_max_doubles(f->work->run->comm, low, N);
   zg_max_doubles(f->work->run->comm, minus_high, N);
   for (int64_t i = 0; i < N; i++) {
-    search *s = &f->searches[i];
-    s->low = key_of(low[i]);
-    s->high = key_of(-minus_high[i]);
-    if (s->low < s->high && !s->done)
+    zg_search *s = &f->searches[i];
+    s->low = zg_key_of(low[i]);
+    s->high = zg_key_of(-minus_high[i]);
+    if (s->low < s->high && !f->done[i])
       zg_bracket_restrict(&f->brackets[i], low[i], -minus_high[i]);
   }
   free(low);
@@ -377,20 +266,20 @@ static void intersect_brackets(finder *f) {
 /* Where the wanted value is once all ranks' numbers are known: in the bracket, or on
  * which side of it; there the next sweep looks, as far as the sample went. */
 static void place_search(finder *f, int64_t i, int64_t below, int64_t inside) {
-  search *s = &f->searches[i], first;
+  zg_search *s = &f->searches[i], first;
   start_search(f->quantiles + i * ZG_QUANTILES, &first);
   int64_t wanted = f->rank[1];
   if (s->low >= s->high)
     *s = first;
   else if (wanted < below)
-    *s = (search){
+    *s = (zg_search){
         .low = first.low < s->low ? first.low : 0, .high = s->low, .inside = -1};
   else if (wanted >= below + inside)
-    *s = (search){.low = s->high,
-                  .high = first.high > s->high ? first.high : key_of(INFINITY),
-                  .inside = -1};
+    *s = (zg_search){.low = s->high,
+                     .high = first.high > s->high ? first.high : zg_key_of(INFINITY),
+                     .inside = -1};
   else
-    *s = (search){.low = s->low, .high = s->high, .below = below, .inside = inside};
+    *s = (zg_search){.low = s->low, .high = s->high, .below = below, .inside = inside};
 }
 
 static void place_searches(finder *f) {
@@ -401,7 +290,7 @@ static void place_searches(finder *f) {
   }
   zg_sum_counts(f->work->run->comm, counts, 2 * N);
   for (int64_t i = 0; i < N; i++)
-    if (!f->searches[i].done) place_search(f, i, counts[2 * i], counts[2 * i + 1]);
+    if (!f->done[i]) place_search(f, i, counts[2 * i], counts[2 * i + 1]);
   free(counts);
 }
 
@@ -422,7 +311,7 @@ static void count_bracket(finder *f, int64_t i) {
 }
 
 static bool is_placed(const finder *f, int64_t i) {
-  return !f->searches[i].done && f->searches[i].inside >= 0;
+  return !f->done[i] && f->searches[i].inside >= 0;
 }
 
 /* Narrow what lies in the ranks' memory until it can be brought together. */
@@ -438,9 +327,9 @@ static void narrow_brackets(finder *f) {
     if (wide) zg_sum_counts(f->work->run->comm, f->counts, N * (SLICES + 1));
     for (int64_t i = 0; i < N; i++)
       if (is_placed(f, i) && !is_narrow(f, i)) {
-        search *s = &f->searches[i];
+        zg_search *s = &f->searches[i];
         narrow(f, i);
-        zg_bracket_restrict(&f->brackets[i], value_of(s->low), value_of(s->high));
+        zg_bracket_restrict(&f->brackets[i], zg_value_of(s->low), zg_value_of(s->high));
       }
     memset(f->counts, 0, (size_t)(N * (SLICES + 1)) * sizeof *f->counts);
   }
@@ -457,8 +346,7 @@ static void conclude_first(finder *f, zg_medians *medians) {
   zg_max_doubles(f->work->run->comm, f->largest_below, N);
   for (int64_t i = 0; i < N; i++)
     if (is_placed(f, i)) {
-      gather_values(f, i);
-      medians->median[i] = finish_search(f, i);
+      finish_search(f, i, medians);
     }
   memset(f->collected, 0, (size_t)N * sizeof *f->collected);
   memset(f->largest_below, 0, (size_t)N * sizeof *f->largest_below);
@@ -468,7 +356,7 @@ static void conclude_first(finder *f, zg_medians *medians) {
 
 static bool all_done(const finder *f) {
   for (int64_t i = 0; i < f->work->run->plan->items; i++)
-    if (!f->searches[i].done) return false;
+    if (!f->done[i]) return false;
   return true;
 }
 
@@ -485,7 +373,9 @@ static void create_finder(zg_work *work, zg_forming *forming, const zg_medians *
                 .forming = forming,
                 .quantiles = medians->quantiles,
                 .brackets = ZG_NEW(zg_bracket, N),
-                .searches = ZG_NEW0(search, N),
+                .searches = ZG_NEW0(zg_search, N),
+                .done = ZG_NEW0(bool, N),
+                .lost = ZG_NEW0(bool, N),
                 .counts = ZG_NEW0(int64_t, N * (SLICES + 1)),
                 .largest_below = ZG_NEW0(double, N),
                 .few = few,
@@ -501,7 +391,7 @@ static void create_finder(zg_work *work, zg_forming *forming, const zg_medians *
   f->share = (double)(f->rank[0] + f->rank[1] + 1) / 2 / (double)pairs;
   for (int64_t i = 0; i < N; i++) {
     start_search(medians->quantiles + i * ZG_QUANTILES, &f->searches[i]);
-    f->searches[i].done = !zg_item_usable(&work->items.items[i]);
+    f->done[i] = !zg_item_usable(&work->items.items[i]);
     start_bracket(f, i);
   }
 }
@@ -509,6 +399,8 @@ static void create_finder(zg_work *work, zg_forming *forming, const zg_medians *
 static void destroy_finder(finder *f) {
   free(f->brackets);
   free(f->searches);
+  free(f->done);
+  free(f->lost);
   free(f->counts);
   free(f->largest_below);
   free(f->values);

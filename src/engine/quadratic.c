@@ -287,17 +287,17 @@ static zg_status visit(void *context, int64_t task) {
 
 /* ---- distances ---- */
 
-/* Half the mean square of (g.(theta_i - theta_k)) over the rows of model i, which are
- * members a and b of the group. */
-static double half_mean_square(const quadratic *q, int64_t i, int64_t a, int64_t b) {
+/* The root of half the mean square of (g.(theta_i - theta_k)) over the rows of model i,
+ * which are members a and b of the group. */
+static double root_of_half(const quadratic *q, int64_t i, int64_t a, int64_t b) {
   const model *m = &q->models[i];
-  double sum = 0, scale = m->scale * m->unit;
+  double sum = 0;
   for (int64_t r = 0; r < m->m; r++) {
     int64_t x = a * m->m + r, y = b * m->m + r;
     double difference = (m->coarse[x] - m->coarse[y]) + (m->fine[x] - m->fine[y]);
     sum += difference * difference;
   }
-  return sum / (double)m->m / 2 / scale / scale;
+  return sqrt(sum / (double)m->m / 2) / m->scale / m->unit;
 }
 
 static void set_distances(quadratic *q) {
@@ -308,13 +308,12 @@ static void set_distances(quadratic *q) {
       for (int64_t b = 0; b < a; b++) {
         int64_t i = group->members[a], k = group->members[b];
         if (q->models[i].rows < 0 || q->models[k].rows < 0) continue;
-        double apart = half_mean_square(q, i, a, b) + half_mean_square(q, k, b, a);
+        double apart = hypot(root_of_half(q, i, a, b), root_of_half(q, k, b, a));
         p->apart[i * p->n + k] = p->apart[k * p->n + i] = apart;
       }
   }
   for (int64_t i = 0; i < p->n; i++)
     if (q->bad[i] + q->bad_rows[i] > 0) p->code[i] = ZG_CODE_NONFINITE;
-  zg_products_take_roots(p);
 }
 
 static zg_status sweep(quadratic *q) {

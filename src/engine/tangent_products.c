@@ -61,11 +61,17 @@ static double trace_of(const zg_tangent *s, int64_t model) {
   return trace / (double)s->copies;
 }
 
+/* Whether the products that a kernel is made of have lost their digits. */
+static bool is_next_to_nothing(const zg_tangent *s, int64_t model) {
+  return trace_of(s, model) / s->scale[model] < DBL_MIN / DBL_EPSILON;
+}
+
 /* What a kernel is multiplied with.
  * \param [in] self  its squared norm, scaled. */
 static double multiplier_of(const zg_tangent *s, const zg_tangent_spec *spec,
                             int64_t model, double self) {
   if (spec->scale == ZG_TANGENT_UNSCALED) return s->scale[model];
+  if (is_next_to_nothing(s, model)) return 0;
   double divisor =
       spec->scale == ZG_TANGENT_BY_TRACE ? trace_of(s, model) : sqrt(fmax(0, self));
   return divisor > 0 ? s->scale[model] / divisor : 0;
@@ -78,6 +84,7 @@ static void set_model(const zg_tangent *s, const zg_tangent_spec *spec, double s
   int64_t at = model * s->copies * (s->items + 1);
   double whole = s->pairs.coarse[at] + s->pairs.fine[at];
   bool rounding = !(self > (noise * noise + cancelled) * whole);
+  rounding = rounding || is_next_to_nothing(s, model);
   if (s->totals[model * s->copies * ZG_KERNEL_TOTALS + ZG_KERNEL_BAD] > 0)
     p->code[model] = ZG_CODE_NONFINITE;
   p->norm[model] = rounding ? 0 : sqrt(self) / s->scale[model];

@@ -101,6 +101,25 @@ void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count) {
   reduce_in_place(comm, values, count, sizeof *values, MPI_INT32_T, MPI_MAX);
 }
 
+int64_t zg_gather_doubles(MPI_Comm comm, double *values, int64_t count) {
+  ZG_WAIT;
+  int ranks, own = (int)count;
+  MPI_Comm_size(comm, &ranks);
+  int *counts = ZG_NEW(int, 2 * ranks), *starts = counts + ranks;
+  double *mine = ZG_NEW(double, own);
+  memcpy(mine, values, (size_t)own * sizeof *mine);
+  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, comm);
+  starts[0] = 0;
+  for (int r = 1; r < ranks; r++)
+    starts[r] = starts[r - 1] + counts[r - 1];
+  MPI_Allgatherv(mine, own, MPI_DOUBLE, values, counts, starts, MPI_DOUBLE, comm);
+  int64_t all = starts[ranks - 1] + counts[ranks - 1];
+  count_shared(comm, all);
+  free(mine);
+  free(counts);
+  return all;
+}
+
 bool zg_any(MPI_Comm comm, bool condition) {
   ZG_WAIT;
   int any = condition;

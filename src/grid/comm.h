@@ -31,6 +31,11 @@ void zg_sum_counts(MPI_Comm comm, int64_t *values, int64_t count);
 /** Maximum in place over all ranks. Collective. */
 void zg_max_doubles(MPI_Comm comm, double *values, int64_t count);
 void zg_max_ints(MPI_Comm comm, int32_t *values, int64_t count);
+/** Lay the numbers of all ranks, in the order of ranks, end to end on every rank.
+ * Collective.
+ * \param [in,out] values  the first `count` are this rank's; has room for those of all
+ * ranks, which are fewer than 2^31. \return how many these are. */
+int64_t zg_gather_doubles(MPI_Comm comm, double *values, int64_t count);
 /** Whether any rank says so. Collective. */
 bool zg_any(MPI_Comm comm, bool condition);
 

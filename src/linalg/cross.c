@@ -74,9 +74,10 @@ void zg_cross_put(zg_cross *c, int64_t first, int64_t at, int64_t count,
                   const void *left, const void *right) {
   int64_t rows = zg_min(ZG_CROSS_ROWS, c->vectors - first);
   if (c->packed) {
-    int64_t place = first * c->run + at * ZG_PANEL;
-    zg_micro_pack(0, rows, count, left, count, (float *)c->left + place);
-    zg_micro_pack(0, rows, count, right, count, (float *)c->right + place);
+    int64_t inside = first % ZG_PANEL;
+    int64_t place = (first - inside) * c->run + at * ZG_PANEL;
+    zg_micro_pack(inside, rows, count, left, count, (float *)c->left + place);
+    zg_micro_pack(inside, rows, count, right, count, (float *)c->right + place);
   } else {
     copy(c, first, rows, at, count, left, c->left);
     copy(c, first, rows, at, count, right, c->right);

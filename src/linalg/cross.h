@@ -15,7 +15,7 @@
 
 enum {
   ZG_CROSS_RUN = ZG_SQUARE_DEPTH, /**< numbers that are multiplied at a time, at most */
-  ZG_CROSS_ROWS = ZG_PANEL        /**< vectors that are handed over at a time */
+  ZG_CROSS_ROWS = 16              /**< vectors that are handed over at a time */
 };
 
 /** Products in progress; the members are its own business. */

@@ -94,6 +94,18 @@ bool zg_can_be_squared(int64_t count, const double *values) {
                   zg_squared_difference(ZG_DOUBLE, count, 1, values, 0, values));
 }
 
+double zg_length(int64_t count, const double *x) {
+  double squares = zg_squared_difference(ZG_DOUBLE, count, 1, x, 0, x), largest = 0;
+  if (squares > DBL_MIN / DBL_EPSILON && isfinite(squares)) return sqrt(squares);
+  for (int64_t k = 0; k < count; k++)
+    largest = fmax(largest, fabs(x[k]));
+  if (!(largest > 0 && isfinite(largest))) return sqrt(squares);
+  squares = 0;
+  for (int64_t k = 0; k < count; k++)
+    squares += pow(x[k] / largest, 2);
+  return largest * sqrt(squares);
+}
+
 double zg_distance(int64_t count, const double *x, const double *y) {
   double squares = zg_squared_difference(ZG_DOUBLE, count, 1, x, 1, y), largest = 0;
   if (squares > DBL_MIN / DBL_EPSILON && isfinite(squares)) return sqrt(squares);

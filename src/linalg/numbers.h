@@ -27,6 +27,9 @@ void zg_mix_numbers(zg_precision precision, int64_t count, double factor, const 
 double zg_squared_difference(zg_precision precision, int64_t count, double alpha,
                              const void *x, double beta, const void *y);
 
+/** |x|, also where squares overflow or vanish. */
+double zg_length(int64_t count, const double *x);
+
 /** |x - y|, also where squares of differences overflow or vanish. */
 double zg_distance(int64_t count, const double *x, const double *y);
 

@@ -46,22 +46,25 @@ static int64_t top_class(int64_t classes, const double *logits) {
   return top;
 }
 
-/* \return what is wrong with the sample: not finite; no class recorded beside the top
- * one; or no boundary in sight, as all gradients are zero. */
+/* \return what is wrong with the sample: not finite, or a margin that is beyond all
+ * numbers; no class recorded beside the top one; or no boundary in sight, as all
+ * gradients are zero. */
 static zg_code margin_of(int64_t classes, const double *logits, const double *gradients,
                          double *margin) {
-  int64_t top = top_class(classes, logits), recorded = 0;
+  int64_t top = top_class(classes, logits), recorded = 0, rising = 0;
   *margin = INFINITY;
   for (int64_t k = 0; k < classes; k++) {
     if (!isfinite(logits[k]) || (k != top && isinf(gradients[k])))
       return ZG_CODE_NONFINITE;
     if (k == top || isnan(gradients[k])) continue;
     recorded++;
-    if (gradients[k] > 0)
-      *margin = fmin(*margin, (logits[top] - logits[k]) / gradients[k]);
+    if (!(gradients[k] > 0)) continue;
+    rising++;
+    *margin = fmin(*margin, (logits[top] - logits[k]) / gradients[k]);
   }
   if (!recorded) return ZG_CODE_ABSENT;
-  return isfinite(*margin) ? ZG_CODE_OK : ZG_CODE_ZERO_VARIANCE;
+  if (!rising) return ZG_CODE_ZERO_VARIANCE;
+  return isfinite(*margin) ? ZG_CODE_OK : ZG_CODE_NONFINITE;
 }
 
 static zg_status read_margins(zg_reader *reader, const zg_zoo *zoo, int64_t logits,
@@ -86,7 +89,9 @@ static zg_status read_margins(zg_reader *reader, const zg_zoo *zoo, int64_t logi
 
 static void explain(zg_finding *finding) {
   static const char *const notes[ZG_CODES] = {
-      [ZG_CODE_NONFINITE] = "NaN or infinite numbers, here or in the logits",
+      [ZG_CODE_NONFINITE] =
+          "NaN or infinite numbers, here or in the logits, or margins too "
+          "large",
       [ZG_CODE_ZERO_VARIANCE] = "a sample has no margin: all its gradients are zero",
       [ZG_CODE_ABSENT] = "a sample has no class recorded beside its top class"};
   const char *note = notes[finding->code];

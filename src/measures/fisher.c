@@ -9,6 +9,7 @@
 #include "measures/measure.h"
 #include "measures/spec.h"
 
+#include <float.h>
 #include <math.h>
 
 static const zg_option options[] = {
@@ -44,6 +45,16 @@ static double squared_fisher_rao(int64_t classes, const double *a, const double 
   return r * r;
 }
 
+/* |x| of a column whose squares overflow or are next to nothing. */
+static double extreme_length(int64_t rows, int64_t columns, const double *x) {
+  double largest = 0, squares = 0;
+  for (int64_t a = 0; a < rows; a++)
+    largest = fmax(largest, fabs(x[a * columns]));
+  for (int64_t a = 0; largest > 0 && a < rows; a++)
+    squares += pow(x[a * columns] / largest, 2);
+  return largest * sqrt(squares);
+}
+
 /* Roots of the mean squares; the mean's divisor cancels in the scaling to sum 1. */
 static void to_root_squares(int64_t rows, int64_t columns, const double *in,
                             double *out) {
@@ -52,8 +63,11 @@ static void to_root_squares(int64_t rows, int64_t columns, const double *in,
   for (int64_t a = 0; a < rows; a++)
     for (int64_t k = 0; k < columns; k++)
       out[k] += in[a * columns + k] * in[a * columns + k];
-  for (int64_t k = 0; k < columns; k++)
-    out[k] = sqrt(out[k] / (double)rows);
+  for (int64_t k = 0; k < columns; k++) {
+    bool plain = out[k] > DBL_MIN / DBL_EPSILON && isfinite(out[k]);
+    double length = plain ? sqrt(out[k]) : extreme_length(rows, columns, in + k);
+    out[k] = length / sqrt((double)rows);
+  }
 }
 
 static const zg_vector_form output = {.kind = ZG_VECTOR_ROWS,

@@ -84,7 +84,8 @@ static zg_status share_sigma(const zg_sharing *sharing, double *shared) {
   shared[SIGMA] = zg_call_value(sharing->call, "sigma");
   if (shared[SIGMA] > 0) return ZG_OK;
   ZG_TRY(zg_pooled_median(sharing, ZG_ACTIVATIONS, POOLED_ROWS, &median));
-  shared[SIGMA] = sqrt(median / 2);
+  /* squares that are next to nothing have lost their digits */
+  shared[SIGMA] = median > DBL_MIN / DBL_EPSILON ? sqrt(median / 2) : 0;
   return ZG_OK;
 }
 

@@ -159,22 +159,23 @@ static double weight_cost(const zg_array *array) {
 
 static void multiply(const zg_call *call, int64_t tasks, int64_t width,
                      const double *values, double *profile, zg_code *code) {
-  double sum = 0, weights = 0, p = zg_call_is(call, "norm", "path2") ? 2 : 1;
+  double sum = 0, weights = 0;
+  (void)call;
   for (int64_t k = 0; k < tasks; k++) {
     sum += values[k * width + LOG];
     weights += values[k * width + COUNTS];
   }
-  profile[LOG_VALUE] = sum / p;
-  profile[VALUE] = exp(sum / p);
+  profile[LOG_VALUE] = sum;
+  profile[VALUE] = exp(sum);
   if (*code == ZG_CODE_OK && weights == 0) *code = ZG_CODE_ABSENT;
 }
 
 /* ---- paths ---- */
 
-/* The sums over paths that end in each unit, as far as the chain has come; their common
- * factor exp(log) is apart. */
+/* The norms of the paths that end in each unit, as far as the chain has come; their
+ * common factor exp(log) is apart. */
 typedef struct chain {
-  double *sums;
+  double *norms;
   int64_t width; /* 0 before the first weight */
   double log;
 } chain;
@@ -182,34 +183,37 @@ typedef struct chain {
 static void rescale(chain *c) {
   double largest = 0;
   for (int64_t k = 0; k < c->width; k++)
-    largest = fmax(largest, c->sums[k]);
+    largest = fmax(largest, c->norms[k]);
   if (!(largest > 0) || !isfinite(largest)) return;
   for (int64_t k = 0; k < c->width; k++)
-    c->sums[k] /= largest;
+    c->norms[k] /= largest;
   c->log += log(largest);
 }
 
-static double path_sum(const double *row, const double *sums, int64_t width,
-                       bool squares) {
+/* The 1- or 2-norm. */
+static double norm_of(int64_t count, const double *x, bool euclidean) {
   double sum = 0;
-  for (int64_t k = 0; k < width; k++)
-    sum += sums[k] * (squares ? row[k] * row[k] : fabs(row[k]));
+  if (euclidean) return zg_length(count, x);
+  for (int64_t k = 0; k < count; k++)
+    sum += fabs(x[k]);
   return sum;
 }
 
 /* Lead all paths through one more weight [out, in]. */
 static zg_status extend(chain *c, zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                        bool squares) {
+                        bool euclidean) {
   const zg_array *array = &zoo->arrays[index];
-  double *row = ZG_NEW(double, array->d), *sums = ZG_NEW(double, array->n);
+  double *row = ZG_NEW(double, array->d), *norms = ZG_NEW(double, array->n);
   zg_status status = ZG_OK;
   for (int64_t r = 0; status == ZG_OK && r < array->n; r++) {
     status = zg_reader_doubles(reader, index, r, 1, row);
-    if (status == ZG_OK) sums[r] = path_sum(row, c->sums, array->d, squares);
+    for (int64_t k = 0; status == ZG_OK && k < array->d; k++)
+      row[k] *= c->norms[k];
+    if (status == ZG_OK) norms[r] = norm_of(array->d, row, euclidean);
   }
   free(row);
-  free(c->sums);
-  c->sums = sums;
+  free(c->norms);
+  c->norms = norms;
   c->width = array->n;
   rescale(c);
   return status;
@@ -228,7 +232,7 @@ static const char *misfit(const chain *c, const zg_array *array) {
 static zg_status measure_chain(const zg_call *call, zg_reader *reader,
                                const zg_zoo *zoo, int64_t first, int64_t count,
                                zg_finding *finding) {
-  bool squares = zg_call_is(call, "norm", "path2");
+  bool euclidean = zg_call_is(call, "norm", "path2");
   chain c = {0};
   zg_status status = ZG_OK;
   for (int64_t k = first; status == ZG_OK && k < first + count; k++) {
@@ -241,19 +245,17 @@ static zg_status measure_chain(const zg_call *call, zg_reader *reader,
                problem);
       break;
     }
-    if (!c.sums) {
-      c.sums = ZG_NEW(double, array->d);
+    if (!c.norms) {
+      c.norms = ZG_NEW(double, array->d);
       for (int64_t j = 0; j < array->d; j++)
-        c.sums[j] = 1;
+        c.norms[j] = 1;
     }
-    status = extend(&c, reader, zoo, k, squares);
+    status = extend(&c, reader, zoo, k, euclidean);
   }
-  double sum = 0;
-  for (int64_t k = 0; k < c.width; k++)
-    sum += c.sums[k];
-  if (c.width && finding->code == ZG_CODE_OK) keep_norm(sum, finding);
+  if (c.width && finding->code == ZG_CODE_OK)
+    keep_norm(norm_of(c.width, c.norms, euclidean), finding);
   finding->values[LOG] += c.log;
-  free(c.sums);
+  free(c.norms);
   return status;
 }
 

@@ -6,6 +6,7 @@
 #include "grid/comm.h"
 #include "linalg/cloud.h"
 #include "linalg/numbers.h"
+#include "linalg/search.h"
 #include "linalg/select.h"
 
 #include <math.h>
@@ -20,12 +21,6 @@ enum {
   RUN_BYTES = 16 << 20 /* of the clouds of a run of items */
 };
 
-/* The upper middle value lies in [low, high), as keys. */
-typedef struct search {
-  uint64_t low, high;
-  int64_t below, inside; /* pairs whose distance is smaller than low; in the bracket */
-} search;
-
 typedef struct finder {
   const zg_sharing *sharing;
   int64_t first, items, rows; /* arrays of the zoo */
@@ -35,26 +30,13 @@ typedef struct finder {
   double *storage[2];
   int64_t held[2]; /* which run; -1: none */
   double *room, *distances;
-  search search;
-  int64_t *counts; /* [SLICES] */
+  zg_search search; /* for the upper middle value */
+  int64_t *counts;  /* [SLICES] */
   bool collecting;
   double *values; /* [FEW] in the bracket */
   int64_t collected;
   double largest_below;
 } finder;
-
-/* Numbers >= 0 have the order of their bits. */
-static uint64_t key_of(double value) {
-  uint64_t key;
-  memcpy(&key, &value, sizeof key);
-  return key;
-}
-
-static double value_of(uint64_t key) {
-  double value;
-  memcpy(&value, &key, sizeof value);
-  return value;
-}
 
 /* ---- rows ---- */
 
@@ -102,29 +84,20 @@ static zg_status load_run(finder *f, int side, int64_t run) {
 
 /* ---- distances ---- */
 
-static int slice_shift(const search *s) {
-  int shift = 0;
-  while ((s->high - s->low - 1) >> shift >= SLICES)
-    shift++;
-  return shift;
-}
-
 /* Take distances into account; those in the bracket move to the front. */
 static void take(finder *f, double *distances, int64_t count) {
   int64_t below;
   double largest;
-  search *s = &f->search;
-  int64_t inside =
-      zg_split(distances, count, value_of(s->low), value_of(s->high), &below, &largest);
+  const zg_search *s = &f->search;
+  int64_t inside = zg_split(distances, count, zg_value_of(s->low), zg_value_of(s->high),
+                            &below, &largest);
   f->largest_below = fmax(f->largest_below, largest);
   if (f->collecting) {
     memcpy(f->values + f->collected, distances, (size_t)inside * sizeof *distances);
     f->collected += inside;
     return;
   }
-  int shift = slice_shift(s);
-  for (int64_t k = 0; k < inside; k++)
-    f->counts[(key_of(distances[k]) - s->low) >> shift]++;
+  zg_search_count(s, inside, distances, SLICES, f->counts);
 }
 
 /* All pairs of rows of two clouds; of one cloud with itself, each pair once. */
@@ -197,62 +170,28 @@ static zg_status count_rows(finder *f, int64_t *rows, int64_t *pairs) {
   return status;
 }
 
-static void narrow(finder *f, int64_t wanted) {
-  search *s = &f->search;
-  int64_t below = s->below;
-  int shift = slice_shift(s);
-  zg_sum_counts(f->sharing->comm, f->counts, SLICES);
-  int64_t k = 0;
-  while (wanted >= below + f->counts[k])
-    below += f->counts[k++];
-  uint64_t low = s->low + ((uint64_t)k << shift), high = low + ((uint64_t)1 << shift);
-  *s = (search){.low = low,
-                .high = high < s->high ? high : s->high,
-                .below = below,
-                .inside = f->counts[k]};
-}
-
-/* What the ranks have collected, on every rank, in no matter which order. */
+/* What the ranks have collected, on every rank. */
 static void gather(finder *f) {
-  ZG_WAIT;
-  int own = (int)f->collected;
-  int *counts = ZG_NEW(int, 2 * f->ranks), *starts = counts + f->ranks;
-  MPI_Allgather(&own, 1, MPI_INT, counts, 1, MPI_INT, f->sharing->comm);
-  starts[0] = 0;
-  for (int r = 1; r < f->ranks; r++)
-    starts[r] = starts[r - 1] + counts[r - 1];
-  double *mine = ZG_NEW(double, own);
-  memcpy(mine, f->values, (size_t)own * sizeof *mine);
-  MPI_Allgatherv(mine, own, MPI_DOUBLE, f->values, counts, starts, MPI_DOUBLE,
-                 f->sharing->comm);
+  f->collected = zg_gather_doubles(f->sharing->comm, f->values, f->collected);
   zg_max_doubles(f->sharing->comm, &f->largest_below, 1);
-  free(mine);
-  free(counts);
 }
 
-/* The mean of the pairs of rank `lower` and `upper`, which are neighbours or equal; a
- * rank of -1 is a zero of the diagonal. */
-static zg_status find(finder *f, int64_t lower, int64_t upper, double *median) {
-  while (f->search.inside > FEW && f->search.high - f->search.low > 1) {
+/* The mean of the pairs of these ranks, which are neighbours or equal; a rank of -1 is
+ * a zero of the diagonal. */
+static zg_status find(finder *f, const int64_t rank[2], double *median) {
+  zg_search *s = &f->search;
+  while (!zg_search_is_narrow(s, FEW)) {
     ZG_TRY(sweep(f));
-    narrow(f, upper);
+    zg_sum_counts(f->sharing->comm, f->counts, SLICES);
+    zg_search_narrow(s, rank[1], s->below, SLICES, f->counts);
   }
-  const search *s = &f->search;
-  double above = value_of(s->low), beneath = above;
   bool tied = s->inside > FEW;
-  if (!tied || lower < s->below) {
+  if (!tied || rank[0] < s->below) {
     f->collecting = !tied;
     ZG_TRY(sweep(f));
     gather(f);
   }
-  if (!tied) above = zg_order_statistic(f->values, s->inside, upper - s->below);
-  if (lower == upper)
-    beneath = above;
-  else if (lower < s->below)
-    beneath = lower < 0 ? 0 : f->largest_below;
-  else if (!tied)
-    beneath = zg_order_statistic(f->values, upper - s->below, lower - s->below);
-  *median = 0.5 * (beneath + above);
+  *median = zg_search_middle(s, rank, FEW, f->values, f->largest_below);
   return ZG_OK;
 }
 
@@ -265,7 +204,7 @@ static void create(const zg_sharing *sharing, zg_data data, int64_t rows, finder
                 .first = zoo->first[data],
                 .items = zoo->first[data + 1] - zoo->first[data],
                 .rows = rows,
-                .search = {.high = key_of(INFINITY)},
+                .search = {.high = zg_key_of(INFINITY)},
                 .held = {-1, -1},
                 .counts = ZG_NEW(int64_t, SLICES),
                 .values = ZG_NEW(double, FEW)};
@@ -306,8 +245,7 @@ zg_status zg_pooled_median(const zg_sharing *sharing, zg_data data, int64_t rows
   zg_status status = count_rows(&f, &count, &pairs);
   zg_median_ranks(count, pairs, ranks); /* rows have zeros on the diagonal */
   f.search.inside = pairs;
-  if (status == ZG_OK && count && ranks[1] >= 0)
-    status = find(&f, ranks[0], ranks[1], median);
+  if (status == ZG_OK && count && ranks[1] >= 0) status = find(&f, ranks, median);
   destroy(&f);
   return status;
 }

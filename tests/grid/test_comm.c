@@ -64,6 +64,18 @@ static void bytes_and_texts_come_from_rank_0(void) {
   free(text);
 }
 
+/* Rank r has r numbers, rank 0 none. */
+static void numbers_of_all_ranks_are_laid_end_to_end(void) {
+  int P = zg_test_ranks(), rank = zg_test_rank();
+  double values[64];
+  for (int k = 0; k < rank; k++)
+    values[k] = 10 * rank + k;
+  CU_ASSERT_EQUAL(zg_gather_doubles(world, values, rank), P * (P - 1) / 2);
+  for (int r = 0, at = 0; r < P; r++)
+    for (int k = 0; k < r; k++, at++)
+      CU_ASSERT_EQUAL(values[at], 10 * r + k);
+}
+
 static void sums_and_maxima_are_taken_over_all_ranks(void) {
   int P = zg_test_ranks(), rank = zg_test_rank();
   double values[] = {1, rank, 0.5};
@@ -111,6 +123,8 @@ const zg_test zg_tests[] = {
      the_worst_status_wins_and_the_lowest_rank_speaks},
     {"the_longest_message_arrives_whole", the_longest_message_arrives_whole},
     {"bytes_and_texts_come_from_rank_0", bytes_and_texts_come_from_rank_0},
+    {"numbers_of_all_ranks_are_laid_end_to_end",
+     numbers_of_all_ranks_are_laid_end_to_end},
     {"sums_and_maxima_are_taken_over_all_ranks",
      sums_and_maxima_are_taken_over_all_ranks},
     {"any_is_true_when_one_rank_says_so", any_is_true_when_one_rank_says_so},

@@ -47,6 +47,17 @@ static void distances_of_any_size(void) {
   }
 }
 
+static void lengths_of_any_size(void) {
+  static const double units[] = {1, -7e-300, 1e-200, 3e-160, 2e160, -1e200, 3e307};
+  for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+    double x[COUNT] = {[2] = 3 * units[k], [COUNT - 1] = 4 * units[k]};
+    zg_test_close(zg_length(COUNT, x) / fabs(units[k]), 5, 8 * DBL_EPSILON, "length");
+  }
+  const double zeros[COUNT] = {0}, infinite[2] = {1, -INFINITY}, none[2] = {NAN, 1};
+  CU_ASSERT(zg_length(COUNT, zeros) == 0 && zg_length(0, zeros) == 0);
+  CU_ASSERT(!isfinite(zg_length(2, infinite)) && isnan(zg_length(2, none)));
+}
+
 /* Both functions on the n m pieces that their steps have in common. */
 static double by_pieces(int64_t n, const double *x, int64_t m, const double *y) {
   long double sum = 0;
@@ -75,6 +86,7 @@ static void steps_are_integrated(void) {
 }
 
 const zg_test zg_tests[] = {{"squares_need_room_for_sums", squares_need_room_for_sums},
+                            {"lengths_of_any_size", lengths_of_any_size},
                             {"distances_of_any_size", distances_of_any_size},
                             {"steps_are_integrated", steps_are_integrated},
                             {NULL, NULL}};

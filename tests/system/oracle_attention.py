@@ -145,6 +145,8 @@ def margins_of(network, samples=0):
         if not steep:
             code = ZERO_NORM
         margins.append(min(steep, default=EXTENDED(0)))
+        if margins[-1] > np.finfo(np.float64).max:
+            return None, NONFINITE
     return np.array(margins), code
 
 

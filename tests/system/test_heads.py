@@ -122,6 +122,9 @@ class Boundary(TablesTestCase):
         flat, partly, spoilt, infinite = ones((4, 3)), ones((4, 3)), logits.copy(), ones((4, 3))
         flat[1] = 0
         partly[1, 2] = 0  # the other class has a boundary
+        steep = np.full((4, 3), 1e-200)
+        one_steep = steep.copy()
+        one_steep[:, 2] = 1
         spoilt[3, 0] = np.inf
         infinite[3, 0] = np.inf
         networks = {"sound": Network(logits=logits, margin_gradients=ones((4, 3))),
@@ -130,11 +133,13 @@ class Boundary(TablesTestCase):
                     "flat": Network(logits=logits, margin_gradients=flat),
                     "spoilt": Network(logits=spoilt, margin_gradients=ones((4, 3))),
                     "infinite": Network(logits=logits, margin_gradients=infinite),
+                    "beyond": Network(logits=1e200 * logits, margin_gradients=steep),  # margins, not numbers, overflow
+                    "nearest": Network(logits=1e150 * logits, margin_gradients=one_steep),  # one of two does
                     "fewer": Network(logits=logits[:3], margin_gradients=ones((3, 3))),
                     "misfit": Network(logits=logits, margin_gradients=ones((4, 2))),
                     "logits": Network(logits=logits), "gradients": Network(margin_gradients=ones((4, 3)))}
         found = self.check(networks, self.ASKED, precisions=("double",), code=3)["boundary"]
-        self.assertEqual([found.code("sound", name) for name in networks], [0, 0, 10, 2, 1, 1, 3, 3, 10, 10])
+        self.assertEqual([found.code("sound", name) for name in networks], [0, 0, 10, 2, 1, 1, 1, 0, 3, 3, 10, 10])
 
 
 if __name__ == "__main__":
