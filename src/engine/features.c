@@ -2,32 +2,27 @@
 
 #include "base/memory.h"
 #include "engine/sweep.h"
-#include "linalg/fixed.h"
-#include "linalg/vector.h"
+#include "linalg/scatter.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { CENTRED = 64 }; /* rows that are centred at a time */
+
 /* A pass in progress; everything is owned. */
 typedef struct features {
   zg_work *work;
   const zg_pass *pass;
   zg_precision precision;
-  int64_t D;
-  double *products; /* [D, D] lower triangle by columns of the sums of Z'Z */
-  zg_pairs norms;   /* sums of a_i.a_j times n, both triangles */
+  zg_scatter scatter; /* of the centred features of a slice, all items side by side */
+  zg_pairs norms;     /* sums of a_i.a_j times n, both triangles */
   zg_sums sums;
 
-  void *Z;           /* [rows, D] centred features of a slice */
-  void *slice;       /* [D, D] its products */
   double *row_norms; /* [N, rows] */
-  void *rows;        /* one item's part before it is laid out */
+  void *rows;        /* [CENTRED, widest] of one item before they are laid out */
 } features;
-
-/* Terms of products of single precision before they are added up in double. */
-enum { RUN = 512 };
 
 static double heaviest_share(const zg_work *work) {
   double heaviest = 0;
@@ -52,52 +47,53 @@ static void create(zg_work *work, const zg_pass *pass, features *f) {
   const zg_plan *plan = work->run->plan;
   zg_precision precision = choose_precision(work, pass);
   size_t real = zg_real_size(precision);
-  int64_t D = plan->features, entries = D * D, rows = pass->piece;
+  int64_t rows = pass->piece;
   *f = (features){.work = work,
                   .pass = pass,
                   .precision = precision,
-                  .D = D,
-                  .products = ZG_NEW0(double, entries),
-                  .Z = zg_alloc_large(rows * D, real),
-                  .slice = zg_alloc_large(entries, real),
                   .row_norms = ZG_NEW(double, plan->items *rows),
-                  .rows = zg_alloc(rows * plan->widest, real)};
+                  .rows = zg_alloc(CENTRED * plan->widest, real)};
   zg_pairs_create(&work->solo, plan->items, &f->norms);
-  f->sums =
-      (zg_sums){.pairs = {&f->norms}, .vectors = {f->products}, .lengths = {entries}};
+  zg_scatter_create(precision, plan->features, rows, &f->scatter);
+  f->sums = (zg_sums){.pairs = {&f->norms},
+                      .vectors = {f->scatter.sums},
+                      .lengths = {f->scatter.count}};
 }
 
 static void destroy(features *f) {
   zg_pairs_destroy(&f->norms);
-  free(f->products);
-  free(f->Z);
-  free(f->slice);
+  zg_scatter_clear(&f->scatter);
   free(f->row_norms);
   free(f->rows);
 }
 
-/* Rows of one item into its columns of Z; zeros where it cannot be used. */
+/* Centre rows of one item, a few at a time, so that they do not leave the cache on
+ * their way to the scatter's. */
+static void centre(features *f, const zg_item *item, const zg_slab *slab, int64_t row,
+                   int64_t column, double *norms) {
+  for (int64_t done = 0; done < slab->rows; done += CENTRED) {
+    zg_slab few = *slab;
+    few.rows = zg_min(CENTRED, slab->rows - done);
+    few.data = zg_real_at(slab->precision, slab->data, done * slab->d);
+    zg_centre_rows(&few, item->mean, item->scale, f->precision, f->rows, norms + done);
+    zg_scatter_put(&f->scatter, row + done, few.rows, column, slab->d, f->rows);
+  }
+}
+
+/* Rows of one item, from this column on; zeros where it cannot be used. */
 static zg_status load_item(features *f, int64_t i, int64_t column, int64_t first,
                            int64_t rows) {
   zg_work *work = f->work;
   const zg_item *item = &work->items.items[i];
   int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
-  size_t real = zg_real_size(f->precision);
   double *norms = f->row_norms + i * f->pass->piece;
-  if (!zg_item_usable(item)) {
-    memset(f->rows, 0, (size_t)(rows * d) * real);
-    memset(norms, 0, (size_t)rows * sizeof *norms);
-  }
+  if (!zg_item_usable(item)) memset(norms, 0, (size_t)rows * sizeof *norms);
   for (int64_t done = 0; zg_item_usable(item) && done < rows; done += step) {
     zg_slab slab;
-    int64_t count = zg_min(step, rows - done);
-    ZG_TRY(zg_reader_rows(work->reader, i, first + done, count, &slab));
-    zg_centre_rows(&slab, item->mean, item->scale, f->precision,
-                   zg_real_at(f->precision, f->rows, done * d), norms + done);
+    ZG_TRY(zg_reader_rows(work->reader, i, first + done, zg_min(step, rows - done),
+                          &slab));
+    centre(f, item, &slab, done, column, norms + done);
   }
-  for (int64_t r = 0; r < rows; r++)
-    memcpy(zg_real_at(f->precision, f->Z, r * f->D + column),
-           zg_real_at(f->precision, f->rows, r * d), (size_t)d * real);
   return ZG_OK;
 }
 
@@ -108,33 +104,6 @@ static zg_status load(features *f, int64_t first, int64_t rows) {
     column += zg_work_width(f->work, i);
   }
   return ZG_OK;
-}
-
-/* Sums are rounded so that they are exact: a product of features of trace 1 is at most
- * 1. */
-#define DEFINE_ADD(suffix, real)                                                       \
-  ZG_VECTOR static void add_##suffix(int64_t count, const real *x, double *sums) {     \
-    for (int64_t k = 0; k < count; k++)                                                \
-      sums[k] += zg_fixed_round((double)x[k], 4);                                      \
-  }
-DEFINE_ADD(single, float)
-DEFINE_ADD(double, double)
-
-static void add_products(features *f, int64_t rows) {
-  zg_precision precision = f->precision;
-  int64_t D = f->D, step = precision == ZG_SINGLE ? RUN : rows;
-  for (int64_t r = 0; r < rows; r += step) {
-    int64_t count = zg_min(step, rows - r);
-    zg_row_product(precision, D, count, zg_real_at(precision, f->Z, r * D), D, f->slice,
-                   D);
-    for (int64_t c = 0; c < D; c++) {
-      const void *column = zg_real_at(precision, f->slice, c * D + c);
-      if (precision == ZG_SINGLE)
-        add_single(D - c, column, f->products + c * D + c);
-      else
-        add_double(D - c, column, f->products + c * D + c);
-    }
-  }
 }
 
 static zg_status visit(void *context, int64_t task) {
@@ -148,11 +117,12 @@ static zg_status visit(void *context, int64_t task) {
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
   zg_phase_start(work, ZG_PHASE_REDUCE);
-  add_products(f, rows);
+  zg_scatter_add(&f->scatter, rows);
   zg_pairs_add_vectors((double)plan->samples, f->row_norms, rows, f->pass->piece,
                        &f->norms);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
-  work->report->flop += (double)f->D * (double)f->D * (double)rows;
+  double D = (double)plan->features;
+  work->report->flop += D * D * (double)rows;
   return ZG_OK;
 }
 
@@ -164,7 +134,7 @@ static double block_norm(const features *f, int64_t row, int64_t height, int64_t
   double sum = 0;
   for (int64_t c = column; c < column + width; c++)
     for (int64_t r = zg_max(row, c); r < row + height; r++) {
-      double x = f->products[c * f->D + r];
+      double x = zg_scatter_at(&f->scatter, r, c);
       sum += row == column && r > c ? 2 * x * x : x * x;
     }
   return sum;
@@ -226,7 +196,7 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
 static void finish(features *f, zg_gram *gram) {
   MPI_Comm comm = f->work->run->comm;
   zg_phase_start(f->work, ZG_PHASE_COMBINE);
-  zg_sum_doubles(comm, f->products, f->D * f->D);
+  zg_sum_doubles(comm, f->scatter.sums, f->scatter.count);
   zg_pairs_sum(&f->work->solo, &f->norms);
   for (int c = 0; c < ZG_CENTRINGS; c++)
     if (f->pass->needs[c]) set_products(f, (zg_centring)c, gram);

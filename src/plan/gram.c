@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "linalg/inner.h"
 #include "linalg/micro.h"
+#include "linalg/scatter.h"
 #include "plan/parts.h"
 
 #include <math.h>
@@ -305,11 +306,11 @@ static void estimate_words(zg_plan *plan) {
 
 /* ---- the route over features ---- */
 
-/* What the products of all features take: their sums, a slice of all of them and its
- * products. */
+/* What the products of all features take, and the row norms of a slice. */
 static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
-  int64_t D = plan->features;
-  return 8 * (2 * D * D + 2 * rows * D) + 8 * plan->items * rows;
+  const int64_t centred = 64; /* rows of one item before they are laid out */
+  return zg_scatter_bytes(plan->features, rows) +
+         8 * (rows * plan->items + centred * plan->widest);
 }
 
 static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
