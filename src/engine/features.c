@@ -1,6 +1,8 @@
 #include "engine/features.h"
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "engine/recentring.h"
 #include "engine/sweep.h"
 #include "linalg/scatter.h"
 
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CENTRED = 64 }; /* rows that are centred at a time */
+enum { CENTRED = 1 << 13 }; /* numbers that are centred at a time, or a row */
 
 /* A pass in progress; everything is owned. */
 typedef struct features {
@@ -18,10 +20,14 @@ typedef struct features {
   zg_precision precision;
   zg_scatter scatter; /* of the centred features of a slice, all items side by side */
   zg_pairs norms;     /* sums of a_i.a_j times n, both triangles */
+  double *traces;     /* [N] of kernels */
+  bool once;          /* centres are estimates */
+  zg_recentring recentring;
   zg_sums sums;
 
   double *row_norms; /* [N, rows] */
-  void *rows;        /* [CENTRED, widest] of one item before they are laid out */
+  int64_t room;      /* numbers of one item that are centred at a time */
+  void *rows;        /* [threads, room] these, before they are laid out */
 } features;
 
 static double heaviest_share(const zg_work *work) {
@@ -43,40 +49,59 @@ static zg_precision choose_precision(const zg_work *work, const zg_pass *pass) {
   return heaviest_share(work) > heavy ? ZG_DOUBLE : pass->precision;
 }
 
-static void create(zg_work *work, const zg_pass *pass, features *f) {
+static void create(zg_work *work, const zg_pass *pass, bool once, features *f) {
   const zg_plan *plan = work->run->plan;
   zg_precision precision = choose_precision(work, pass);
   size_t real = zg_real_size(precision);
-  int64_t rows = pass->piece;
+  int64_t rows = pass->piece, room = zg_max(CENTRED, plan->widest);
   *f = (features){.work = work,
                   .pass = pass,
                   .precision = precision,
+                  .once = once,
+                  .traces = ZG_NEW(double, plan->items),
                   .row_norms = ZG_NEW(double, plan->items *rows),
-                  .rows = zg_alloc(CENTRED * plan->widest, real)};
+                  .room = room,
+                  .rows = zg_alloc(zg_threads() * room, real)};
   zg_pairs_create(&work->solo, plan->items, &f->norms);
   zg_scatter_create(precision, plan->features, rows, &f->scatter);
   f->sums = (zg_sums){.pairs = {&f->norms},
                       .vectors = {f->scatter.sums},
                       .lengths = {f->scatter.count}};
+  for (int64_t i = 0; i < plan->items; i++)
+    f->traces[i] = 1;
+  if (!once) return;
+  zg_recentring_create(work, rows, &f->recentring);
+  f->sums.vectors[1] = f->recentring.numbers;
+  f->sums.lengths[1] = f->recentring.count;
 }
 
 static void destroy(features *f) {
   zg_pairs_destroy(&f->norms);
   zg_scatter_clear(&f->scatter);
+  zg_recentring_clear(&f->recentring);
+  free(f->traces);
   free(f->row_norms);
   free(f->rows);
+}
+
+/* Rows of a width that are centred at a time. */
+static int64_t centred_rows(int64_t d) {
+  return zg_max(1, zg_min(64, CENTRED / d));
 }
 
 /* Centre rows of one item, a few at a time, so that they do not leave the cache on
  * their way to the scatter's. */
 static void centre(features *f, const zg_item *item, const zg_slab *slab, int64_t row,
                    int64_t column, double *norms) {
-  for (int64_t done = 0; done < slab->rows; done += CENTRED) {
+  int64_t step = centred_rows(slab->d);
+#pragma omp parallel for schedule(static) num_threads(zg_threads())
+  for (int64_t done = 0; done < slab->rows; done += step) {
+    void *rows = zg_real_at(f->precision, f->rows, zg_thread() * f->room);
     zg_slab few = *slab;
-    few.rows = zg_min(CENTRED, slab->rows - done);
+    few.rows = zg_min(step, slab->rows - done);
     few.data = zg_real_at(slab->precision, slab->data, done * slab->d);
-    zg_centre_rows(&few, item->mean, item->scale, f->precision, f->rows, norms + done);
-    zg_scatter_put(&f->scatter, row + done, few.rows, column, slab->d, f->rows);
+    zg_centre_rows(&few, item->mean, item->scale, f->precision, rows, norms + done);
+    zg_scatter_put(&f->scatter, row + done, few.rows, column, slab->d, rows);
   }
 }
 
@@ -106,6 +131,15 @@ static zg_status load(features *f, int64_t first, int64_t rows) {
   return ZG_OK;
 }
 
+/* What is likely to come next is fetched while this is worked on. */
+static void expect(features *f, int64_t task) {
+  int64_t first, rows;
+  if (task >= f->pass->tasks) return;
+  zg_plan_rows(f->work->run->plan, f->pass, task, &first, &rows);
+  for (int64_t i = 0; i < f->work->run->plan->items; i++)
+    zg_reader_expect(f->work->reader, i, first, rows);
+}
+
 static zg_status visit(void *context, int64_t task) {
   features *f = context;
   zg_work *work = f->work;
@@ -114,12 +148,15 @@ static zg_status visit(void *context, int64_t task) {
   zg_plan_rows(plan, f->pass, task, &first, &rows);
   zg_phase_start(work, ZG_PHASE_READ);
   zg_status status = load(f, first, rows);
+  expect(f, task + 1);
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
   zg_phase_start(work, ZG_PHASE_REDUCE);
   zg_scatter_add(&f->scatter, rows);
   zg_pairs_add_vectors((double)plan->samples, f->row_norms, rows, f->pass->piece,
                        &f->norms);
+  if (f->once)
+    zg_recentring_add(&f->recentring, &f->scatter, f->row_norms, rows, f->pass->piece);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
   double D = (double)plan->features;
   work->report->flop += D * D * (double)rows;
@@ -140,10 +177,13 @@ static double block_norm(const features *f, int64_t row, int64_t height, int64_t
   return sum;
 }
 
+/* Of kernels whose traces are 1. */
 static double ucentred(const features *f, double product, int64_t i, int64_t k) {
   double n = (double)f->work->run->plan->samples;
   int64_t at = i * f->norms.n + k;
   double norms = (f->norms.coarse[at] + f->norms.fine[at]) / n;
+  if (f->once) norms += zg_recentring_of_norms(&f->recentring, &f->scatter, i, k);
+  norms /= f->traces[i] * f->traces[k];
   double both = zg_item_usable(&f->work->items.items[i]) &&
                 zg_item_usable(&f->work->items.items[k]);
   return product - n / (n - 2) * norms + both / ((n - 1) * (n - 2));
@@ -182,6 +222,7 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
     for (int64_t k = 0; i >= product->own && k <= i; k++) {
       int64_t width = zg_work_width(f->work, k);
       double value = block_norm(f, row, height, column, width);
+      value /= f->traces[i] * f->traces[k];
       if (centring == ZG_UCENTRED) value = ucentred(f, value, i, k);
       product->coarse[i * N + k] = value;
       if (k >= product->own) product->coarse[k * N + i] = value;
@@ -193,27 +234,61 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
   zg_sum_doubles(f->work->run->comm, gram->self[centring], N);
 }
 
-static void finish(features *f, zg_gram *gram) {
-  MPI_Comm comm = f->work->run->comm;
-  zg_phase_start(f->work, ZG_PHASE_COMBINE);
-  zg_sum_doubles(comm, f->scatter.sums, f->scatter.count);
-  zg_pairs_sum(&f->work->solo, &f->norms);
-  for (int c = 0; c < ZG_CENTRINGS; c++)
+/* \return whether the centres were good enough. */
+static bool finish(features *f, zg_gram *gram) {
+  zg_work *work = f->work;
+  zg_phase_start(work, ZG_PHASE_COMBINE);
+  zg_sum_doubles(work->run->comm, f->scatter.sums, f->scatter.count);
+  zg_pairs_sum(&work->solo, &f->norms);
+  bool good = !f->once || zg_recentring_finish(&f->recentring, &work->items,
+                                               &f->scatter, f->traces);
+  if (good) create_gram(f, gram);
+  for (int c = 0; good && c < ZG_CENTRINGS; c++)
     if (f->pass->needs[c]) set_products(f, (zg_centring)c, gram);
-  zg_phase_stop(f->work, ZG_PHASE_COMBINE);
+  zg_phase_stop(work, ZG_PHASE_COMBINE);
+  return good;
 }
 
-zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
-                              zg_gram *gram, zg_gram_fn *visit_band, void *context) {
+/* \param [in] index  for checkpoints. */
+static zg_status compute(zg_work *work, int64_t index, const zg_pass *pass, bool once,
+                         zg_gram *gram, bool *good) {
   features f;
   bool resumed;
-  create(work, pass, &f);
-  create_gram(&f, gram);
+  create(work, pass, once, &f);
   zg_status status = zg_state_begin(work->state, index, pass->tasks, &f.sums, &resumed);
   zg_deal deal = {.team = &work->solo, .tasks = pass->tasks};
   if (status == ZG_OK) status = zg_sweep(work, &deal, "slices", &f.sums, visit, &f);
   if (status == ZG_OK) status = zg_state_finish(work->state, &work->solo, &f.sums);
-  if (status == ZG_OK) finish(&f, gram);
+  if (status == ZG_OK) *good = finish(&f, gram);
   destroy(&f);
-  return status == ZG_OK ? visit_band(context, gram) : status;
+  return status;
+}
+
+zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
+                              zg_gram *gram, zg_gram_fn *visit_band, void *context) {
+  bool good;
+  *gram = (zg_gram){0};
+  ZG_TRY(compute(work, index, pass, false, gram, &good));
+  return visit_band(context, gram);
+}
+
+/* Shards would have to agree on whether the sample was good. */
+zg_status zg_features_once(zg_work *work, int64_t index, const zg_pass *pass,
+                           zg_gram *gram, zg_gram_fn *visit_band, void *context,
+                           bool *done) {
+  const zg_run *run = work->run;
+  const zg_plan *plan = run->plan;
+  int64_t other_index = index + zg_plan_bands(plan) * plan->pass_count;
+  *gram = (zg_gram){0};
+  *done = false;
+  if (!pass->once || work->items.items || run->part || run->part_count) return ZG_OK;
+  ZG_TRY(zg_items_estimate(work));
+  if (zg_recentring_suits(work)) {
+    ZG_TRY(compute(work, other_index, pass, true, gram, done));
+    if (*done) return visit_band(context, gram);
+    zg_note("pass %lld: a sample does not stand for all rows: they are read again",
+            (long long)index + 1);
+  }
+  zg_items_clear(&work->items);
+  return ZG_OK;
 }

@@ -22,5 +22,11 @@ bool zg_features_suit(const zg_work *work, const zg_pass *pass);
  * case. */
 zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
                               zg_gram *gram, zg_gram_fn *visit_band, void *context);
+/** The same before the items have been measured, where the plan has it: every number is
+ * read once, in rows about estimated centres (engine/recentring.h).
+ * \param [out] done  else nothing has come of it, and items are not measured yet. */
+zg_status zg_features_once(zg_work *work, int64_t index, const zg_pass *pass,
+                           zg_gram *gram, zg_gram_fn *visit_band, void *context,
+                           bool *done);
 
 #endif

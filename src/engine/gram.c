@@ -339,7 +339,7 @@ static zg_status sweep(zg_pass_state *s, int64_t band) {
   zg_text_add(&what, "Gram tiles");
   if (bands > 1)
     zg_text_add(&what, ", band %lld of %lld", (long long)band + 1, (long long)bands);
-  zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
+  zg_panels_create(s->work, batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM, s->end,
                    batch ? batch : plan->tile, zg_plan_packs(plan, s->pass), &panels);
   zg_status status =
       zg_sweep_tiles(s->work, &panels, s->pass, what.data, &s->sums, visit, s);

@@ -399,7 +399,7 @@ zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_medians *medi
   zg_panels panels;
   zg_status status = ZG_OK;
   create_finder(work, medians, &f);
-  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->tile,
+  zg_panels_create(work, ZG_CENTRE_ITEM, work->run->plan->items, work->run->plan->tile,
                    zg_plan_packs(work->run->plan, pass), &panels);
   while (status == ZG_OK && !all_done(&f)) {
     status = zg_scattered_sweep(work, &panels, pass, "medians", visit, &f);

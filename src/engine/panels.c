@@ -29,25 +29,27 @@ static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows, bool pac
   return zg_ceil_div(bytes, line) * line;
 }
 
-static int64_t panel_bytes(const zg_work *work, int64_t rows, bool packed) {
+static int64_t panel_bytes(const zg_work *work, int64_t items, int64_t rows,
+                           bool packed) {
   int64_t bytes = 0;
-  for (int64_t i = 0; i < work->run->plan->items; i++)
+  for (int64_t i = 0; i < items; i++)
     bytes += part_bytes(work, i, rows, packed) + rows * (int64_t)sizeof(double);
   return bytes;
 }
 
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
-                      zg_panels *panels) {
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t items, int64_t rows,
+                      bool packed, zg_panels *panels) {
   ZG_WAIT;
   const zg_plan *plan = work->run->plan;
   int64_t capacity = 2;
   if (zg_team_works(&work->team))
-    capacity = plan->panel_room / zg_max(1, panel_bytes(work, rows, packed));
-  capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
+    capacity = plan->panel_room / zg_max(1, panel_bytes(work, items, rows, packed));
+  capacity = zg_max(2, zg_min(capacity, plan->panels_kept * plan->items / items));
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,
                         .centre = centre,
+                        .items = items,
                         .packed = packed,
                         .kept = ZG_NEW0(zg_panel, capacity),
                         .capacity = capacity};
@@ -80,12 +82,12 @@ static void clear_rest(int64_t rows, int64_t d, float *packed) {
 static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
                            zg_panel *panel) {
   const zg_work *work = panels->work;
-  int64_t N = work->run->plan->items, bytes = 0;
+  int64_t N = panels->items, bytes = 0;
   for (int64_t i = 0; i < N; i++)
     bytes += part_bytes(work, i, rows, panels->packed);
   *panel = (zg_panel){.first = first,
                       .rows = rows,
-                      .features = ZG_NEW0(void *, N),
+                      .features = ZG_NEW0(void *, work->run->plan->items),
                       .norms = ZG_NEW0(double, N *rows),
                       .traces = ZG_NEW0(double, N),
                       .storage = zg_alloc_large(bytes, 1),
@@ -183,13 +185,13 @@ static zg_status fill_panel(zg_panels *panels, zg_panel *panel) {
   void *buffer =
       work->team.size > 1 ? zg_alloc(share * plan->widest, sizeof(double)) : NULL;
   zg_status status = ZG_OK;
-  for (int64_t i = 0; status == ZG_OK && i < plan->items; i++)
+  for (int64_t i = 0; status == ZG_OK && i < panels->items; i++)
     if (panel->features[i]) status = read_item(panels, i, panel, buffer);
   free(buffer);
   if (status != ZG_OK) return status;
   if (work->team.size > 1)
-    zg_sum_doubles(work->team.comm, panel->norms, plan->items * panel->rows);
-  for (int64_t i = 0; i < plan->items; i++)
+    zg_sum_doubles(work->team.comm, panel->norms, panels->items * panel->rows);
+  for (int64_t i = 0; i < panels->items; i++)
     for (int64_t a = 0; a < panel->rows; a++)
       panel->traces[i] += zg_panel_norms(panel, i)[a];
   return ZG_OK;

@@ -31,6 +31,7 @@ typedef enum zg_centre {
 typedef struct zg_panels {
   zg_work *work; /**< borrowed */
   zg_centre centre;
+  int64_t items; /**< N, the first of the plan's */
   bool packed;
   zg_panel *kept; /**< [capacity], owned */
   int64_t capacity, clock;
@@ -38,12 +39,13 @@ typedef struct zg_panels {
 
 /** As many panels stay as fit into what the plan gives them, at least 2. The items'
  * precisions must be chosen, and stay as they are until the panels are destroyed.
+ * \param [in] items   so many items, from the first on, are wanted.
  * \param [in] rows    of the largest panel.
  * \param [in] packed  items of single precision are packed; for teams of one rank.
  * Collective over the team, whose ranks keep
  * equally many. */
-void zg_panels_create(zg_work *work, zg_centre centre, int64_t rows, bool packed,
-                      zg_panels *panels);
+void zg_panels_create(zg_work *work, zg_centre centre, int64_t items, int64_t rows,
+                      bool packed, zg_panels *panels);
 void zg_panels_destroy(zg_panels *panels);
 
 /** Samples [first, first + rows): from memory or from the files.

@@ -1,6 +1,7 @@
 #include "linalg/scatter.h"
 
 #include "base/memory.h"
+#include "base/status.h"
 #include "base/threads.h"
 #include "linalg/fixed.h"
 #include "linalg/micro.h"
@@ -171,6 +172,43 @@ static void add_packed(zg_scatter *s, int64_t first, int64_t end) {
                   zg_min(SIDE, panels - column)};
       add_square(s, first, end, &q);
     }
+}
+
+/* The products of panel p of z with all columns of w, of rows [first, end).
+ * \param [out] blocks  of so many strips. */
+static void cross_panel(const zg_scatter *z, const zg_scatter *w, int64_t first,
+                        int64_t end, int64_t p, float *blocks, double *sums) {
+  int64_t strips = zg_ceil_div(w->D, ZG_STRIP);
+  int64_t column = p * ZG_PANEL, count = zg_min(ZG_PANEL, z->D - column);
+  zg_micro_begin(strips, NULL, NULL, blocks);
+  for (int64_t at = first; at < end; at += DEPTH) {
+    const float *panel = packed_row(z, at, p);
+    zg_micro_product(DEPTH, strips, packed_row(w, at, 0), panel, blocks, panel);
+  }
+  for (int64_t j = 0; j < w->D; j++)
+    add_single(count, blocks + j * ZG_PANEL, sums + j * z->D + column);
+}
+
+void zg_scatter_cross(zg_scatter *z, zg_scatter *w, int64_t rows, double *sums) {
+  int64_t strips = zg_ceil_div(w->D, ZG_STRIP);
+  ZG_REQUIRE(z->packed && w->packed);
+  clear_rest(z, rows);
+  clear_rest(w, rows);
+#pragma omp parallel num_threads(zg_threads())
+  {
+    float *blocks = zg_alloc_large(strips * ZG_MICRO_BLOCK, sizeof *blocks);
+#pragma omp for schedule(static)
+    for (int64_t p = 0; p < panel_count(z->D); p++)
+      for (int64_t first = 0; first < rows; first += ZG_SCATTER_RUN)
+        cross_panel(z, w, first, zg_min(rows, first + ZG_SCATTER_RUN), p, blocks, sums);
+    free(blocks);
+  }
+}
+
+void zg_scatter_subtract(zg_scatter *s, double alpha, const double *x) {
+  for (int64_t j = 0; j < s->D; j++)
+    for (int64_t i = j; i < s->D; i++)
+      s->sums[place_of(i, j)] -= alpha * x[i] * x[j];
 }
 
 static void add_by_blas(zg_scatter *s, int64_t first, int64_t end) {

@@ -41,6 +41,15 @@ void zg_scatter_put(zg_scatter *s, int64_t row, int64_t rows, int64_t column, in
  * threads. */
 void zg_scatter_add(zg_scatter *s, int64_t rows);
 
+/** Add the products of the first `rows` rows with those of another set of rows, both
+ * packed: sums[j * z->D + i] += column i of z . column j of w, rounded like the others.
+ * On all threads.
+ * \param [in,out] sums  [w->D, z->D] */
+void zg_scatter_cross(zg_scatter *z, zg_scatter *w, int64_t rows, double *sums);
+
+/** Subtract alpha x x', x of D numbers. */
+void zg_scatter_subtract(zg_scatter *s, double alpha, const double *x);
+
 /** The product of columns i and j. */
 double zg_scatter_at(const zg_scatter *s, int64_t i, int64_t j);
 
