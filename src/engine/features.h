@@ -8,7 +8,10 @@
  * adds
  * - n/(n-2) a_i.a_j + t_i t_j / ((n-1)(n-2)). Where one sample has nearly all of an
  * item's variance that subtraction leaves too few digits, and tiles are the better
- * route. */
+ * route.
+ *
+ * Rows are centred about the items' means, which takes a reading of its own; or, where
+ * there are very many, about estimates of these (engine/recentring.h). */
 #ifndef ZG_ENGINE_FEATURES_H
 #define ZG_ENGINE_FEATURES_H
 

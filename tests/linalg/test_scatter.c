@@ -87,6 +87,49 @@ static void there_may_be_many_features(void) {
   check_values(ZG_SINGLE, 1600, 70, 70);
 }
 
+/* Of 90 features with 13 others, whose numbers begin where those end. */
+static void products_with_other_rows(void) {
+  enum { D = 90, OTHERS = 13, ROWS = 700 };
+  zg_scatter z, w;
+  double *sums = ZG_NEW0(double, OTHERS *D);
+  if (!zg_micro_is_fast()) return;
+  zg_scatter_create(ZG_SINGLE, D, ROWS, &z);
+  zg_scatter_create(ZG_SINGLE, OTHERS, ROWS, &w);
+  put(&z, ROWS, 0, ROWS, 0, D);
+  float *values = ZG_NEW(float, ROWS *OTHERS);
+  for (int64_t r = 0; r < ROWS; r++)
+    for (int64_t j = 0; j < OTHERS; j++)
+      values[r * OTHERS + j] = (float)number(ROWS, r, D + j);
+  zg_scatter_put(&w, 0, ROWS, 0, OTHERS, values);
+  zg_scatter_cross(&z, &w, ROWS, sums);
+  for (int64_t j = 0; j < OTHERS; j++)
+    for (int64_t i = 0; i < D; i++) {
+      long double exact = 0;
+      for (int64_t r = 0; r < ROWS; r++)
+        exact += (long double)number(ROWS, r, i) * (long double)number(ROWS, r, D + j);
+      zg_test_close(sums[j * D + i], (double)exact, 2e-6, "product");
+    }
+  free(values);
+  free(sums);
+  zg_scatter_clear(&z);
+  zg_scatter_clear(&w);
+}
+
+static void an_outer_product_is_subtracted(void) {
+  enum { D = 60 };
+  double x[D];
+  zg_scatter s = make(ZG_SINGLE, D, 100, 100), before = make(ZG_SINGLE, D, 100, 100);
+  for (int64_t k = 0; k < D; k++)
+    x[k] = zg_test_random(8, (unsigned long)k);
+  zg_scatter_subtract(&s, 3, x);
+  for (int64_t i = 0; i < D; i++)
+    for (int64_t j = 0; j < D; j++)
+      zg_test_close(zg_scatter_at(&s, i, j),
+                    zg_scatter_at(&before, i, j) - 3 * x[i] * x[j], 1e-14, "entry");
+  zg_scatter_clear(&s);
+  zg_scatter_clear(&before);
+}
+
 static void threads_do_not_change_a_bit(void) {
   zg_scatter alone = make(ZG_SINGLE, 200, 1000, 600);
   zg_threads_set(3);
@@ -141,6 +184,8 @@ static void order_does_not_matter(void) {
 const zg_test zg_tests[] = {
     {"sums_are_those_of_a_plain_loop", sums_are_those_of_a_plain_loop},
     {"there_may_be_many_features", there_may_be_many_features},
+    {"products_with_other_rows", products_with_other_rows},
+    {"an_outer_product_is_subtracted", an_outer_product_is_subtracted},
     {"threads_do_not_change_a_bit", threads_do_not_change_a_bit},
     {"instruction_sets_do_not_change_a_bit", instruction_sets_do_not_change_a_bit},
     {"plain_c_has_the_same_layout", plain_c_has_the_same_layout},
