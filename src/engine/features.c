@@ -1,33 +1,34 @@
 #include "engine/features.h"
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "engine/recentring.h"
 #include "engine/sweep.h"
-#include "linalg/fixed.h"
-#include "linalg/vector.h"
+#include "linalg/scatter.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { CENTRED = 1 << 13 }; /* numbers that are centred at a time, or a row */
+
 /* A pass in progress; everything is owned. */
 typedef struct features {
   zg_work *work;
   const zg_pass *pass;
   zg_precision precision;
-  int64_t D;
-  double *products; /* [D, D] lower triangle by columns of the sums of Z'Z */
-  zg_pairs norms;   /* sums of a_i.a_j times n, both triangles */
+  zg_scatter scatter; /* of the centred features of a slice, all items side by side */
+  zg_pairs norms;     /* sums of a_i.a_j times n, both triangles */
+  double *traces;     /* [N] of kernels */
+  bool once;          /* centres are estimates */
+  zg_recentring recentring;
   zg_sums sums;
 
-  void *Z;           /* [rows, D] centred features of a slice */
-  void *slice;       /* [D, D] its products */
   double *row_norms; /* [N, rows] */
-  void *rows;        /* one item's part before it is laid out */
+  int64_t room;      /* numbers of one item that are centred at a time */
+  void *rows;        /* [threads, room] these, before they are laid out */
 } features;
-
-/* Terms of products of single precision before they are added up in double. */
-enum { RUN = 512 };
 
 static double heaviest_share(const zg_work *work) {
   double heaviest = 0;
@@ -48,56 +49,76 @@ static zg_precision choose_precision(const zg_work *work, const zg_pass *pass) {
   return heaviest_share(work) > heavy ? ZG_DOUBLE : pass->precision;
 }
 
-static void create(zg_work *work, const zg_pass *pass, features *f) {
+static void create(zg_work *work, const zg_pass *pass, bool once, features *f) {
   const zg_plan *plan = work->run->plan;
   zg_precision precision = choose_precision(work, pass);
   size_t real = zg_real_size(precision);
-  int64_t D = plan->features, entries = D * D, rows = pass->piece;
+  int64_t rows = pass->piece, room = zg_max(CENTRED, plan->widest);
   *f = (features){.work = work,
                   .pass = pass,
                   .precision = precision,
-                  .D = D,
-                  .products = ZG_NEW0(double, entries),
-                  .Z = zg_alloc_large(rows * D, real),
-                  .slice = zg_alloc_large(entries, real),
+                  .once = once,
+                  .traces = ZG_NEW(double, plan->items),
                   .row_norms = ZG_NEW(double, plan->items *rows),
-                  .rows = zg_alloc(rows * plan->widest, real)};
+                  .room = room,
+                  .rows = zg_alloc(zg_threads() * room, real)};
   zg_pairs_create(&work->solo, plan->items, &f->norms);
-  f->sums =
-      (zg_sums){.pairs = {&f->norms}, .vectors = {f->products}, .lengths = {entries}};
+  zg_scatter_create(precision, plan->features, rows, &f->scatter);
+  f->sums = (zg_sums){.pairs = {&f->norms},
+                      .vectors = {f->scatter.sums},
+                      .lengths = {f->scatter.count}};
+  for (int64_t i = 0; i < plan->items; i++)
+    f->traces[i] = 1;
+  if (!once) return;
+  zg_recentring_create(work, rows, &f->recentring);
+  f->sums.vectors[1] = f->recentring.numbers;
+  f->sums.lengths[1] = f->recentring.count;
 }
 
 static void destroy(features *f) {
   zg_pairs_destroy(&f->norms);
-  free(f->products);
-  free(f->Z);
-  free(f->slice);
+  zg_scatter_clear(&f->scatter);
+  zg_recentring_clear(&f->recentring);
+  free(f->traces);
   free(f->row_norms);
   free(f->rows);
 }
 
-/* Rows of one item into its columns of Z; zeros where it cannot be used. */
+/* Rows of a width that are centred at a time. */
+static int64_t centred_rows(int64_t d) {
+  return zg_max(1, zg_min(64, CENTRED / d));
+}
+
+/* Centre rows of one item, a few at a time, so that they do not leave the cache on
+ * their way to the scatter's. */
+static void centre(features *f, const zg_item *item, const zg_slab *slab, int64_t row,
+                   int64_t column, double *norms) {
+  int64_t step = centred_rows(slab->d);
+#pragma omp parallel for schedule(static) num_threads(zg_threads())
+  for (int64_t done = 0; done < slab->rows; done += step) {
+    void *rows = zg_real_at(f->precision, f->rows, zg_thread() * f->room);
+    zg_slab few = *slab;
+    few.rows = zg_min(step, slab->rows - done);
+    few.data = zg_real_at(slab->precision, slab->data, done * slab->d);
+    zg_centre_rows(&few, item->mean, item->scale, f->precision, rows, norms + done);
+    zg_scatter_put(&f->scatter, row + done, few.rows, column, slab->d, rows);
+  }
+}
+
+/* Rows of one item, from this column on; zeros where it cannot be used. */
 static zg_status load_item(features *f, int64_t i, int64_t column, int64_t first,
                            int64_t rows) {
   zg_work *work = f->work;
   const zg_item *item = &work->items.items[i];
   int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
-  size_t real = zg_real_size(f->precision);
   double *norms = f->row_norms + i * f->pass->piece;
-  if (!zg_item_usable(item)) {
-    memset(f->rows, 0, (size_t)(rows * d) * real);
-    memset(norms, 0, (size_t)rows * sizeof *norms);
-  }
+  if (!zg_item_usable(item)) memset(norms, 0, (size_t)rows * sizeof *norms);
   for (int64_t done = 0; zg_item_usable(item) && done < rows; done += step) {
     zg_slab slab;
-    int64_t count = zg_min(step, rows - done);
-    ZG_TRY(zg_reader_rows(work->reader, i, first + done, count, &slab));
-    zg_centre_rows(&slab, item->mean, item->scale, f->precision,
-                   zg_real_at(f->precision, f->rows, done * d), norms + done);
+    ZG_TRY(zg_reader_rows(work->reader, i, first + done, zg_min(step, rows - done),
+                          &slab));
+    centre(f, item, &slab, done, column, norms + done);
   }
-  for (int64_t r = 0; r < rows; r++)
-    memcpy(zg_real_at(f->precision, f->Z, r * f->D + column),
-           zg_real_at(f->precision, f->rows, r * d), (size_t)d * real);
   return ZG_OK;
 }
 
@@ -110,31 +131,13 @@ static zg_status load(features *f, int64_t first, int64_t rows) {
   return ZG_OK;
 }
 
-/* Sums are rounded so that they are exact: a product of features of trace 1 is at most
- * 1. */
-#define DEFINE_ADD(suffix, real)                                                       \
-  ZG_VECTOR static void add_##suffix(int64_t count, const real *x, double *sums) {     \
-    for (int64_t k = 0; k < count; k++)                                                \
-      sums[k] += zg_fixed_round((double)x[k], 4);                                      \
-  }
-DEFINE_ADD(single, float)
-DEFINE_ADD(double, double)
-
-static void add_products(features *f, int64_t rows) {
-  zg_precision precision = f->precision;
-  int64_t D = f->D, step = precision == ZG_SINGLE ? RUN : rows;
-  for (int64_t r = 0; r < rows; r += step) {
-    int64_t count = zg_min(step, rows - r);
-    zg_row_product(precision, D, count, zg_real_at(precision, f->Z, r * D), D, f->slice,
-                   D);
-    for (int64_t c = 0; c < D; c++) {
-      const void *column = zg_real_at(precision, f->slice, c * D + c);
-      if (precision == ZG_SINGLE)
-        add_single(D - c, column, f->products + c * D + c);
-      else
-        add_double(D - c, column, f->products + c * D + c);
-    }
-  }
+/* What is likely to come next is fetched while this is worked on. */
+static void expect(features *f, int64_t task) {
+  int64_t first, rows;
+  if (task >= f->pass->tasks) return;
+  zg_plan_rows(f->work->run->plan, f->pass, task, &first, &rows);
+  for (int64_t i = 0; i < f->work->run->plan->items; i++)
+    zg_reader_expect(f->work->reader, i, first, rows);
 }
 
 static zg_status visit(void *context, int64_t task) {
@@ -145,14 +148,18 @@ static zg_status visit(void *context, int64_t task) {
   zg_plan_rows(plan, f->pass, task, &first, &rows);
   zg_phase_start(work, ZG_PHASE_READ);
   zg_status status = load(f, first, rows);
+  expect(f, task + 1);
   zg_phase_stop(work, ZG_PHASE_READ);
   if (status != ZG_OK) return status;
   zg_phase_start(work, ZG_PHASE_REDUCE);
-  add_products(f, rows);
+  zg_scatter_add(&f->scatter, rows);
   zg_pairs_add_vectors((double)plan->samples, f->row_norms, rows, f->pass->piece,
                        &f->norms);
+  if (f->once)
+    zg_recentring_add(&f->recentring, &f->scatter, f->row_norms, rows, f->pass->piece);
   zg_phase_stop(work, ZG_PHASE_REDUCE);
-  work->report->flop += (double)f->D * (double)f->D * (double)rows;
+  double D = (double)plan->features;
+  work->report->flop += D * D * (double)rows;
   return ZG_OK;
 }
 
@@ -164,16 +171,19 @@ static double block_norm(const features *f, int64_t row, int64_t height, int64_t
   double sum = 0;
   for (int64_t c = column; c < column + width; c++)
     for (int64_t r = zg_max(row, c); r < row + height; r++) {
-      double x = f->products[c * f->D + r];
+      double x = zg_scatter_at(&f->scatter, r, c);
       sum += row == column && r > c ? 2 * x * x : x * x;
     }
   return sum;
 }
 
+/* Of kernels whose traces are 1. */
 static double ucentred(const features *f, double product, int64_t i, int64_t k) {
   double n = (double)f->work->run->plan->samples;
   int64_t at = i * f->norms.n + k;
   double norms = (f->norms.coarse[at] + f->norms.fine[at]) / n;
+  if (f->once) norms += zg_recentring_of_norms(&f->recentring, &f->scatter, i, k);
+  norms /= f->traces[i] * f->traces[k];
   double both = zg_item_usable(&f->work->items.items[i]) &&
                 zg_item_usable(&f->work->items.items[k]);
   return product - n / (n - 2) * norms + both / ((n - 1) * (n - 2));
@@ -212,6 +222,7 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
     for (int64_t k = 0; i >= product->own && k <= i; k++) {
       int64_t width = zg_work_width(f->work, k);
       double value = block_norm(f, row, height, column, width);
+      value /= f->traces[i] * f->traces[k];
       if (centring == ZG_UCENTRED) value = ucentred(f, value, i, k);
       product->coarse[i * N + k] = value;
       if (k >= product->own) product->coarse[k * N + i] = value;
@@ -223,27 +234,61 @@ static void set_products(const features *f, zg_centring centring, zg_gram *gram)
   zg_sum_doubles(f->work->run->comm, gram->self[centring], N);
 }
 
-static void finish(features *f, zg_gram *gram) {
-  MPI_Comm comm = f->work->run->comm;
-  zg_phase_start(f->work, ZG_PHASE_COMBINE);
-  zg_sum_doubles(comm, f->products, f->D * f->D);
-  zg_pairs_sum(&f->work->solo, &f->norms);
-  for (int c = 0; c < ZG_CENTRINGS; c++)
+/* \return whether the centres were good enough. */
+static bool finish(features *f, zg_gram *gram) {
+  zg_work *work = f->work;
+  zg_phase_start(work, ZG_PHASE_COMBINE);
+  zg_sum_doubles(work->run->comm, f->scatter.sums, f->scatter.count);
+  zg_pairs_sum(&work->solo, &f->norms);
+  bool good = !f->once || zg_recentring_finish(&f->recentring, &work->items,
+                                               &f->scatter, f->traces);
+  if (good) create_gram(f, gram);
+  for (int c = 0; good && c < ZG_CENTRINGS; c++)
     if (f->pass->needs[c]) set_products(f, (zg_centring)c, gram);
-  zg_phase_stop(f->work, ZG_PHASE_COMBINE);
+  zg_phase_stop(work, ZG_PHASE_COMBINE);
+  return good;
 }
 
-zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
-                              zg_gram *gram, zg_gram_fn *visit_band, void *context) {
+/* \param [in] index  for checkpoints. */
+static zg_status compute(zg_work *work, int64_t index, const zg_pass *pass, bool once,
+                         zg_gram *gram, bool *good) {
   features f;
   bool resumed;
-  create(work, pass, &f);
-  create_gram(&f, gram);
+  create(work, pass, once, &f);
   zg_status status = zg_state_begin(work->state, index, pass->tasks, &f.sums, &resumed);
   zg_deal deal = {.team = &work->solo, .tasks = pass->tasks};
   if (status == ZG_OK) status = zg_sweep(work, &deal, "slices", &f.sums, visit, &f);
   if (status == ZG_OK) status = zg_state_finish(work->state, &work->solo, &f.sums);
-  if (status == ZG_OK) finish(&f, gram);
+  if (status == ZG_OK) *good = finish(&f, gram);
   destroy(&f);
-  return status == ZG_OK ? visit_band(context, gram) : status;
+  return status;
+}
+
+zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
+                              zg_gram *gram, zg_gram_fn *visit_band, void *context) {
+  bool good;
+  *gram = (zg_gram){0};
+  ZG_TRY(compute(work, index, pass, false, gram, &good));
+  return visit_band(context, gram);
+}
+
+/* Shards would have to agree on whether the sample was good. */
+zg_status zg_features_once(zg_work *work, int64_t index, const zg_pass *pass,
+                           zg_gram *gram, zg_gram_fn *visit_band, void *context,
+                           bool *done) {
+  const zg_run *run = work->run;
+  const zg_plan *plan = run->plan;
+  int64_t other_index = index + zg_plan_bands(plan) * plan->pass_count;
+  *gram = (zg_gram){0};
+  *done = false;
+  if (!pass->once || work->items.items || run->part || run->part_count) return ZG_OK;
+  ZG_TRY(zg_items_estimate(work));
+  if (zg_recentring_suits(work)) {
+    ZG_TRY(compute(work, other_index, pass, true, gram, done));
+    if (*done) return visit_band(context, gram);
+    zg_note("pass %lld: a sample does not stand for all rows: they are read again",
+            (long long)index + 1);
+  }
+  zg_items_clear(&work->items);
+  return ZG_OK;
 }

@@ -8,7 +8,10 @@
  * adds
  * - n/(n-2) a_i.a_j + t_i t_j / ((n-1)(n-2)). Where one sample has nearly all of an
  * item's variance that subtraction leaves too few digits, and tiles are the better
- * route. */
+ * route.
+ *
+ * Rows are centred about the items' means, which takes a reading of its own; or, where
+ * there are very many, about estimates of these (engine/recentring.h). */
 #ifndef ZG_ENGINE_FEATURES_H
 #define ZG_ENGINE_FEATURES_H
 
@@ -22,5 +25,11 @@ bool zg_features_suit(const zg_work *work, const zg_pass *pass);
  * case. */
 zg_status zg_features_compute(zg_work *work, int64_t index, const zg_pass *pass,
                               zg_gram *gram, zg_gram_fn *visit_band, void *context);
+/** The same before the items have been measured, where the plan has it: every number is
+ * read once, in rows about estimated centres (engine/recentring.h).
+ * \param [out] done  else nothing has come of it, and items are not measured yet. */
+zg_status zg_features_once(zg_work *work, int64_t index, const zg_pass *pass,
+                           zg_gram *gram, zg_gram_fn *visit_band, void *context,
+                           bool *done);
 
 #endif

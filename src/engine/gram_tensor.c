@@ -67,20 +67,27 @@ static void complain(zg_work *work, const zg_gram *gram) {
       zg_tensor_complain(work, i, 1, gram->code[i], what[gram->code[i]]);
 }
 
-zg_status zg_gram_run(zg_work *work, int64_t p, zg_results *results) {
-  zg_gram gram;
-  zg_status status = ZG_OK;
-  if (!work->items.items) status = zg_items_measure(work);
-  if (status != ZG_OK) return status;
+static zg_status compute(writer *w, zg_gram *gram) {
+  zg_work *work = w->work;
+  int64_t p = w->pass;
   zg_pass pass = work->run->plan->passes[p];
+  bool done;
+  ZG_TRY(zg_features_once(work, p, &pass, gram, write_band, w, &done));
+  if (done) return ZG_OK;
+  if (!work->items.items) ZG_TRY(zg_items_measure(work));
   if (pass.by_features && !zg_features_suit(work, &pass)) {
     zg_note("pass %lld: one sample outweighs the others: tiles instead of features",
             (long long)p + 1);
     pass.by_features = false;
   }
+  return (pass.by_features ? zg_features_compute
+                           : zg_gram_compute)(work, p, &pass, gram, write_band, w);
+}
+
+zg_status zg_gram_run(zg_work *work, int64_t p, zg_results *results) {
+  zg_gram gram = {0};
   writer w = {work, p, results};
-  status = (pass.by_features ? zg_features_compute
-                             : zg_gram_compute)(work, p, &pass, &gram, write_band, &w);
+  zg_status status = compute(&w, &gram);
   if (status == ZG_OK) complain(work, &gram);
   if (status == ZG_OK) status = write_medians(&w, &gram);
   zg_gram_clear(&gram);

@@ -14,6 +14,7 @@ typedef struct partial {
   double *largest;  /* [N] */
   double *heaviest; /* [N] squares of the heaviest row */
   int32_t *bad;     /* [N] non-finite numbers seen */
+  int64_t sampled;  /* rows of an item that are measured; 0: all */
   int64_t done, tasks;
   zg_status status; /* of reading */
 } partial;
@@ -49,12 +50,20 @@ static zg_status read_rows(const bench *b, int64_t item, int64_t row, int64_t ro
   return status;
 }
 
+/* All rows [first, end), or of these the group's share of a sample, spread evenly in
+ * runs that are worth reading. */
 static zg_status measure_rows(const bench *b, int64_t item, int64_t first, int64_t end,
                               zg_moments *moments) {
-  int64_t step = zg_reader_slab_rows(zg_work_width(b->work, item));
+  const int64_t run = 64;
+  int64_t rows = zg_reader_slab_rows(zg_work_width(b->work, item)), step = rows;
+  if (b->found->sampled) {
+    int64_t runs = b->found->sampled / group_count(b->work->run->plan) / run;
+    step = zg_ceil_div(end - first, runs);
+    rows = zg_min(run, step);
+  }
   for (int64_t row = first; row < end; row += step) {
     zg_slab slab;
-    ZG_TRY(read_rows(b, item, row, zg_min(step, end - row), &slab));
+    ZG_TRY(read_rows(b, item, row, zg_min(rows, end - row), &slab));
     zg_moments_add(moments, &slab, b->scratch);
     zg_store_put(b->work->store, item, row, &slab);
   }
@@ -78,12 +87,12 @@ static void measure_task(const bench *b, int64_t task, double *mean) {
   partial *p = b->found;
   int64_t groups = group_count(plan), i = task / groups, g = task % groups;
   zg_moments moments = {.mean = mean, .finite = true};
-  if (measure_rows(b, i, zg_part(plan->samples, groups, g),
-                   zg_part(plan->samples, groups, g + 1), &moments) != ZG_OK)
-    return;
+  int64_t first = zg_part(plan->samples, groups, g);
+  int64_t end = zg_part(plan->samples, groups, g + 1);
+  if (measure_rows(b, i, first, end, &moments) != ZG_OK) return;
 #pragma omp critical(measuring)
   {
-    p->squares[task] = moments.squares;
+    p->squares[task] = moments.squares * ((double)(end - first) / (double)moments.rows);
     p->largest[i] = fmax(p->largest[i], moments.largest);
     p->heaviest[i] = fmax(p->heaviest[i], moments.heaviest);
     p->bad[i] |= !moments.finite;
@@ -181,10 +190,11 @@ static void keep(zg_work *work, const partial *p) {
   }
 }
 
-zg_status zg_items_measure(zg_work *work) {
+static zg_status measure(zg_work *work, int64_t sampled) {
   const zg_plan *plan = work->run->plan;
   int64_t N = plan->items, D = plan->features, groups = group_count(plan);
-  partial p = {.squares = ZG_NEW0(double, N *groups),
+  partial p = {.sampled = sampled,
+               .squares = ZG_NEW0(double, N *groups),
                .largest = ZG_NEW0(double, N),
                .heaviest = ZG_NEW0(double, N),
                .bad = ZG_NEW0(int32_t, N),
@@ -207,6 +217,15 @@ zg_status zg_items_measure(zg_work *work) {
   free(p.bad);
   free(p.means);
   return status;
+}
+
+zg_status zg_items_measure(zg_work *work) {
+  return measure(work, 0);
+}
+
+zg_status zg_items_estimate(zg_work *work) {
+  ZG_REQUIRE(!work->run->plan->resident);
+  return measure(work, ZG_PLAN_SAMPLED);
 }
 
 void zg_items_clear(zg_items *items) {

@@ -29,26 +29,30 @@ static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows, bool pac
   return zg_ceil_div(bytes, line) * line;
 }
 
-static int64_t panel_bytes(const zg_work *work, int64_t rows, bool packed) {
+static int64_t panel_bytes(const zg_work *work, int64_t items, int64_t rows,
+                           bool packed) {
   int64_t bytes = 0;
-  for (int64_t i = 0; i < work->run->plan->items; i++)
+  for (int64_t i = 0; i < items; i++)
     bytes += part_bytes(work, i, rows, packed) + rows * (int64_t)sizeof(double);
   return bytes;
 }
 
-void zg_panels_open(zg_work *work, const zg_pass *pass, zg_panels *panels) {
-  if (panels->kept) return;
+void zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
+                    zg_panels *panels) {
+  if (panels->kept && panels->items == items) return;
+  zg_panels_destroy(panels);
   ZG_WAIT;
   const zg_plan *plan = work->run->plan;
   int64_t batch = zg_min(pass->spec.gram.batch, plan->samples), capacity = 2;
   bool packed = zg_plan_packs(plan, pass);
-  int64_t bytes = panel_bytes(work, batch ? batch : plan->tile, packed);
+  int64_t bytes = panel_bytes(work, items, batch ? batch : plan->tile, packed);
   if (zg_team_works(&work->team)) capacity = plan->panel_room / zg_max(1, bytes);
-  capacity = zg_max(2, zg_min(capacity, plan->panels_kept));
+  capacity = zg_max(2, zg_min(capacity, plan->panels_kept * plan->items / items));
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,
                         .centre = batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
+                        .items = items,
                         .packed = packed,
                         .kept = ZG_NEW0(zg_panel, capacity),
                         .capacity = capacity};
@@ -81,12 +85,12 @@ static void clear_rest(int64_t rows, int64_t d, float *packed) {
 static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
                            zg_panel *panel) {
   const zg_work *work = panels->work;
-  int64_t N = work->run->plan->items, bytes = 0;
+  int64_t N = panels->items, bytes = 0;
   for (int64_t i = 0; i < N; i++)
     bytes += part_bytes(work, i, rows, panels->packed);
   *panel = (zg_panel){.first = first,
                       .rows = rows,
-                      .features = ZG_NEW0(void *, N),
+                      .features = ZG_NEW0(void *, work->run->plan->items),
                       .norms = ZG_NEW0(double, N *rows),
                       .traces = ZG_NEW0(double, N),
                       .storage = zg_alloc_large(bytes, 1),
@@ -184,13 +188,13 @@ static zg_status fill_panel(zg_panels *panels, zg_panel *panel) {
   void *buffer =
       work->team.size > 1 ? zg_alloc(share * plan->widest, sizeof(double)) : NULL;
   zg_status status = ZG_OK;
-  for (int64_t i = 0; status == ZG_OK && i < plan->items; i++)
+  for (int64_t i = 0; status == ZG_OK && i < panels->items; i++)
     if (panel->features[i]) status = read_item(panels, i, panel, buffer);
   free(buffer);
   if (status != ZG_OK) return status;
   if (work->team.size > 1)
-    zg_sum_doubles(work->team.comm, panel->norms, plan->items * panel->rows);
-  for (int64_t i = 0; i < plan->items; i++)
+    zg_sum_doubles(work->team.comm, panel->norms, panels->items * panel->rows);
+  for (int64_t i = 0; i < panels->items; i++)
     for (int64_t a = 0; a < panel->rows; a++)
       panel->traces[i] += zg_panel_norms(panel, i)[a];
   return ZG_OK;

@@ -32,6 +32,7 @@ typedef enum zg_centre {
 typedef struct zg_panels {
   zg_work *work; /**< borrowed */
   zg_centre centre;
+  int64_t items; /**< N, the first of the plan's */
   bool packed;
   zg_panel *kept; /**< [capacity], owned */
   int64_t capacity, clock;
@@ -39,9 +40,11 @@ typedef struct zg_panels {
 
 /** The panels of a gram pass, unless they are open already: as many stay as fit into
  * what the plan gives them, at least 2. The items' precisions must be chosen, and stay
- * as they are until the panels are destroyed. Collective over the team, whose ranks
- * keep equally many. */
-void zg_panels_open(zg_work *work, const zg_pass *pass, zg_panels *panels);
+ * as they are until the panels are destroyed.
+ * \param [in] items  so many items, from the first on, are wanted.
+ * Collective over the team, whose ranks keep equally many. */
+void zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
+                    zg_panels *panels);
 /** Also of those that were never opened. */
 void zg_panels_destroy(zg_panels *panels);
 

@@ -64,6 +64,9 @@ static inline int64_t zg_work_width(const zg_work *work, int64_t item) {
 /** Measure all items: every number is read once, the rows shared by all ranks.
  * Collective over the run's communicator; the same status on all ranks. */
 zg_status zg_items_measure(zg_work *work);
+/** Estimate the same from ZG_PLAN_SAMPLED rows of each item, the same rows for any
+ * number of ranks. A code other than ok says what these are like. */
+zg_status zg_items_estimate(zg_work *work);
 void zg_items_clear(zg_items *items);
 /** Choose in which precision each item's Gram tiles are formed: the pass's, or double
  * where single precision would lose digits to cancellation. That is the case where one

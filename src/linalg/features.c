@@ -49,12 +49,17 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
   }                                                                                    \
   ZG_VECTOR static double largest_##suffix(const real *restrict x, int64_t count) {    \
-    double largest = 0;                                                                \
-    for (int64_t k = 0; k < count; k++) {                                              \
-      double magnitude = fabs((double)x[k]);                                           \
-      largest = magnitude > largest ? magnitude : largest;                             \
-    }                                                                                  \
-    return largest;                                                                    \
+    real lanes[16] = {0};                                                              \
+    for (int64_t start = 0; start < count; start += 16)                                \
+      for (int64_t k = start; k < (start + 16 < count ? start + 16 : count); k++) {    \
+        real magnitude = x[k] < 0 ? -x[k] : x[k];                                      \
+        real *lane = &lanes[k - start];                                                \
+        *lane = magnitude > *lane ? magnitude : *lane;                                 \
+      }                                                                                \
+    real largest = 0;                                                                  \
+    for (int lane = 0; lane < 16; lane++)                                              \
+      largest = lanes[lane] > largest ? lanes[lane] : largest;                         \
+    return (double)largest;                                                            \
   }
 
 #define DEFINE_CENTRING(suffix, in, out_type)                                          \

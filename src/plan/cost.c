@@ -46,10 +46,12 @@ static void add_reading(const zg_plan *plan, const zg_pass *pass, double share,
   a->of[ZG_RATE_READ_PIECE] += runs * (double)plan->items;
 }
 
-/* One sweep over tiles, whose panels the ranks of a team share. */
-static void add_sweep(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
+/* So many sweeps over tiles of all items, whose panels the ranks of a team share. */
+static void add_sweeps(const zg_plan *plan, const zg_pass *pass, double count,
+                       zg_amounts *a) {
   if (plan->resident && !pass->spec.gram.batch) return; /* they are there */
-  double loads = panel_loads(plan), times = loads / (double)plan->panel_count;
+  double loads = count * panel_loads(plan);
+  double times = loads / (double)plan->panel_count;
   add_reading(plan, pass, times / plan->team_size, times * plan->teams, loads, a);
 }
 
@@ -57,6 +59,7 @@ static void add_sweep(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
  * every node each reads everything. */
 static void add_statistics(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   int readers = plan->resident ? plan->local_ranks : plan->ranks;
+  if (zg_plan_reads_once(plan)) return;
   double nodes = (double)plan->ranks / readers;
   add_reading(plan, pass, 1.0 / readers, nodes, 1.0 / readers, a);
 }
@@ -85,7 +88,7 @@ static void add_medians(const zg_plan *plan, const zg_pass *pass, double pairs,
   zg_rate form = plan->team_size == 1 ? ZG_RATE_MEDIAN_FORM : ZG_RATE_MEDIAN_TEAM;
   a->of[form] += 2 * (double)plan->features * pairs;
   a->of[ZG_RATE_MEDIAN_ENTRIES] += (double)plan->items * pairs;
-  if (!zg_plan_keeps_tile(plan, pass)) add_sweep(plan, pass, a);
+  if (!zg_plan_keeps_tile(plan, pass)) add_sweeps(plan, pass, 1, a);
 }
 
 /* Words of ranks that share one tile: p?syrk and p?gemm spread both panels over rows
@@ -107,15 +110,6 @@ static void add_flop(const zg_plan *plan, bool single, const zg_rate rates[3],
     a->of[rates[2]] += single ? flop : 2 * flop;
 }
 
-/* How often all items' tiles are formed: those of a band and all items before it, band
- * by band. */
-static double formations(const zg_plan *plan) {
-  int64_t begin, end, formed = 0, count = zg_plan_bands(plan);
-  for (int64_t k = 0; k < count; k++, formed += end)
-    zg_plan_band(plan, k, &begin, &end);
-  return (double)formed / (double)plan->items;
-}
-
 static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   static const zg_rate form[] = {ZG_RATE_FORM_SINGLE, ZG_RATE_FORM_DOUBLE,
                                  ZG_RATE_FORM_TEAM};
@@ -126,7 +120,7 @@ static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   double share = busiest_share(pass->tasks, plan->teams), tasks = (double)pass->tasks;
   bool single = pass->precision == ZG_SINGLE, batches = pass->spec.gram.batch > 0;
   bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
-  double times = formations(plan);
+  double times = zg_plan_formations(plan);
   if (!zg_plan_keeps_tile(plan, pass)) /* else its search for medians forms it */
     add_flop(plan, single && !batches, form, times * 2 * D * pairs, a);
   add_flop(plan, single, reduce, N * N * pairs, a);
@@ -136,7 +130,7 @@ static void add_tiles(const zg_plan *plan, const zg_pass *pass, zg_amounts *a) {
   if (batches) /* formed in double; every rank of a team reads all of one */
     add_reading(plan, pass, share, Q, share * tasks, a);
   else
-    add_sweep(plan, pass, a);
+    add_sweeps(plan, pass, times, a);
   if (has_medians(pass)) add_medians(plan, pass, pairs, a);
 }
 

@@ -7,12 +7,12 @@
  *     entries   of a tile pass: N times the sample pairs of the busiest team, whose
  *               tiles are ceil(tiles / T) of all, over Q
  *     flop      2 D pairs to form them, N^2 pairs to multiply them; n D^2 by features
- *     read      statistics: everything once, 1/P per rank; a tile pass: n/sqrt(T) rows
- *               of every item (triangle blocks; metrics: D n/sqrt(P) words), more where
- *               panels do not stay in memory, nothing more where each node keeps them
- *               all; no faster than the file system for all
- *     combine   sums of N^2/2 pairs in two doubles each, (1 - 1/T) of them through the
- *               network, in about log2(P) messages
+ *     read      statistics: everything once, 1/P per rank, but nothing where features
+ * are centred about estimates; a tile pass: n/sqrt(T) rows of every item (triangle
+ * blocks; metrics: D n/sqrt(P) words), more where panels do not stay in memory, nothing
+ * more where each node keeps them all; no faster than the file system for all combine
+ * sums of N^2/2 pairs in two doubles each, (1 - 1/T) of them through the network, in
+ * about log2(P) messages
  *
  * A median is one more formation and reading. Passes over vectors cost N^2 p flop for
  * vectors of p numbers; those over tangent kernels and profiles are coarse. */

@@ -4,6 +4,8 @@
 #include "grid/tile.h"
 #include "linalg/inner.h"
 #include "linalg/micro.h"
+#include "linalg/scatter.h"
+#include "plan/cost.h"
 #include "plan/parts.h"
 
 #include <math.h>
@@ -150,7 +152,7 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
                     2 * panel_bytes(plan, batch, true));
   m.tiles = N * (zg_ceil_div(edge * edge, Q) + 64) * real +
             wide_bytes(plan, tile, batch) + product_bytes(plan, edge, real);
-  int64_t owned = plan->team_size > 1 ? share : zg_ceil_div(N, plan->ranks);
+  int64_t owned = Q > 1 ? share : N; /* or less: the ranks must not matter */
   int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
   m.sums =
       numbers * pair_bytes(plan) + zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
@@ -219,22 +221,33 @@ static int64_t choose_tile(const zg_request *request, zg_plan *plan, bool packed
 
 enum { LEAST_BAND = 64 }; /* items */
 
+/* Where the band ends that begins here: (end - begin) end is at most band_numbers. */
+static int64_t band_end(const zg_plan *plan, int64_t begin) {
+  double N = (double)plan->items, half = (double)begin / 2;
+  double end = half + sqrt(half * half + (double)plan->band_numbers);
+  return zg_max(begin + 1, (int64_t)fmin(N, floor(end)));
+}
+
 void zg_plan_band(const zg_plan *plan, int64_t k, int64_t *begin, int64_t *end) {
-  double N = (double)plan->items, numbers = (double)plan->band_numbers, last = 0;
   *end = 0;
-  for (int64_t b = 0; b <= k; b++) { /* (end - begin) end is at most band_numbers */
+  for (int64_t b = 0; b <= k; b++) {
     *begin = *end;
-    last = (double)*begin / 2;
-    last += sqrt(last * last + numbers);
-    *end = zg_max(*begin + 1, (int64_t)fmin(N, floor(last)));
+    *end = band_end(plan, *begin);
   }
 }
 
 int64_t zg_plan_bands(const zg_plan *plan) {
-  int64_t count = 0, begin, end = 0;
-  for (; end < plan->items; count++)
-    zg_plan_band(plan, count, &begin, &end);
+  int64_t count = 0;
+  for (int64_t end = 0; end < plan->items; count++)
+    end = band_end(plan, end);
   return zg_max(1, count);
+}
+
+double zg_plan_formations(const zg_plan *plan) {
+  double formed = 0;
+  for (int64_t end = 0; end < plan->items; formed += (double)end)
+    end = band_end(plan, end);
+  return formed / (double)plan->items;
 }
 
 /* The largest tile that fits with the whole matrix, or else with halves, quarters, ...
@@ -266,7 +279,7 @@ static void set_team_size(zg_plan *plan, int64_t size) {
 
 /* Teams of one rank send nothing and are the choice wherever their tiles fit, in bands
  * if forming the tiles again costs little beside the products; else one team of all
- * ranks shares them. */
+ * ranks shares them. Any number of bands is better than no plan. */
 static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
   double N = (double)plan->items, D = (double)plan->features;
   if (request->team_size == -1) {
@@ -278,8 +291,17 @@ static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
     int64_t tile = choose_packing(request, plan, 1 + N * N / (8 * D));
     if (tile) return tile;
     set_team_size(plan, plan->ranks);
+    tile = choose_packing(request, plan, HUGE_VAL);
+    if (tile) return tile;
+    set_team_size(plan, 1);
   }
   return choose_packing(request, plan, HUGE_VAL);
+}
+
+static int64_t least_memory(const zg_plan *plan) {
+  zg_plan least = *plan;
+  least.band_numbers = zg_min(plan->items, LEAST_BAND) * plan->items;
+  return memory_for(&least, zg_min(16, plan->samples)).total;
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
@@ -290,9 +312,12 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
         "numbers; larger teams or team_size: 1 would help",
         (long long)plan->items, plan->team_size);
   char need[ZG_UNIT_BYTES], have[ZG_UNIT_BYTES];
-  zg_plan least = *plan;
-  least.band_numbers = zg_min(plan->items, LEAST_BAND) * plan->items;
-  int64_t smallest = memory_for(&least, zg_min(16, plan->samples)).total;
+  int64_t smallest = least_memory(plan);
+  if (request->team_size == 0) { /* one team of all ranks may need less */
+    zg_plan shared = *plan;
+    set_team_size(&shared, plan->ranks);
+    smallest = zg_min(smallest, least_memory(&shared));
+  }
   const char *help = largest_batch(plan) > 256 ? "a smaller batch, " : "";
   return zg_fail(
       ZG_ERR_SYSTEM,
@@ -303,9 +328,26 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
       zg_format_bytes(have, (double)request->memory), help);
 }
 
-/* How often a pass forms its tiles. */
-static int sweeps_of(const zg_plan *plan, const zg_pass *pass) {
-  return zg_plan_searches(pass) && !zg_plan_keeps_tile(plan, pass) ? 2 : 1;
+/* Whether tiles are formed once more, to find medians. */
+static bool forms_for_medians(const zg_plan *plan, const zg_pass *pass) {
+  return zg_plan_searches(pass) && !zg_plan_keeps_tile(plan, pass);
+}
+
+/* With single precision, which centres that are nearly right do not harm, and no tiles
+ * to need the right ones. */
+static void read_once(const zg_request *request, zg_plan *plan) {
+  const int64_t least = (int64_t)16 * ZG_PLAN_SAMPLED;
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    zg_pass *pass = &plan->passes[p];
+    pass->once = pass->by_features && pass->precision == ZG_SINGLE && request->packed &&
+                 plan->samples >= least && !any_tiles(plan);
+  }
+}
+
+bool zg_plan_reads_once(const zg_plan *plan) {
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].once) return true;
+  return false;
 }
 
 static void estimate_flop(zg_plan *plan) {
@@ -318,7 +360,7 @@ static void estimate_flop(zg_plan *plan) {
     double pairs = pass->spec.gram.batch
                        ? n * (double)zg_min(pass->spec.gram.batch, plan->samples)
                        : n * n;
-    plan->flop += pairs * (D * sweeps_of(plan, pass) + N * N / 2);
+    plan->flop += pairs * (D * (1 + forms_for_medians(plan, pass)) + N * N / 2);
   }
 }
 
@@ -326,11 +368,13 @@ static void estimate_words(zg_plan *plan) {
   double N = (double)plan->items, P = (double)plan->ranks;
   double numbers = (double)plan->features * (double)plan->samples;
   double words = numbers / (plan->resident ? plan->local_ranks : P);
+  if (zg_plan_reads_once(plan)) words = (double)(ZG_PLAN_SAMPLED * plan->features) / P;
   for (int64_t p = 0; p < plan->pass_count; p++) {
     const zg_pass *pass = &plan->passes[p];
     if (!is_gram(pass)) return;
     bool shared = pass->by_features || pass->spec.gram.batch;
-    double sweeps = plan->resident ? 0 : sweeps_of(plan, pass);
+    double sweeps = zg_plan_formations(plan) + forms_for_medians(plan, pass);
+    if (plan->resident) sweeps = 0;
     words +=
         shared ? numbers / P : sweeps * numbers / (sqrt(plan->teams) * plan->team_size);
     words += N * N / 2 * (pass->needs[ZG_UCENTRED] + pass->needs[ZG_CENTRED]);
@@ -340,11 +384,13 @@ static void estimate_words(zg_plan *plan) {
 
 /* ---- the route over features ---- */
 
-/* What the products of all features take: their sums, a slice of all of them and its
- * products. */
+/* What the products of all features take, the row norms of a slice, and their products
+ * with features. */
 static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
-  int64_t D = plan->features;
-  return 8 * (2 * D * D + 2 * rows * D) + 8 * plan->items * rows;
+  int64_t centred = zg_max(plan->widest, 1 << 13); /* before they are laid out */
+  return zg_scatter_bytes(plan->features, rows) +
+         zg_scatter_bytes(plan->items + 1, rows) +
+         8 * ((rows + plan->features + 3) * plan->items + centred);
 }
 
 static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
@@ -414,6 +460,51 @@ static void keep_panels(zg_plan *plan, int64_t limit) {
   plan->panel_room = plan->memory.panels;
 }
 
+/* ---- memory for bands and for panels ---- */
+
+/* Seconds of a plan whose tile and bands are chosen, on a machine that does not exist:
+ * what counts is which of several plans has less. It has as many ranks as one node, so
+ * that the number of nodes does not matter. */
+static double predict(const zg_request *request, const zg_plan *plan) {
+  zg_machine nominal = {.rates = {[ZG_RATE_FORM_SINGLE] = 1.5e11,
+                                  [ZG_RATE_READ_TOTAL] = 2e9,
+                                  [ZG_RATE_NETWORK] = 1e9}};
+  zg_plan trial = *plan;
+  trial.ranks = trial.teams = (int)zg_max(1, request->local_ranks);
+  zg_machine_complete(&nominal);
+  zg_amounts amounts = zg_plan_amounts(&trial);
+  return zg_cost_of(&amounts, &nominal).total;
+}
+
+/* The memory that tile and bands need, and panels in what is left. */
+static void lay_out(const zg_request *request, zg_plan *plan) {
+  plan->memory = memory_for(plan, plan->tile);
+  plan->panels_kept = zg_min(2, plan->panel_count);
+  plan->panel_room = plan->memory.panels;
+  if (any_tiles(plan)) keep_panels(plan, request->memory);
+}
+
+/* Bands and panels share what memory there is. More bands form the tiles more often,
+ * but with too little room for panels these are read again and again: of all divisions
+ * that fit the one of which the least time is predicted. With all panels in memory and
+ * as few bands as fit there is nothing to be won. */
+static void divide_memory(const zg_request *request, zg_plan *plan) {
+  int64_t N = plan->items, best = plan->band_numbers;
+  int64_t numbers = zg_min(N * N, 2 * best);
+  double least = HUGE_VAL;
+  bool resident = false;
+  for (; !resident && numbers >= LEAST_BAND * N; numbers -= numbers / 8) {
+    plan->band_numbers = numbers;
+    if (memory_for(plan, plan->tile).total > request->memory) continue;
+    lay_out(request, plan);
+    double seconds = predict(request, plan);
+    if (seconds < least) best = numbers;
+    least = fmin(least, seconds);
+    resident = plan->resident;
+  }
+  plan->band_numbers = best;
+}
+
 /* Memory of a pass by features, with the panels that stay meanwhile. */
 static zg_status add_features(zg_plan *plan, const zg_pass *pass) {
   zg_memory memory = feature_memory(plan, pass);
@@ -429,23 +520,24 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
           zg_plan_precision(plan, pairs_of(plan, &plan->passes[p]));
       choose_route(request, plan, &plan->passes[p]);
     }
+  read_once(request, plan);
   plan->tile = choose_teams(request, plan);
   if (!plan->tile) return fail_memory(request, plan);
   plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
   plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
-  plan->memory = memory_for(plan, plan->tile);
-  plan->panels_kept = zg_min(2, plan->panel_count);
-  plan->panel_room = plan->memory.panels;
   plan->local_ranks = (int)zg_max(1, request->local_ranks);
-  if (any_tiles(plan)) keep_panels(plan, request->memory);
-  estimate_flop(plan);
-  estimate_words(plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (is_gram(&plan->passes[p])) {
       plan->passes[p].items = plan->items;
       plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
-      if (plan->passes[p].by_features) ZG_TRY(add_features(plan, &plan->passes[p]));
+      plan->passes[p].bytes = plan->bytes;
     }
+  if (zg_plan_bands(plan) > 1) divide_memory(request, plan);
+  lay_out(request, plan);
+  estimate_flop(plan);
+  estimate_words(plan);
+  for (int64_t p = 0; p < plan->pass_count; p++)
+    if (plan->passes[p].by_features) ZG_TRY(add_features(plan, &plan->passes[p]));
   return ZG_OK;
 }
 

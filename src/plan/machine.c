@@ -111,7 +111,7 @@ const zg_rate_info zg_rate_infos[ZG_RATES] = {
                           .help = "one rank, products of features (many samples)",
                           .part = ZG_COST_REDUCE,
                           OF_FORM,
-                          .share = 0.7},
+                          .share = 0.9},
     [ZG_RATE_VECTORS] = {.key = "vectors",
                          .unit = "flop/s",
                          .help = "one rank, products of long vectors",

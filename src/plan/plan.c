@@ -142,13 +142,12 @@ static zg_status make(const zg_request *request, zg_plan *plan) {
                      "the selected models have no layers (no activations)");
     ZG_TRY(zg_plan_gram(request, plan));
   }
-  double gram_bytes = plan->bytes;
   for (int64_t p = 0; p < plan->pass_count; p++) {
     zg_pass *pass = &plan->passes[p];
     double flop = plan->flop, bytes = plan->bytes;
     ZG_TRY(plan_pass(request, plan, pass));
     pass->flop = plan->flop - flop;
-    pass->bytes = pass->spec.form == ZG_FORM_GRAM ? gram_bytes : plan->bytes - bytes;
+    if (pass->spec.form != ZG_FORM_GRAM) pass->bytes = plan->bytes - bytes;
   }
   return ZG_OK;
 }

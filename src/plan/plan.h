@@ -40,6 +40,8 @@ typedef struct zg_pass {
                                average out */
   bool needs[ZG_CENTRINGS]; /**< gram */
   bool by_features;         /**< gram: from products of features instead of samples */
+  bool once;                /**< by features: centres come from a sample of the rows, so
+                               that nothing has to be read twice */
   int64_t piece;            /**< gram, by features: samples of the largest task; pair:
                                items of a run, two of which make a block */
   int64_t items;            /**< length of the axis */
@@ -123,10 +125,15 @@ static inline bool zg_plan_packs(const zg_plan *plan, const zg_pass *pass) {
   return plan->packed && pass->precision == ZG_SINGLE && !pass->spec.gram.batch;
 }
 /** Where the item by item matrix is too large for a rank, gram passes are made band by
- * band: band k holds the items [*begin, *end) with all items up to them. */
+ * band: band k holds the items [*begin, *end) with all items up to them. Every band
+ * forms tiles anew, and reads panels anew where they do not stay: how many bands there
+ * are, and so how much memory is left for panels, is what costs least together. */
 void zg_plan_band(const zg_plan *plan, int64_t k, int64_t *begin, int64_t *end);
 /** How many bands there are; at least 1. */
 int64_t zg_plan_bands(const zg_plan *plan);
+/** How often tiles are formed, and panels loaded, of all items taken together: bands
+ * have less than all of them. */
+double zg_plan_formations(const zg_plan *plan);
 /** Tiles of a gram pass; as many for every band. */
 int64_t zg_plan_tiles(const zg_plan *plan, const zg_pass *pass);
 
@@ -175,6 +182,11 @@ int64_t zg_plan_layer_numbers(const zg_tangent_layer *layer, int64_t samples);
  * multiplied out or streamed. */
 enum { ZG_EXPANDED = 1 << 21 };
 
+/** Whether numbers of layers are read once, but for a sample. */
+bool zg_plan_reads_once(const zg_plan *plan);
+/** Samples that an item's centre is estimated from where everything is read once; there
+ * are many more. */
+enum { ZG_PLAN_SAMPLED = 2048 };
 /** Samples [*first, *first + *rows) of task k of a pass by features. */
 void zg_plan_rows(const zg_plan *plan, const zg_pass *pass, int64_t k, int64_t *first,
                   int64_t *rows);
@@ -212,7 +224,7 @@ static inline bool zg_plan_keeps_tile(const zg_plan *plan, const zg_pass *pass) 
          plan->team_size > 1 && plan->panel_count == 1;
 }
 /** Numbers of a tensor that a rank finishes and writes at a time. */
-enum { ZG_PLAN_WRITTEN = 1 << 23 };
+enum { ZG_PLAN_WRITTEN = 1 << 21 };
 /** Samples that a sampled median is made of at most. */
 enum { ZG_PLAN_MEDIAN_ROWS = 2048 };
 /** Distances of a tile with such edges that are looked at together: so many that it

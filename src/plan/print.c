@@ -14,7 +14,8 @@ static void print_gram(zg_text *text, const zg_pass *pass) {
   if (pass->spec.gram.batch)
     zg_text_add(text, ", batches of %lld", (long long)pass->spec.gram.batch);
   if (pass->by_features)
-    zg_text_add(text, ", by features, %lld samples at a time", (long long)pass->piece);
+    zg_text_add(text, ", by features, %lld samples at a time%s", (long long)pass->piece,
+                pass->once ? ", read once" : "");
 }
 
 static void print_tangent(zg_text *text, const zg_pass *pass) {

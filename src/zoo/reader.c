@@ -8,6 +8,7 @@
 #include "zoo/open.h"
 #include "zoo/type.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,6 +205,22 @@ zg_status zg_reader_rows(zg_reader *reader, int64_t index, int64_t row, int64_t 
   const zg_array *array = &reader->zoo->arrays[index];
   box part = rows_of(array, row, rows);
   return read_slab(reader, index, &part, 1, rows, array->d, slab);
+}
+
+void zg_reader_expect(zg_reader *reader, int64_t index, int64_t row, int64_t rows) {
+  const zg_array *array = &reader->zoo->arrays[index];
+  const open_dataset *place = find_place(reader, index);
+  off_t bytes = array->d * zg_dtype_bytes(array->dtype);
+  void *descriptor = NULL;
+  if (place->array != index) return; /* not open */
+  ZG_H5 creation = H5Dget_create_plist(place->dataset);
+  if (H5Pget_layout(creation) != H5D_CONTIGUOUS) return;
+  ZG_H5 file = H5Iget_file_id(place->dataset);
+  haddr_t start = H5Dget_offset(place->dataset);
+  if (start == HADDR_UNDEF || H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0)
+    return;
+  posix_fadvise(*(const int *)descriptor, (off_t)start + row * bytes, rows * bytes,
+                POSIX_FADV_WILLNEED);
 }
 
 zg_status zg_reader_doubles(zg_reader *reader, int64_t index, int64_t row, int64_t rows,

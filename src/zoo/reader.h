@@ -74,6 +74,10 @@ zg_status zg_reader_numbers(zg_reader *reader, int64_t array, const char *attrib
 zg_status zg_reader_words(zg_reader *reader, int64_t array, const char *attribute,
                           zg_list *words);
 
+/** Say that rows will be read soon, so that the system may fetch them meanwhile.
+ * Without effect where they do not lie in the file in one piece. */
+void zg_reader_expect(zg_reader *reader, int64_t array, int64_t row, int64_t rows);
+
 /** Rows that make a slab of a good size for reading (some MiB), at least 1. */
 int64_t zg_reader_slab_rows(int64_t d);
 

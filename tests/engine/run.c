@@ -57,6 +57,9 @@ static zg_status make_plan(const zg_test_job *job, zg_request *request,
   }
   if (job->tile) force_tiles(job, *plan);
   if (job->bands) (*plan)->band_numbers = (*plan)->items * (*plan)->items / job->bands;
+  for (int64_t p = 0; p < (*plan)->pass_count; p++)
+    (*plan)->passes[p].once =
+        job->once && (*plan)->passes[p].by_features && request->packed;
   return ZG_OK;
 }
 

@@ -19,6 +19,8 @@ typedef struct zg_test_job {
   bool small_tiles;     /**< give so little memory that there are several tiles */
   int64_t tile, panels; /**< samples of a tile and panels that stay; 0: as planned */
   int64_t bands;        /**< about so many; 0: as planned */
+  bool once;            /**< passes by features read everything once, with fast kernels,
+                             instead of twice */
   bool keep_shares;     /**< as in a run */
   zg_report *report;    /**< NULL: not wanted */
   double checkpoint;    /**< seconds; 0: an hour */

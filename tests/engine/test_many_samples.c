@@ -20,8 +20,14 @@
 enum { ITEMS = 6, SOUND = 4, NONFINITE = 4, CONSTANT = 5, FEW = 2100, MANY = 40000 };
 static const int64_t widths[ITEMS] = {1, 3, 20, 5, 7, 2};
 
-/* How much one sample of items 1 and 2 stands out. */
+/* How much one sample of items 1 and 2 stands out; from which sample on item 0 is
+ * elsewhere; where the item that is not finite has its NaN; whether an item is
+ * constant, which shows in any sample of its rows. */
 static double peak;
+static struct {
+  int64_t from, nan_at;
+  bool constant;
+} odd = {.from = INT64_MAX, .nan_at = 2, .constant = true};
 
 /* Item 1 is a distorted copy of item 0, item 3 lies far from zero. */
 static double feature(int64_t item, int64_t row, int64_t k) {
@@ -29,14 +35,16 @@ static double feature(int64_t item, int64_t row, int64_t k) {
   double shared = zg_test_random(60, (unsigned long)(row * 64));
   double more = row == 77 && (item == 1 || item == 2) ? peak : 0;
   switch (item) {
+  case 0:
+    return own + more + (row >= odd.from ? 50 : 0);
   case 1:
     return shared * (double)(k + 1) + 0.3 * own + more;
   case 3:
     return 30 + own + 0.5 * shared;
   case NONFINITE:
-    return row == 2 && k == 3 ? NAN : own;
+    return row == odd.nan_at && k == 3 ? NAN : own;
   case CONSTANT:
-    return 0.1 * (double)(k + 1);
+    return odd.constant ? 0.1 * (double)(k + 1) : own;
   default:
     return own + more;
   }
@@ -134,6 +142,7 @@ static void check_tensor(const trial *t, int call, const long double *hsic,
       double found = tensor->values[i * ITEMS + k];
       double back = tensor->values[k * ITEMS + i];
       CU_ASSERT(found == back || (isnan(found) && isnan(back)));
+      if (!odd.constant && (i == CONSTANT || k == CONSTANT)) continue;
       if (i >= SOUND || k >= SOUND) {
         check_spoilt(&t->calls[call], tensor, i, k);
         continue;
@@ -191,6 +200,101 @@ static void a_sample_that_stands_out_does_no_harm(void) {
     check_run(peaks[k], ZG_SINGLE, 1, 2e-5);
 }
 
+/* ---- everything read once ---- */
+
+/* Numbers read by all ranks, in units of all there are. \return the largest deviation
+ * of debiased and biased CKA from what two readings give. */
+static double read_once(int64_t n, double standing_out, double *times) {
+  trial t;
+  char twice[ZG_TEST_PATH_BYTES];
+  zg_report report = {0};
+  double numbers = 0, worst = 0;
+  begin(&t, n, standing_out, ZG_SINGLE);
+  run(&t, 0, "twice.h5");
+  zg_test_path("twice.h5", twice);
+  t.job.once = true;
+  t.job.report = &report;
+  run(&t, 0, "once.h5");
+  for (int64_t i = 0; i < ITEMS; i++)
+    numbers += (double)(n * widths[i]);
+  *times = (double)report.numbers_read;
+  zg_sum_doubles(MPI_COMM_WORLD, times, 1);
+  *times /= numbers;
+  for (int call = 0; call < CALLS && zg_test_rank() == 0; call += 2) {
+    zg_tensor *a, *b;
+    CU_ASSERT_EQUAL_FATAL(zg_tensor_read(twice, t.calls[call].name, &a), ZG_OK);
+    CU_ASSERT_EQUAL_FATAL(zg_tensor_read(t.output, t.calls[call].name, &b), ZG_OK);
+    for (int64_t e = 0; e < ITEMS * ITEMS; e++) {
+      CU_ASSERT_EQUAL(a->codes[e], b->codes[e]);
+      if (a->codes[e] == ZG_CODE_OK)
+        worst = fmax(worst, fabs(a->values[e] - b->values[e]));
+    }
+    zg_tensor_destroy(&a);
+    zg_tensor_destroy(&b);
+  }
+  end(&t);
+  return worst;
+}
+
+/* Values by the definition, of rows about centres that are off by what a sample is. */
+static void values_are_right_when_everything_is_read_once(void) {
+  trial t;
+  odd.constant = false;
+  begin(&t, FEW, 0, ZG_SINGLE);
+  t.job.once = true;
+  run(&t, 0, "few.h5");
+  check_values(&t, 2e-5);
+  odd.constant = true;
+  end(&t);
+}
+
+/* Parts of all numbers: those of the sample, and those of what has no NaN in it. */
+static double sample_share(void) {
+  return (double)ZG_PLAN_SAMPLED / MANY;
+}
+
+static double share_of_items(int64_t count) {
+  double all = 0, some = 0;
+  for (int64_t i = 0; i < ITEMS; i++) {
+    all += (double)widths[i];
+    if (i < count) some += (double)widths[i];
+  }
+  return some / all;
+}
+
+static double sound_share(void) {
+  return share_of_items(NONFINITE) + 1 - share_of_items(NONFINITE + 1);
+}
+
+/* A run in which so much is read. */
+static void check_once(double standing_out, double expected) {
+  double times;
+  CU_ASSERT(read_once(MANY, standing_out, &times) <= 2e-6);
+  zg_test_close(times, expected, 0.01, "readings");
+}
+
+static void nothing_is_read_twice_without_need(void) {
+  odd.constant = false;
+  check_once(0, sample_share() + sound_share());
+  odd.constant = true;
+}
+
+/* What the sample does not show: a row that stands out, rows that are elsewhere, a NaN;
+ * then there are statistics and a second sweep. And what it does show. */
+static void a_sample_that_misleads_does_no_harm(void) {
+  double again = 1 + sound_share();
+  odd.constant = false;
+  check_once(20, sample_share() + sound_share() + again);
+  odd.from = MANY - 100;
+  check_once(0, sample_share() + sound_share() + again);
+  odd.from = INT64_MAX;
+  odd.nan_at = MANY - 1;
+  check_once(0, sample_share() + 1 + again);
+  odd.nan_at = 2;
+  odd.constant = true; /* known at once */
+  check_once(0, sample_share() + 1 + share_of_items(SOUND));
+}
+
 /* ---- the plan ---- */
 
 typedef enum route { REFUSED, TILES, FEATURES } route;
@@ -242,6 +346,39 @@ static void many_samples_are_compared_by_features(void) {
   CU_ASSERT_EQUAL(route_of(110000, 100000, "", 1024 * GiB), FEATURES);
 }
 
+/* The plan of linear CKA, debiased, with another call, of n samples. */
+static bool is_read_once(int64_t n, zg_precision precision, bool packed,
+                         const char *other) {
+  zg_array arrays[2] = {{.n = n, .d = 40, .dtype = ZG_FLOAT32},
+                        {.n = n, .d = 40, .dtype = ZG_FLOAT32}};
+  zg_zoo zoo = {.arrays = arrays, .layer_count = 2};
+  zg_call calls[2] = {zg_test_call_of("cka", ""), zg_test_call_of("cka", other)};
+  zg_request request = {.zoo = &zoo,
+                        .calls = calls,
+                        .call_count = 2,
+                        .precision = precision,
+                        .ranks = 2,
+                        .team_size = 1,
+                        .memory = (int64_t)1 << 30,
+                        .packed = packed};
+  zg_plan *plan;
+  CU_ASSERT_EQUAL_FATAL(zg_plan_create(&request, &plan), ZG_OK);
+  bool once = zg_plan_reads_once(plan);
+  double numbers = 80.0 * (double)n, least = once ? 80.0 * ZG_PLAN_SAMPLED : numbers;
+  if (plan->passes[0].by_features && plan->pass_count == 1)
+    zg_test_close(plan->words, (numbers + least) / 2 + 4, 1e-6 * numbers, "words");
+  zg_plan_destroy(&plan);
+  return once;
+}
+
+static void what_is_read_once(void) {
+  CU_ASSERT(is_read_once(40000, ZG_SINGLE, true, "estimator=biased"));
+  CU_ASSERT(!is_read_once(20000, ZG_SINGLE, true, "estimator=biased")); /* too few */
+  CU_ASSERT(!is_read_once(40000, ZG_DOUBLE, true, "estimator=biased"));
+  CU_ASSERT(!is_read_once(40000, ZG_SINGLE, false, "estimator=biased"));
+  CU_ASSERT(!is_read_once(40000, ZG_SINGLE, true, "kernel=rbf")); /* tiles as well */
+}
+
 /* With little memory tiles, and with more memory never nothing. */
 static void where_features_do_not_fit_there_are_tiles(void) {
   const int64_t MiB = 1 << 20;
@@ -276,15 +413,23 @@ static void compare(const trial *t, const char *with) {
 }
 
 /* In double: a few sums of floats are exact in any order. */
-static void any_number_of_ranks_gives_the_same_bits(void) {
+static void check_bits(zg_precision precision, bool once) {
   trial t;
-  begin(&t, MANY, 0, ZG_DOUBLE);
+  odd.constant = !once;
+  begin(&t, MANY, 0, precision);
+  t.job.once = once;
   run(&t, 1, "one.h5");
   for (int ranks = 2; ranks <= zg_test_ranks(); ranks++) {
     run(&t, ranks, "several.h5");
     compare(&t, "one.h5");
   }
+  odd.constant = true;
   end(&t);
+}
+
+static void any_number_of_ranks_gives_the_same_bits(void) {
+  check_bits(ZG_DOUBLE, false);
+  check_bits(ZG_SINGLE, true);
 }
 
 static int questions;
@@ -293,19 +438,24 @@ static bool stop_after_some(void) {
   return questions-- <= 0;
 }
 
-static void a_stopped_run_goes_on_to_the_same_bits(void) {
+static void check_stopped(bool once) {
   trial t;
   char part[ZG_TEST_PATH_BYTES];
+  odd.constant = !once;
   begin(&t, MANY, 0, ZG_SINGLE);
+  t.job.once = once;
   run(&t, 0, "whole.h5");
   zg_test_path("part.h5", part);
+  if (zg_test_rank() == 0) remove(part);
+  MPI_Barrier(MPI_COMM_WORLD);
   zg_status status = ZG_STOPPED;
   int runs = 0;
   t.job.output = part;
   t.job.should_stop = stop_after_some;
   for (; status == ZG_STOPPED && runs < 100; runs++) {
-    questions = runs + 1;
     t.job.ranks = 1 + runs % zg_test_ranks();
+    /* a question for every run of the sample, too */
+    questions = runs + 1 + (once ? ITEMS * ZG_PLAN_SAMPLED / 64 / t.job.ranks : 0);
     CU_ASSERT_NOT_EQUAL(access(part, F_OK), 0);
     MPI_Barrier(MPI_COMM_WORLD);
     status = zg_test_engine_run(&t.job);
@@ -313,7 +463,13 @@ static void a_stopped_run_goes_on_to_the_same_bits(void) {
   CU_ASSERT_EQUAL_FATAL(status, ZG_PARTIAL);
   CU_ASSERT(runs > 1);
   compare(&t, "part.h5");
+  odd.constant = true;
   end(&t);
+}
+
+static void a_stopped_run_goes_on_to_the_same_bits(void) {
+  check_stopped(false);
+  check_stopped(true);
 }
 
 const zg_test zg_tests[] = {
@@ -321,7 +477,12 @@ const zg_test zg_tests[] = {
     {"values_are_right_in_single", values_are_right_in_single},
     {"teams_make_no_difference", teams_make_no_difference},
     {"a_sample_that_stands_out_does_no_harm", a_sample_that_stands_out_does_no_harm},
+    {"values_are_right_when_everything_is_read_once",
+     values_are_right_when_everything_is_read_once},
+    {"nothing_is_read_twice_without_need", nothing_is_read_twice_without_need},
+    {"a_sample_that_misleads_does_no_harm", a_sample_that_misleads_does_no_harm},
     {"many_samples_are_compared_by_features", many_samples_are_compared_by_features},
+    {"what_is_read_once", what_is_read_once},
     {"any_number_of_ranks_gives_the_same_bits",
      any_number_of_ranks_gives_the_same_bits},
     {"where_features_do_not_fit_there_are_tiles",

@@ -2,6 +2,7 @@
  * Plans for zoos that exist only as catalogues, small ones and the largest. */
 #include "base/memory.h"
 #include "mpi_main.h"
+#include "plan/cost.h"
 #include "plan/plan.h"
 
 #include <math.h>
@@ -336,6 +337,87 @@ static void many_items_are_compared_in_bands(void) {
   free(zoo.arrays);
 }
 
+/* Rows of panels that are loaded and items' rows that are formed, in units of one sweep
+ * over all items: what bands cost. */
+static void cost_of_bands(const zg_plan *plan, double *loads, double *formations) {
+  zg_amounts a = zg_plan_amounts(plan);
+  double statistics = (double)plan->items / plan->ranks; /* are read before */
+  double panels = (double)(plan->items * plan->panel_count);
+  *loads = (a.of[ZG_RATE_READ_PIECE] - statistics) / panels;
+  *formations = zg_plan_formations(plan);
+}
+
+/* 5000 items take 400 MB as a whole, and their panels 150 MB that two ranks share: with
+ * less memory for both there are more bands, but numbers are read once as long as
+ * panels and a band together fit at all. */
+static void bands_leave_room_for_panels(void) {
+  static const struct {
+    int64_t memory; /* MiB */
+    bool resident;
+    double loads, formations; /* at most */
+  } cases[] = {{700, true, 0, 1},    {550, true, 0, 2},    {450, true, 0, 3},
+               {350, true, 0, 5},    {300, false, 9, 5},   {250, false, 12, 5},
+               {200, false, 30, 10}, {150, false, 100, 12}};
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_zoo zoo = make_zoo(5000, 512, 16);
+  zg_request request = request_of(&zoo, &call, 1);
+  request.ranks = request.local_ranks = 2;
+  request.team_size = 0;
+  request.packed = true;
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    double loads, formations;
+    request.memory = cases[k].memory << 20;
+    zg_plan *plan = plan_of(&request);
+    check_plan(plan, &request);
+    cost_of_bands(plan, &loads, &formations);
+    CU_ASSERT_EQUAL(plan->team_size, 1);
+    CU_ASSERT_EQUAL(plan->resident, cases[k].resident);
+    CU_ASSERT(loads <= cases[k].loads);
+    CU_ASSERT(formations <= cases[k].formations);
+    zg_plan_destroy(&plan);
+  }
+  free(zoo.arrays);
+}
+
+/* The bands are those of one node, however many nodes there are: a run may be resumed
+ * on more of them. */
+static void bands_do_not_depend_on_the_number_of_nodes(void) {
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_zoo zoo = make_zoo(5000, 512, 16);
+  zg_request request = request_of(&zoo, &call, 1);
+  request.packed = true;
+  request.local_ranks = 2;
+  for (request.memory = GiB / 2; request.memory >= GiB / 4; request.memory /= 2) {
+    int64_t numbers = 0;
+    for (request.ranks = 2; request.ranks <= 128; request.ranks *= 4) {
+      zg_plan *plan = plan_of(&request);
+      if (numbers) CU_ASSERT_EQUAL(plan->band_numbers, numbers);
+      numbers = plan->band_numbers;
+      zg_plan_destroy(&plan);
+    }
+  }
+  free(zoo.arrays);
+}
+
+/* What a plan that failed says is enough is enough. */
+static void the_least_memory_is_enough(void) {
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  zg_zoo zoo = make_zoo(5000, 512, 16);
+  zg_request request = request_of(&zoo, &call, 1);
+  zg_plan *plan = NULL;
+  double need = 0;
+  request.ranks = request.local_ranks = 2;
+  request.team_size = 0;
+  request.memory = 64 << 20;
+  CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_SYSTEM);
+  CU_ASSERT(sscanf(zg_message(), "the smallest plan needs %lf MiB", &need) == 1);
+  request.memory = (int64_t)(need + 1) << 20; /* as it is rounded */
+  plan = plan_of(&request);
+  check_plan(plan, &request);
+  zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
 /* ---- passes ---- */
 
 static void calls_with_equal_kernels_share_a_pass(void) {
@@ -518,6 +600,10 @@ const zg_test zg_tests[] = {
      ranks_of_a_team_hold_less_than_2_to_31_numbers},
     {"bands_are_all_of_the_items", bands_are_all_of_the_items},
     {"many_items_are_compared_in_bands", many_items_are_compared_in_bands},
+    {"bands_leave_room_for_panels", bands_leave_room_for_panels},
+    {"bands_do_not_depend_on_the_number_of_nodes",
+     bands_do_not_depend_on_the_number_of_nodes},
+    {"the_least_memory_is_enough", the_least_memory_is_enough},
     {"calls_with_equal_kernels_share_a_pass", calls_with_equal_kernels_share_a_pass},
     {"sizes_and_work_follow_from_the_catalogue",
      sizes_and_work_follow_from_the_catalogue},
