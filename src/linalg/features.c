@@ -17,8 +17,10 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
     out[k] = x[k];
 }
 
-/* Loops that exist for each type of the file and each type of the result. */
-#define DEFINE_READING(suffix, real)                                                   \
+/* Loops that exist for each type of the file and each type of the result. Magnitudes
+ * are compared by their bits, which a compiler makes vector code of; what is no number
+ * counts as zero. */
+#define DEFINE_READING(suffix, real, integer, sign)                                    \
   ZG_VECTOR static void add_rows_##suffix(const real *restrict x, int64_t rows,        \
                                           int64_t d, double *restrict sum) {           \
     for (int64_t a = 0; a < rows; a++)                                                 \
@@ -49,12 +51,20 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
   }                                                                                    \
   ZG_VECTOR static double largest_##suffix(const real *restrict x, int64_t count) {    \
-    double largest = 0;                                                                \
+    const real infinite = INFINITY;                                                    \
+    integer largest = 0, most;                                                         \
+    memcpy(&most, &infinite, sizeof most);                                             \
     for (int64_t k = 0; k < count; k++) {                                              \
-      double magnitude = fabs((double)x[k]);                                           \
-      largest = magnitude > largest ? magnitude : largest;                             \
+      real magnitude = x[k];                                                           \
+      integer bits;                                                                    \
+      memcpy(&bits, &magnitude, sizeof bits);                                          \
+      bits &= ~sign;                                                                   \
+      bits = bits > most ? 0 : bits;                                                   \
+      largest = bits > largest ? bits : largest;                                       \
     }                                                                                  \
-    return largest;                                                                    \
+    real found;                                                                        \
+    memcpy(&found, &largest, sizeof found);                                            \
+    return (double)found;                                                              \
   }
 
 #define DEFINE_CENTRING(suffix, in, out_type)                                          \
@@ -78,8 +88,8 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
   }
 
-DEFINE_READING(single, float)
-DEFINE_READING(double, double)
+DEFINE_READING(single, float, int32_t, INT32_MIN)
+DEFINE_READING(double, double, int64_t, INT64_MIN)
 DEFINE_CENTRING(single_single, float, float)
 DEFINE_CENTRING(single_double, float, double)
 DEFINE_CENTRING(double_single, double, float)
