@@ -71,7 +71,8 @@ static int64_t samples_ahead(int64_t d) {
 
 /* One sample of an array as doubles, valid until the next call with this `ahead`. */
 static zg_status read_numbers(zg_work *work, int64_t array, int64_t sample, int64_t end,
-                              zg_ahead *ahead, const double **numbers, bool *finite) {
+                              zg_lookahead *ahead, const double **numbers,
+                              bool *finite) {
   int64_t d = work->run->zoo->arrays[array].d;
   if (sample < ahead->first || sample >= ahead->first + ahead->count) {
     int64_t count = zg_min(samples_ahead(d), end - sample);
@@ -129,9 +130,9 @@ zg_status zg_factor_read(zg_work *work, const zg_factor *f, int64_t sample,
   return ZG_OK;
 }
 
-static zg_ahead make_ahead(int64_t d, int64_t samples) {
+static zg_lookahead make_ahead(int64_t d, int64_t samples) {
   int64_t numbers = d * zg_min(samples, samples_ahead(d));
-  return (zg_ahead){.numbers = ZG_NEW(double, numbers)};
+  return (zg_lookahead){.numbers = ZG_NEW(double, numbers)};
 }
 
 void zg_factor_sample_create(const zg_factor *f, const zg_factors *run,

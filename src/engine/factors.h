@@ -53,17 +53,17 @@ zg_status zg_factors_get(zg_factor_store *store, int64_t model, int64_t first,
                          int64_t samples, const zg_factors **factors);
 
 /** Samples of an array that were read together. */
-typedef struct zg_ahead {
+typedef struct zg_lookahead {
   double *numbers;
   int64_t first, count;
-} zg_ahead;
+} zg_lookahead;
 
 /** One sample of a layer as doubles; owned. */
 typedef struct zg_factor_sample {
   double *input;    /**< [S, in + bias] */
   double *signal;   /**< [E, S, W]; direct: [E, W] */
   int64_t *indices; /**< [S] */
-  zg_ahead inputs, signals;
+  zg_lookahead inputs, signals;
   int64_t end; /**< no sample from here on is read ahead */
 } zg_factor_sample;
 /** For the samples of a run. */

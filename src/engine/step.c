@@ -158,27 +158,29 @@ static zg_block packed_block(const zg_step *step, int64_t panel, float *values) 
 
 /* What the next item's tile is made of is brought into the cache meanwhile, first its
  * right panels, then its left ones: where to go on after so many strips. */
-static const float *next_features(const zg_work *work, const zg_step *step,
-                                  int64_t item, int64_t strips) {
+static zg_ahead next_features(const zg_work *work, const zg_step *step, int64_t item,
+                              int64_t strips) {
   int64_t N = work->run->plan->items, next = item + 1 < N ? item + 1 : 0;
   if (!is_packed(work, step, next) || !step->right->features[next]) next = item;
   int64_t a_strip = zg_work_width(work, item) / 4 * 16;
   int64_t right = zg_packed_rows(step->right->rows) * zg_work_width(work, next);
   int64_t done = strips * a_strip;
-  return done < right ? (const float *)step->right->features[next] + done
-                      : (const float *)step->left->features[next] + done - right;
+  return zg_ahead_from(done < right
+                           ? (const float *)step->right->features[next] + done
+                           : (const float *)step->left->features[next] + done - right);
 }
 
-/* A shift in single precision, negated, with zeros for the rows that fill up a panel.
- */
+/* A shift in single precision, negated, with zeros for the rows that fill up a panel;
+ * all zeros where there is none. */
 static float *chain_starts(const zg_panel *panel, const double *shift) {
   float *starts = ZG_NEW0(float, zg_packed_rows(panel->rows));
-  for (int64_t a = 0; a < panel->rows; a++)
+  for (int64_t a = 0; shift && a < panel->rows; a++)
     starts[a] = (float)-shift[a];
   return starts;
 }
 
-/* What a shift has put where there is no pair of samples that counts. */
+/* What a shift or the last tile has left where there is no pair of samples that counts.
+ */
 static void clear_packed(const zg_block *block, int64_t strips) {
   float *values = block->values;
   for (int64_t c = 0; c < strips * ZG_STRIP; c++) {
@@ -192,23 +194,42 @@ static void clear_packed(const zg_block *block, int64_t strips) {
   zg_block_clear(block);
 }
 
+/* Bytes of the blocks of all items that a cache may hold until they are multiplied. */
+enum { CACHED = 16 << 20 };
+
+/* Whether a tile is written past the cache: the blocks of all items would not stay
+ * there until their products are made, and nobody looks at them before. */
+static bool is_streamed(const zg_work *work, const zg_step *step, const float *values,
+                        zg_block_fn *visit) {
+  const int64_t line = 64; /* bytes */
+  int64_t bytes =
+      work->run->plan->items * zg_step_numbers(step) * (int64_t)sizeof *values;
+  return !visit && bytes > CACHED && (intptr_t)values % line == 0;
+}
+
 static void form_packed(zg_work *work, const zg_step *step, int64_t item,
                         const zg_shift *shift, float *values, zg_block_fn *visit,
                         void *context) {
   const float *left = step->left->features[item], *right = step->right->features[item];
-  float *left_starts = shift ? chain_starts(step->left, shift->left) : NULL;
-  float *right_starts = shift ? chain_starts(step->right, shift->right) : NULL;
+  float *left_starts = chain_starts(step->left, shift ? shift->left : NULL);
+  float *right_starts = chain_starts(step->right, shift ? shift->right : NULL);
+  bool streamed = is_streamed(work, step, values, visit);
   int64_t d = zg_work_width(work, item), done = 0;
   for (int64_t p = 0; p < packed_panels(step); p++) {
     int64_t strips = strip_count(step, p);
     zg_block block = packed_block(step, p, values);
     zg_phase_start(work, ZG_PHASE_FORM);
-    zg_micro_begin(strips, left_starts, shift ? right_starts + p * ZG_PANEL : NULL,
-                   values);
-    zg_micro_product(d, strips, left, right + p * ZG_PANEL * d, values,
-                     next_features(work, step, item, done));
     bool partial = block.rows < ZG_PANEL || block.columns < strips * ZG_STRIP;
-    if (shift && (partial || step->diagonal)) clear_packed(&block, strips);
+    bool cleared = step->diagonal || (shift && partial);
+    const zg_strips all = {.d = d,
+                           .count = strips,
+                           .left = left,
+                           .panel = right + p * ZG_PANEL * d,
+                           .diagonal = step->diagonal,
+                           .ahead = next_features(work, step, item, done)};
+    zg_micro_form(&all, left_starts, right_starts + p * ZG_PANEL, streamed && !cleared,
+                  values);
+    if (cleared) clear_packed(&block, strips);
     zg_phase_stop(work, ZG_PHASE_FORM);
     zg_phase_start(work, ZG_PHASE_KERNEL);
     if (visit) visit(context, item, &block, step->right, step->left);

@@ -17,8 +17,10 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
     out[k] = x[k];
 }
 
-/* Loops that exist for each type of the file and each type of the result. */
-#define DEFINE_READING(suffix, real)                                                   \
+/* Loops that exist for each type of the file and each type of the result. Magnitudes
+ * are compared by their bits, which a compiler makes vector code of; what is no number
+ * counts as zero. */
+#define DEFINE_READING(suffix, real, integer, sign)                                    \
   ZG_VECTOR static void add_rows_##suffix(const real *restrict x, int64_t rows,        \
                                           int64_t d, double *restrict sum) {           \
     for (int64_t a = 0; a < rows; a++)                                                 \
@@ -49,17 +51,20 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
   }                                                                                    \
   ZG_VECTOR static double largest_##suffix(const real *restrict x, int64_t count) {    \
-    real lanes[16] = {0};                                                              \
-    for (int64_t start = 0; start < count; start += 16)                                \
-      for (int64_t k = start; k < (start + 16 < count ? start + 16 : count); k++) {    \
-        real magnitude = x[k] < 0 ? -x[k] : x[k];                                      \
-        real *lane = &lanes[k - start];                                                \
-        *lane = magnitude > *lane ? magnitude : *lane;                                 \
-      }                                                                                \
-    real largest = 0;                                                                  \
-    for (int lane = 0; lane < 16; lane++)                                              \
-      largest = lanes[lane] > largest ? lanes[lane] : largest;                         \
-    return (double)largest;                                                            \
+    const real infinite = INFINITY;                                                    \
+    integer largest = 0, most;                                                         \
+    memcpy(&most, &infinite, sizeof most);                                             \
+    for (int64_t k = 0; k < count; k++) {                                              \
+      real magnitude = x[k];                                                           \
+      integer bits;                                                                    \
+      memcpy(&bits, &magnitude, sizeof bits);                                          \
+      bits &= ~sign;                                                                   \
+      bits = bits > most ? 0 : bits;                                                   \
+      largest = bits > largest ? bits : largest;                                       \
+    }                                                                                  \
+    real found;                                                                        \
+    memcpy(&found, &largest, sizeof found);                                            \
+    return (double)found;                                                              \
   }
 
 #define DEFINE_CENTRING(suffix, in, out_type)                                          \
@@ -83,8 +88,8 @@ void zg_slab_doubles(const zg_slab *slab, double *out) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));                            \
   }
 
-DEFINE_READING(single, float)
-DEFINE_READING(double, double)
+DEFINE_READING(single, float, int32_t, INT32_MIN)
+DEFINE_READING(double, double, int64_t, INT64_MIN)
 DEFINE_CENTRING(single_single, float, float)
 DEFINE_CENTRING(single_double, float, double)
 DEFINE_CENTRING(double_single, double, float)

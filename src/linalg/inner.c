@@ -21,14 +21,15 @@ enum {
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* sums[i][j] += a_i * b_j lane by lane over `steps` steps. `rows` x `columns` products
+/* sums[i][j] += a_i * b_j lane by lane over `steps` steps, of each of which a line from
+ * `next` on is brought into the cache. `rows` x `columns` products
  * at a time fill the registers. This file is compiled so that products and sums
  * contract to fused multiply-adds. */
 #define UNROLLED _Pragma("GCC unroll 8")
 #define DEFINE_DOTS(suffix, isa, rows, columns)                                        \
   __attribute__((target(isa))) static void dots_##suffix(                              \
       int64_t steps, const float *const a[ROWS], const float *const b[COLUMNS],        \
-      float *sums) {                                                                   \
+      float *sums, const float *next) {                                                \
     for (int i0 = 0; i0 < ROWS; i0 += rows)                                            \
       for (int j0 = 0; j0 < COLUMNS; j0 += columns) {                                  \
         lanes sum[rows][columns], *at = (lanes *)sums + i0 * COLUMNS + j0;             \
@@ -37,6 +38,7 @@ typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias
                 at[i * COLUMNS + j];                                                   \
         for (int64_t k = 0; k < steps; k++) {                                          \
           lanes x[columns];                                                            \
+          __builtin_prefetch(next + k * LANES, 0, 2);                                  \
           UNROLLED for (int j = 0; j < columns; j++) x[j] =                            \
               *(const lanes *)(b[j0 + j] + k * LANES);                                 \
           UNROLLED for (int i = 0; i < rows; i++) {                                    \
@@ -56,7 +58,8 @@ DEFINE_DOTS(avx2, "avx2,fma", 3, 2)
 #endif
 
 static void dots_c(int64_t steps, const float *const a[ROWS],
-                   const float *const b[COLUMNS], float *sums) {
+                   const float *const b[COLUMNS], float *sums, const float *next) {
+  (void)next;
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < COLUMNS; j++, sums += LANES)
       for (int64_t k = 0; k < steps * LANES; k++)
@@ -64,7 +67,7 @@ static void dots_c(int64_t steps, const float *const a[ROWS],
 }
 
 typedef void dots_fn(int64_t steps, const float *const a[ROWS],
-                     const float *const b[COLUMNS], float *sums);
+                     const float *const b[COLUMNS], float *sums, const float *next);
 
 static dots_fn *const dots[] = {[ZG_ISA_C] = dots_c,
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -99,15 +102,16 @@ static int64_t list_blocks(int64_t n, block *blocks) {
   return count;
 }
 
-/* Vectors beyond the last are the last again; nobody looks at their products. */
+/* Vectors beyond the last are the last again; nobody looks at their products.
+ * \param [in] next  what is brought into the cache meanwhile. */
 static void multiply_block(dots_fn *multiply, int64_t n, int64_t steps, const float *V,
-                           int64_t ldv, block *b) {
+                           int64_t ldv, const float *next, block *b) {
   const float *rows[ROWS], *columns[COLUMNS];
   for (int i = 0; i < ROWS; i++)
     rows[i] = V + zg_min(n - 1, b->row + i) * ldv;
   for (int j = 0; j < COLUMNS; j++)
     columns[j] = V + zg_min(n - 1, b->column + j) * ldv;
-  multiply(steps, rows, columns, &b->sums[0][0][0]);
+  multiply(steps, rows, columns, &b->sums[0][0][0], next);
 }
 
 /* End a run: lanes to doubles. */
@@ -156,8 +160,10 @@ static void accumulate_few(int64_t n, int64_t k, double alpha, const float *V,
       int64_t steps = zg_ceil_div(zg_min(CHUNK, k - c * CHUNK), LANES);
       for (int64_t b = zg_part(count, threads, t); b < zg_part(count, threads, t + 1);
            b++) {
+        /* Each block brings a vector's next chunk; there are more blocks. */
+        const float *next = V + zg_min(b, n - 1) * ldv + (c + 1) * CHUNK;
         multiply_block(multiply, n, steps, is_rest ? rest : V + c * CHUNK,
-                       is_rest ? tail : ldv, &blocks[b]);
+                       is_rest ? tail : ldv, next, &blocks[b]);
         if (ends || c + 1 == chunks) flush_block(&blocks[b]);
       }
     }
@@ -186,10 +192,15 @@ typedef struct set {
   int64_t leading;
 } set;
 
+/* Where the numbers of vectors lie that are packed after those at `here`. */
+static zg_ahead next_numbers(const float *here, int64_t leading) {
+  return (zg_ahead){here ? here + ZG_SQUARE_DEPTH : NULL, leading};
+}
+
 /* One square: rows from number i of one set on, columns from number j of the other. */
-static void accumulate_square(const zg_square *s, int64_t k, double alpha,
-                              const set *rows, int64_t i, const set *columns, int64_t j,
-                              double *coarse, double *fine) {
+static void accumulate_square(zg_square *s, int64_t k, double alpha, const set *rows,
+                              int64_t i, const set *columns, int64_t j, double *coarse,
+                              double *fine) {
   const float *a = rows->V + i * rows->leading, *b = columns->V + j * columns->leading;
   int64_t corner = j * rows->count + i;
   for (int64_t start = 0; start < k; start += ZG_SQUARE_TERMS) {
@@ -200,6 +211,10 @@ static void accumulate_square(const zg_square *s, int64_t k, double alpha,
       pack(s->rows, terms, a + at, rows->leading, s->row_panels);
       if (!s->diagonal)
         pack(s->columns, terms, b + at, columns->leading, s->column_panels);
+      bool more = at + ZG_SQUARE_DEPTH < k;
+      s->next_rows = next_numbers(more ? a + at : NULL, rows->leading);
+      s->next_columns =
+          next_numbers(more && !s->diagonal ? b + at : NULL, columns->leading);
       zg_square_multiply(s, terms);
     }
     zg_square_add(s, alpha, rows->count, coarse + corner, fine + corner);

@@ -2,57 +2,100 @@
 
 #include <string.h>
 
-/* One kernel for all vector lengths: `rows` x `vectors` accumulators at a time, which
- * with what is multiplied fill the registers. This file is compiled so that products
- * and sums contract to fused multiply-adds. */
-#define DEFINE_PRODUCT(suffix, isa, lanes, rows, vectors)                              \
-  typedef float vector_##suffix                                                        \
-      __attribute__((vector_size(4 * lanes), aligned(4), may_alias));                  \
-  __attribute__((target(isa))) static void block_##suffix(                             \
-      int64_t d, const float *strip, const float *panel, float *block,                 \
-      const float *next) {                                                             \
-    for (int r = 0; r < ZG_STRIP; r += rows)                                           \
-      for (int c = 0; c < ZG_PANEL; c += vectors * lanes) {                            \
-        vector_##suffix sum[rows][vectors];                                            \
-        float *out = block + r * ZG_PANEL + c;                                         \
-        UNROLLED for (int i = 0; i < rows; i++)                                        \
-            UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] =                     \
-                *(const vector_##suffix *)(out + i * ZG_PANEL + j * lanes);            \
-        const float *a = strip + r, *b = panel + c;                                    \
-        for (int64_t k = 0; k < d; k++, a += ZG_PANEL, b += ZG_PANEL) {                \
-          vector_##suffix x[vectors];                                                  \
-          UNROLLED for (int j = 0; j < vectors; j++) x[j] =                            \
-              *(const vector_##suffix *)(b + j * lanes);                               \
-          if (k % 4 == 0) __builtin_prefetch(next + k * 4, 0, 2);                      \
-          UNROLLED for (int i = 0; i < rows; i++) {                                    \
-            vector_##suffix y = a[i] - (vector_##suffix){0};                           \
-            UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] += y * x[j];          \
-          }                                                                            \
-        }                                                                              \
-        UNROLLED for (int i = 0; i < rows; i++)                                        \
-                UNROLLED for (int j = 0; j < vectors; j++) *                           \
-            (vector_##suffix *)(out + i * ZG_PANEL + j * lanes) = sum[i][j];           \
+/* One strip with one panel. */
+typedef struct task {
+  int64_t d;
+  const float *strip, *panel;
+  const float *left, *right; /* what chains begin with, or NULL: with the block */
+  float *block;
+  int first;   /* row of the panel that is needed */
+  bool stream; /* past the cache */
+  const float *next;
+  int64_t stride;
+} task;
+
+/* Where the kernels bring line k / 4 of what is ahead from. */
+static inline const float *ahead_of(const task *t, int64_t k) {
+  return t->next + k / (4 * ZG_AHEAD_LINES) * t->stride + k % (4 * ZG_AHEAD_LINES) * 4;
+}
+
+/* One kernel for all vector lengths: rows [r, r + rows) of a strip with `vectors`
+ * vectors of a panel from row c on. This file is compiled so that products and sums
+ * contract to fused multiply-adds. */
+#define DEFINE_PART(suffix, isa, lanes, rows, vectors, stream_vector)                  \
+  __attribute__((target(isa))) static void part_##suffix##_##vectors(const task *t,    \
+                                                                     int r, int c) {   \
+    vector_##suffix sum[rows][vectors];                                                \
+    float *out = t->block + r * ZG_PANEL + c;                                          \
+    const float *start = t->left ? t->right + c : out;                                 \
+    int64_t leading = t->left ? 0 : ZG_PANEL;                                          \
+    UNROLLED for (int i = 0; i < rows; i++) UNROLLED for (int j = 0; j < vectors; j++) \
+        sum[i][j] = *(const vector_##suffix *)(start + i * leading + j * lanes);       \
+    if (t->left)                                                                       \
+      UNROLLED for (int i = 0; i < rows; i++)                                          \
+          UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] += t->left[r + i];      \
+    const float *a = t->strip + r, *b = t->panel + c;                                  \
+    for (int64_t k = 0; k < t->d; k++, a += ZG_PANEL, b += ZG_PANEL) {                 \
+      vector_##suffix x[vectors];                                                      \
+      UNROLLED for (int j = 0; j < vectors; j++) x[j] =                                \
+          *(const vector_##suffix *)(b + j * lanes);                                   \
+      if (k % 4 == 0) __builtin_prefetch(ahead_of(t, k), 0, 2);                        \
+      UNROLLED for (int i = 0; i < rows; i++) {                                        \
+        vector_##suffix y = a[i] - (vector_##suffix){0};                               \
+        UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] += y * x[j];              \
       }                                                                                \
+    }                                                                                  \
+    UNROLLED for (int i = 0; i < rows; i++)                                            \
+        UNROLLED for (int j = 0; j < vectors; j++) {                                   \
+      float *to = out + i * ZG_PANEL + j * lanes;                                      \
+      if (t->stream)                                                                   \
+        stream_vector(to, sum[i][j]);                                                  \
+      else                                                                             \
+        *(vector_##suffix *)to = sum[i][j];                                            \
+    }                                                                                  \
   }
 #define UNROLLED _Pragma("GCC unroll 8")
 
 #if defined(__x86_64__) && defined(__GNUC__)
-DEFINE_PRODUCT(avx512, "avx512f", 16, 8, 3)
-DEFINE_PRODUCT(avx2, "avx2,fma", 8, 4, 3)
-#endif
+/* 24 accumulators and what is multiplied fill the registers. */
+typedef float vector_avx512 __attribute__((vector_size(64), aligned(4), may_alias));
+DEFINE_PART(avx512, "avx512f", 16, 8, 3, __builtin_ia32_movntps512)
+DEFINE_PART(avx512, "avx512f", 16, 8, 2, __builtin_ia32_movntps512)
+DEFINE_PART(avx512, "avx512f", 16, 8, 1, __builtin_ia32_movntps512)
 
-static void block_c(int64_t d, const float *strip, const float *panel, float *block,
-                    const float *next) {
-  (void)next;
-  for (int64_t k = 0; k < d; k++)
-    for (int i = 0; i < ZG_STRIP; i++)
-      for (int j = 0; j < ZG_PANEL; j++)
-        block[i * ZG_PANEL + j] = __builtin_fmaf(
-            strip[k * ZG_PANEL + i], panel[k * ZG_PANEL + j], block[i * ZG_PANEL + j]);
+static void block_avx512(const task *t) {
+  if (t->first < 16)
+    part_avx512_3(t, 0, 0);
+  else if (t->first < 32)
+    part_avx512_2(t, 0, 16);
+  else
+    part_avx512_1(t, 0, 32);
 }
 
-typedef void block_fn(int64_t d, const float *strip, const float *panel, float *block,
-                      const float *next);
+/* 12 accumulators do. */
+typedef float vector_avx2 __attribute__((vector_size(32), aligned(4), may_alias));
+DEFINE_PART(avx2, "avx2,fma", 8, 4, 3, __builtin_ia32_movntps256)
+
+static void block_avx2(const task *t) {
+  for (int r = 0; r < ZG_STRIP; r += 4)
+    for (int c = t->first / 24 * 24; c < ZG_PANEL; c += 24)
+      part_avx2_3(t, r, c);
+}
+#endif
+
+static void block_c(const task *t) {
+  for (int i = 0; t->left && i < ZG_STRIP; i++)
+    for (int j = t->first; j < ZG_PANEL; j++)
+      t->block[i * ZG_PANEL + j] = t->left[i] + t->right[j];
+  for (int64_t k = 0; k < t->d; k++)
+    for (int i = 0; i < ZG_STRIP; i++)
+      for (int j = t->first; j < ZG_PANEL; j++)
+        t->block[i * ZG_PANEL + j] =
+            __builtin_fmaf(t->strip[k * ZG_PANEL + i], t->panel[k * ZG_PANEL + j],
+                           t->block[i * ZG_PANEL + j]);
+}
+
+typedef void block_fn(const task *t);
 
 static block_fn *const kernels[] = {[ZG_ISA_C] = block_c,
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -173,21 +216,48 @@ void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
   }
 }
 
-void zg_micro_begin(int64_t strips, const float *left, const float *panel,
-                    float *blocks) {
-  if (!left) {
-    memset(blocks, 0, (size_t)(strips * ZG_MICRO_BLOCK) * sizeof *blocks);
-    return;
-  }
-  for (int64_t r = 0; r < strips * ZG_STRIP; r++)
-    for (int64_t c = 0; c < ZG_PANEL; c++)
-      blocks[r * ZG_PANEL + c] = left[r] + panel[c];
+/* Rows of the panel in front of which a strip on the diagonal has nothing: whole
+ * vectors of the widest kind. */
+static int first_row(const zg_strips *strips, int64_t s) {
+  const int lanes = 16;
+  int64_t inside = s - (strips->count - ZG_PANEL_STRIPS);
+  if (!strips->diagonal || inside < 0) return 0;
+  return (int)inside * ZG_STRIP / lanes * lanes;
 }
 
-void zg_micro_product(int64_t d, int64_t strips, const float *left, const float *panel,
-                      float *blocks, const float *next) {
+/* \param [in] first  the strips' first task, but for what they say themselves. */
+static void multiply_strips(const zg_strips *strips, const task *first) {
   block_fn *block = kernels[zg_micro_isa()];
-  for (int64_t s = 0; s < strips; s++)
-    block(d, left + s / ZG_PANEL_STRIPS * ZG_PANEL * d + s % ZG_PANEL_STRIPS * ZG_STRIP,
-          panel, blocks + s * ZG_MICRO_BLOCK, next + s * (d / 4) * 16);
+  const zg_ahead *ahead = &strips->ahead;
+  int64_t d = strips->d;
+  task t = *first;
+  t.d = d;
+  t.panel = strips->panel;
+  t.stride = ahead->stride;
+  for (int64_t s = 0; s < strips->count; s++) {
+    int64_t line = s * (d / 4);
+    t.strip = strips->left + s / ZG_PANEL_STRIPS * ZG_PANEL * d +
+              s % ZG_PANEL_STRIPS * ZG_STRIP;
+    t.first = first_row(strips, s);
+    t.next = ahead->from + line / ZG_AHEAD_LINES * ahead->stride +
+             line % ZG_AHEAD_LINES * 16;
+    block(&t);
+    t.block += ZG_MICRO_BLOCK;
+    if (t.left) t.left += ZG_STRIP;
+  }
+}
+
+void zg_micro_form(const zg_strips *strips, const float *left_starts,
+                   const float *panel_starts, bool stream, float *blocks) {
+  const task first = {
+      .left = left_starts, .right = panel_starts, .block = blocks, .stream = stream};
+  multiply_strips(strips, &first);
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (stream) __builtin_ia32_sfence();
+#endif
+}
+
+void zg_micro_product(const zg_strips *strips, float *blocks) {
+  const task first = {.block = blocks};
+  multiply_strips(strips, &first);
 }

@@ -42,20 +42,44 @@ static inline int64_t zg_packed_rows(int64_t rows) {
 void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
                    int64_t stride, float *packed);
 
-/** What the chains of blocks begin with: left[8 s + i] + panel[j], or zero where these
- * are NULL.
- * \param [in]  left   [strips * ZG_STRIP].
- * \param [in]  panel  [ZG_PANEL].
- * \param [out] blocks [strips][ZG_STRIP][ZG_PANEL]. */
-void zg_micro_begin(int64_t strips, const float *left, const float *panel,
-                    float *blocks);
+/** What is brought into the cache while products are made, as it will be needed next:
+ * lines of 16 numbers, d / 4 of them for each strip. ZG_AHEAD_LINES lie one after the
+ * other, the next as many `stride` numbers further, and so on. Where strips have no
+ * whole number of such runs, all must lie one after the other. Nothing is read: memory
+ * behind the end of what there is does no harm. */
+typedef struct zg_ahead {
+  const float *from;
+  int64_t stride;
+} zg_ahead;
 
-/** Add the product of the first `strips` strips of `left` with one panel to blocks.
- * \param [in]     left   consecutive packed panels.
- * \param [in,out] blocks [strips][ZG_STRIP][ZG_PANEL].
- * \param [in]     next   d / 4 * 16 numbers per strip from here on are brought into the
- * cache on the way: what the next call will need. */
-void zg_micro_product(int64_t d, int64_t strips, const float *left, const float *panel,
-                      float *blocks, const float *next);
+enum { ZG_AHEAD_LINES = 32 };
+
+/** All of it from an address on. */
+static inline zg_ahead zg_ahead_from(const float *from) {
+  return (zg_ahead){from, 16 * ZG_AHEAD_LINES};
+}
+
+/** Strips that are multiplied with one panel. */
+typedef struct zg_strips {
+  int64_t d, count;
+  const float *left;  /**< consecutive packed panels, the strips from the first on */
+  const float *panel; /**< packed */
+  bool diagonal;      /**< the last ZG_PANEL_STRIPS of them are this panel itself, of
+                         which only entries on and below the diagonal are needed: some
+                         of the others stay as they are */
+  zg_ahead ahead;
+} zg_strips;
+
+/** Products of strips with a panel, added to left_starts[8 s + i] + panel_starts[j].
+ * \param [in]  left_starts   [count * ZG_STRIP].
+ * \param [in]  panel_starts  [ZG_PANEL].
+ * \param [in]  stream  write past the cache: blocks that are not needed soon. They
+ * have to lie on a cache line then.
+ * \param [out] blocks  [count][ZG_STRIP][ZG_PANEL]. */
+void zg_micro_form(const zg_strips *strips, const float *left_starts,
+                   const float *panel_starts, bool stream, float *blocks);
+
+/** The same added to what the blocks hold. */
+void zg_micro_product(const zg_strips *strips, float *blocks);
 
 #endif

@@ -129,6 +129,21 @@ typedef struct square {
   int64_t row, rows, column, columns;
 } square;
 
+/* Add the products of so many strips with one panel, of a piece of packed rows. */
+static void add_piece(const float *left, int64_t count, const float *panel,
+                      float *blocks) {
+  const zg_strips strips = {.d = DEPTH,
+                            .count = count,
+                            .left = left,
+                            .panel = panel,
+                            .ahead = zg_ahead_from(panel)};
+  zg_micro_product(&strips, blocks);
+}
+
+static void clear_blocks(int64_t strips, float *blocks) {
+  memset(blocks, 0, (size_t)(strips * ZG_MICRO_BLOCK) * sizeof *blocks);
+}
+
 /* Strips that panel p of the rows is multiplied with. */
 static int64_t strips_of(const square *q, int64_t p) {
   return ZG_PANEL_STRIPS * zg_min(q->columns, p + 1 - q->column);
@@ -147,14 +162,12 @@ static void add_square(zg_scatter *s, int64_t first, int64_t end, const square *
   {
 #pragma omp for schedule(static, 1)
     for (int64_t p = q->row; p < last; p++)
-      zg_micro_begin(strips_of(q, p), NULL, NULL, blocks_of(s, q, p));
+      clear_blocks(strips_of(q, p), blocks_of(s, q, p));
     for (int64_t at = first; at < end; at += DEPTH) {
 #pragma omp for schedule(dynamic)
-      for (int64_t p = last - 1; p >= q->row; p--) {
-        const float *panel = packed_row(s, at, p);
-        zg_micro_product(DEPTH, strips_of(q, p), packed_row(s, at, q->column), panel,
-                         blocks_of(s, q, p), panel);
-      }
+      for (int64_t p = last - 1; p >= q->row; p--)
+        add_piece(packed_row(s, at, q->column), strips_of(q, p), packed_row(s, at, p),
+                  blocks_of(s, q, p));
     }
 #pragma omp for schedule(static, 1)
     for (int64_t p = q->row; p < last; p++)
@@ -180,11 +193,9 @@ static void cross_panel(const zg_scatter *z, const zg_scatter *w, int64_t first,
                         int64_t end, int64_t p, float *blocks, double *sums) {
   int64_t strips = zg_ceil_div(w->D, ZG_STRIP);
   int64_t column = p * ZG_PANEL, count = zg_min(ZG_PANEL, z->D - column);
-  zg_micro_begin(strips, NULL, NULL, blocks);
-  for (int64_t at = first; at < end; at += DEPTH) {
-    const float *panel = packed_row(z, at, p);
-    zg_micro_product(DEPTH, strips, packed_row(w, at, 0), panel, blocks, panel);
-  }
+  clear_blocks(strips, blocks);
+  for (int64_t at = first; at < end; at += DEPTH)
+    add_piece(packed_row(w, at, 0), strips, packed_row(z, at, p), blocks);
   for (int64_t j = 0; j < w->D; j++)
     add_single(count, blocks + j * ZG_PANEL, sums + j * z->D + column);
 }

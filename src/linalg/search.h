@@ -37,8 +37,8 @@ void zg_search_count(const zg_search *search, int64_t count, const double *numbe
 void zg_search_narrow(zg_search *search, int64_t wanted, int64_t below, int64_t slices,
                       const int64_t *counts);
 /** Narrow the bracket to neighbouring slices about a place, as many as hold no more
- * than a share of the numbers inside, at least one; `below` and `inside` are left
- * alone. \param [in] wanted  the place: this many of the numbers inside come before it.
+ * than a share of the numbers inside, at least one; `below` and `inside` stay.
+ * \param [in] wanted  the place: this many of the numbers inside come before it.
  * \param [in] share   of the numbers inside, below 1.
  * \param [in] counts  [slices] of all numbers inside.
  * \return false where the place is outside; then nothing changes. */

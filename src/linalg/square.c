@@ -8,8 +8,13 @@
 
 #include <string.h>
 
-/* Strips of columns that stay in the cache while panels of rows go by. */
-enum { STRIPS = 126 };
+enum {
+  /* Strips that bring one panel into the cache while they are multiplied. */
+  AHEAD_STRIPS = 2 * ZG_PANEL_STRIPS,
+  /* Strips of columns that stay in the cache, 384 KiB of it, while panels of rows go
+   * by. */
+  STRIPS = 2 * AHEAD_STRIPS
+};
 
 int64_t zg_square_size(int64_t rows, int64_t columns) {
   return zg_packed_rows(rows) * zg_packed_rows(columns);
@@ -20,9 +25,9 @@ void zg_square_clear(const zg_square *s) {
   memset(s->blocks, 0, size * sizeof *s->blocks);
 }
 
-/* Strips of columns that a panel of rows is multiplied with. */
+/* Strips of columns that a panel of rows is multiplied with: those of whole panels. */
 static int64_t strips_of(const zg_square *s, int64_t panel) {
-  int64_t strips = zg_ceil_div(s->columns, ZG_STRIP);
+  int64_t strips = zg_packed_rows(s->columns) / ZG_STRIP;
   return s->diagonal ? zg_min(strips, (panel + 1) * ZG_PANEL_STRIPS) : strips;
 }
 
@@ -31,15 +36,33 @@ static float *blocks_of(const zg_square *s, int64_t panel) {
   return s->blocks + panel * ZG_PANEL * zg_packed_rows(s->columns);
 }
 
+/* The vectors that the next numbers are packed from, a panel of them with each panel of
+ * rows: first those of rows, with the next strips those of columns. */
+static zg_ahead next_vectors(const zg_square *s, int64_t terms, int64_t panel,
+                             int64_t first) {
+  const zg_ahead *next = first == 0 ? &s->next_rows : &s->next_columns;
+  int64_t vector = panel * ZG_PANEL, count = first == 0 ? s->rows : s->columns;
+  bool some = terms == ZG_SQUARE_DEPTH && first <= STRIPS && vector < count;
+  if (!next->from || !some) return zg_ahead_from(s->row_panels);
+  return (zg_ahead){next->from + vector * next->stride, next->stride};
+}
+
 /* The product of a panel of rows and the strips from `first` on that are in the cache.
- */
+ * Half of them bring the next panel there, the others vectors. */
 static void multiply_panel(const zg_square *s, int64_t terms, int64_t panel,
                            int64_t first) {
   const float *rows = s->row_panels + panel * ZG_PANEL * terms;
-  int64_t strips = zg_min(STRIPS, strips_of(s, panel) - first);
-  if (strips <= 0) return;
-  zg_micro_product(terms, strips, s->column_panels + first * ZG_STRIP * terms, rows,
-                   blocks_of(s, panel) + first * ZG_MICRO_BLOCK, rows);
+  int64_t all = strips_of(s, panel), end = zg_min(all, first + STRIPS);
+  for (int64_t at = first; at < end; at += AHEAD_STRIPS) {
+    zg_strips strips = {.d = terms,
+                        .count = zg_min(AHEAD_STRIPS, end - at),
+                        .left = s->column_panels + at * ZG_STRIP * terms,
+                        .panel = rows,
+                        .ahead = at == first ? zg_ahead_from(rows + ZG_PANEL * terms)
+                                             : next_vectors(s, terms, panel, first)};
+    strips.diagonal = s->diagonal && at + strips.count == all;
+    zg_micro_product(&strips, blocks_of(s, panel) + at * ZG_MICRO_BLOCK);
+  }
 }
 
 void zg_square_multiply(const zg_square *s, int64_t terms) {

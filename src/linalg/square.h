@@ -5,6 +5,8 @@
 #ifndef ZG_LINALG_SQUARE_H
 #define ZG_LINALG_SQUARE_H
 
+#include "linalg/micro.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +24,10 @@ typedef struct zg_square {
   float *blocks; /**< zg_square_size numbers, by panel of rows: [strips of columns]
                     [ZG_MICRO_BLOCK]; borrowed */
   bool diagonal; /**< only the lower triangle is made */
+  /** Where the numbers of the first vector lie that will be packed after those in the
+   * panels, ZG_SQUARE_DEPTH of them, and how far it is from vector to vector: they are
+   * brought into the cache while products are made. From NULL: nothing is. */
+  zg_ahead next_rows, next_columns;
 } zg_square;
 
 /** Numbers of a square's blocks. */

@@ -78,7 +78,8 @@ static void few_vectors(void) {
 }
 
 static void many_vectors(void) {
-  static const int64_t shapes[][3] = {{257, 3, 3}, {300, 515, 520}, {1010, 20, 20}};
+  static const int64_t shapes[][3] = {
+      {257, 3, 3}, {300, 515, 520}, {1010, 20, 20}, {1050, 600, 600}};
   for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
     check(shapes[k][0], shapes[k][1], shapes[k][2]);
   check(256, 5000, 5008); /* more than are added in single precision */

@@ -48,10 +48,15 @@ static void multiply(zg_isa isa, int64_t d, int64_t left_rows, const float *left
                      int64_t panels, const float *right, float *blocks) {
   int64_t strips = zg_packed_rows(left_rows) / ZG_STRIP;
   zg_micro_use(isa);
-  zg_micro_begin(strips * panels, NULL, NULL, blocks);
-  for (int64_t p = 0; p < panels; p++)
-    zg_micro_product(d, strips, left, right + p * ZG_PANEL * d,
-                     blocks + p * strips * ZG_MICRO_BLOCK, right);
+  memset(blocks, 0, (size_t)(strips * panels * ZG_MICRO_BLOCK) * sizeof *blocks);
+  for (int64_t p = 0; p < panels; p++) {
+    const zg_strips all = {.d = d,
+                           .count = strips,
+                           .left = left,
+                           .panel = right + p * ZG_PANEL * d,
+                           .ahead = zg_ahead_from(right)};
+    zg_micro_product(&all, blocks + p * strips * ZG_MICRO_BLOCK);
+  }
 }
 
 static void check_shape(int64_t left_rows, int64_t right_rows, int64_t d) {
@@ -94,8 +99,58 @@ static void all_instruction_sets_give_the_same_bits(void) {
     check_shape(shapes[k][0], shapes[k][1], shapes[k][2]);
 }
 
+/* Blocks of some strips with a panel that is their last one.
+ * \param [in] starts  of rows; NULL: the blocks begin with what they hold. */
+static void multiply_last(zg_isa isa, int64_t d, int64_t rows, const float *packed,
+                          bool diagonal, const float *starts, bool stream,
+                          float *blocks) {
+  const float *last = packed + (rows - ZG_PANEL) * d;
+  const zg_strips strips = {.d = d,
+                            .count = rows / ZG_STRIP,
+                            .left = packed,
+                            .panel = last,
+                            .diagonal = diagonal,
+                            .ahead = zg_ahead_from(packed)};
+  zg_micro_use(isa);
+  if (starts)
+    zg_micro_form(&strips, starts, starts + rows - ZG_PANEL, stream, blocks);
+  else
+    zg_micro_product(&strips, blocks);
+}
+
+/* Written past the cache or not, with what is above the diagonal or without: the bits
+ * of products that are added to sums of the starts. */
+static void formed_blocks_begin_with_their_starts(void) {
+  enum { ROWS = 2 * ZG_PANEL, D = 70, SIZE = ROWS * ZG_PANEL };
+  float *x = random_rows(ROWS, D, 4), *packed = packed_rows(ROWS, D, x);
+  float *starts = random_rows(ROWS, 1, 5), *plain = ZG_NEW(float, SIZE);
+  float *blocks = aligned_alloc(64, SIZE * sizeof *blocks);
+  zg_isa best = zg_micro_isa();
+  for (int a = 0; a < ROWS; a++)
+    for (int b = 0; b < ZG_PANEL; b++)
+      plain[a * ZG_PANEL + b] = starts[a] + starts[ROWS - ZG_PANEL + b];
+  multiply_last(ZG_ISA_C, D, ROWS, packed, false, NULL, false, plain);
+  for (int isa = ZG_ISA_C; isa <= (int)best; isa++)
+    for (int way = 0; way < 4; way++) {
+      bool diagonal = way & 1, stream = way & 2;
+      memset(blocks, 0, SIZE * sizeof *blocks);
+      multiply_last((zg_isa)isa, D, ROWS, packed, diagonal, starts, stream, blocks);
+      for (int a = 0; a < ROWS; a++)
+        for (int b = 0; b < ZG_PANEL; b++)
+          if (!diagonal || b + ROWS - ZG_PANEL >= a)
+            CU_ASSERT(blocks[a * ZG_PANEL + b] == plain[a * ZG_PANEL + b]);
+    }
+  zg_micro_use(best);
+  free(x);
+  free(packed);
+  free(starts);
+  free(plain);
+  free(blocks);
+}
+
 const zg_test zg_tests[] = {
     {"rows_are_packed_in_any_parts", rows_are_packed_in_any_parts},
     {"all_instruction_sets_give_the_same_bits",
      all_instruction_sets_give_the_same_bits},
+    {"formed_blocks_begin_with_their_starts", formed_blocks_begin_with_their_starts},
     {NULL, NULL}};
