@@ -256,30 +256,20 @@ static bool struck_stream(call_kind kind, const char *function, FILE *stream) {
 /* ---- names ---- */
 
 static mode_t mode_of(int flags, va_list arguments) {
-  return flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+  /* O_TMPFILE is several bits, one of them O_DIRECTORY. */
+  bool creates = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+  return creates ? va_arg(arguments, mode_t) : 0;
 }
 
-#define DEFINE_OPEN(name)                                                              \
-  int name(const char *path, int flags, ...) {                                         \
+#define DEFINE_OPEN(name, parameters, arguments)                                       \
+  int name parameters {                                                                \
     NEXT(name);                                                                        \
-    va_list arguments;                                                                 \
-    va_start(arguments, flags);                                                        \
-    mode_t mode = mode_of(flags, arguments);                                           \
-    va_end(arguments);                                                                 \
+    va_list after_flags;                                                               \
+    va_start(after_flags, flags);                                                      \
+    mode_t mode = mode_of(flags, after_flags);                                         \
+    va_end(after_flags);                                                               \
     if (struck_path(OPEN, #name, path)) return -1;                                     \
-    int descriptor = next(path, flags, mode);                                          \
-    watch(descriptor, path);                                                           \
-    return descriptor;                                                                 \
-  }
-#define DEFINE_OPENAT(name)                                                            \
-  int name(int at, const char *path, int flags, ...) {                                 \
-    NEXT(name);                                                                        \
-    va_list arguments;                                                                 \
-    va_start(arguments, flags);                                                        \
-    mode_t mode = mode_of(flags, arguments);                                           \
-    va_end(arguments);                                                                 \
-    if (struck_path(OPEN, #name, path)) return -1;                                     \
-    int descriptor = next(at, path, flags, mode);                                      \
+    int descriptor = next arguments;                                                   \
     watch(descriptor, path);                                                           \
     return descriptor;                                                                 \
   }
@@ -291,10 +281,11 @@ static mode_t mode_of(int flags, va_list arguments) {
     if (stream) watch(fileno(stream), path);                                           \
     return stream;                                                                     \
   }
-DEFINE_OPEN(open)
-DEFINE_OPEN(open64)
-DEFINE_OPENAT(openat)
-DEFINE_OPENAT(openat64)
+DEFINE_OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
+DEFINE_OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
+DEFINE_OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode))
+DEFINE_OPEN(openat64, (int at, const char *path, int flags, ...),
+            (at, path, flags, mode))
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
 
