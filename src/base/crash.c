@@ -16,6 +16,7 @@ enum { NEAR_ZERO = 1 << 16 };
 enum { FRAMES = 64 };
 
 static volatile sig_atomic_t leaves;
+static bool watches;
 
 /* May be called in the handler of a signal. */
 _Noreturn static void end_with(const char *message) {
@@ -26,15 +27,27 @@ _Noreturn static void end_with(const char *message) {
 
 static const char no_memory[] = "zoogram: error: out of memory (in a library)\n";
 
+static struct sigaction otherwise; /* done about all other faults */
+
 static void on_fault(int number, siginfo_t *info, void *context) {
   (void)context;
   bool by_address = info->si_code > 0; /* and not by kill() */
   if (errno == ENOMEM && by_address && (uintptr_t)info->si_addr < NEAR_ZERO)
     end_with(no_memory);
   void *frames[FRAMES];
-  backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
-  signal(number, SIG_DFL);
-  raise(number); /* comes when this handler has returned */
+  if (otherwise.sa_handler == SIG_DFL)
+    backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
+  sigaction(number, &otherwise, NULL);
+  if (!by_address) raise(number); /* else the same instruction fails once more */
+}
+
+static void take_signal(void) {
+#ifndef __SANITIZE_ADDRESS__ /* which tells more of a fault */
+  struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, before;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGSEGV, &action, &before);
+  if (before.sa_sigaction != on_fault) otherwise = before;
+#endif
 }
 
 static void on_leaving(int code, void *unused) {
@@ -50,12 +63,13 @@ int zg_crash_leave(int code) {
 }
 
 void zg_crash_watch(void) {
-  on_exit(on_leaving, NULL);
-#ifndef __SANITIZE_ADDRESS__ /* which tells more of a fault */
   void *frames[FRAMES];
   backtrace(frames, FRAMES); /* the first call loads a library */
-  struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGSEGV, &action, NULL);
-#endif
+  on_exit(on_leaving, NULL);
+  take_signal();
+  watches = true;
+}
+
+void zg_crash_keep_watching(void) {
+  if (watches) take_signal();
 }

@@ -14,6 +14,9 @@
  * ends the process as it would have done, after a trace of the calls, which Open MPI
  * would have printed. Call it before MPI starts, and first of all. */
 void zg_crash_watch(void);
+/** MPI has started, and what it uses may have taken the signal for itself (UCX does):
+ * take it back; other faults go there. Nothing happens where nothing is watched. */
+void zg_crash_keep_watching(void);
 
 /** From here on exit() is what the program wants. \return `code`, for the end of main.
  */

@@ -105,6 +105,32 @@ static void check_code(void (*act)(void), int code, const char *message) {
 }
 
 #ifndef __SANITIZE_ADDRESS__ /* which tells of faults itself */
+static void leave_with_4(int number) {
+  (void)number;
+  _exit(4);
+}
+
+/* As a library does that MPI has loaded. */
+static void take_signal(void) {
+  signal(SIGSEGV, leave_with_4);
+  zg_crash_keep_watching();
+}
+
+static void follow_null_without_memory_later(void) {
+  take_signal();
+  follow_null_without_memory();
+}
+
+static void follow_null_later(void) {
+  take_signal();
+  follow_null();
+}
+
+static void be_killed_later(void) {
+  take_signal();
+  be_killed();
+}
+
 static void check_fault(void (*act)(void)) {
   char said[4096];
   int end = end_of(act, said, sizeof said);
@@ -120,6 +146,13 @@ static void null_that_stands_for_memory_is_told_from_other_faults(void) {
   check_fault(follow_null);
   check_fault(go_astray);
   check_fault(be_killed);
+}
+
+static void other_faults_go_to_who_has_taken_the_signal(void) {
+  check_code(follow_null_without_memory_later, ZG_ERR_SYSTEM,
+             "zoogram: error: out of memory (in a library)\n");
+  check_code(follow_null_later, 4, "");
+  check_code(be_killed_later, 4, "");
 }
 #endif
 
@@ -142,6 +175,8 @@ const zg_test zg_tests[] = {
 #ifndef __SANITIZE_ADDRESS__
     {"null_that_stands_for_memory_is_told_from_other_faults",
      null_that_stands_for_memory_is_told_from_other_faults},
+    {"other_faults_go_to_who_has_taken_the_signal",
+     other_faults_go_to_who_has_taken_the_signal},
 #endif
     {"libraries_that_leave_are_told", libraries_that_leave_are_told},
     {"what_the_program_wants_stays", what_the_program_wants_stays},
