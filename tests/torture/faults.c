@@ -127,15 +127,16 @@ static int own_rank(void) {
   return rank ? atoi(rank) : 0;
 }
 
+/* Also without a log: a process and the children that it forks count together. */
 static void map_record(const char *log) {
   char path[TEXT + 16];
-  snprintf(path, sizeof path, "%s.%d", log, own_rank());
-  int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0 || ftruncate(file, sizeof(record)) != 0) return;
-  void *memory =
-      mmap(NULL, sizeof(record), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  snprintf(path, sizeof path, "%s.%d", log ? log : "", own_rank());
+  int file = log ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+  if (log && (file < 0 || ftruncate(file, sizeof(record)) != 0)) return;
+  void *memory = mmap(NULL, sizeof(record), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | (log ? 0 : MAP_ANONYMOUS), file, 0);
   if (memory != MAP_FAILED) the_record = memory;
-  close(file);
+  if (log) close(file);
 }
 
 /* The program itself comes first and has no name. */
@@ -181,7 +182,7 @@ __attribute__((constructor)) static void start(void) {
   value_of(text, "paths", plan.paths, sizeof plan.paths);
   value_of(text, "object", plan.object, sizeof plan.object);
   dl_iterate_phdr(add_ranges, NULL);
-  if (value_of(text, "log", word, sizeof word)) map_record(word);
+  map_record(value_of(text, "log", word, sizeof word) ? word : NULL);
   plan.active = true;
 }
 
