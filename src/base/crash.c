@@ -42,12 +42,11 @@ static void on_fault(int number, siginfo_t *info, void *context) {
 }
 
 static void take_signal(void) {
-#ifndef __SANITIZE_ADDRESS__ /* which tells more of a fault */
+  if (ZG_SANITIZED) return; /* then more is told of a fault */
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, before;
   sigemptyset(&action.sa_mask);
   sigaction(SIGSEGV, &action, &before);
   if (before.sa_sigaction != on_fault) otherwise = before;
-#endif
 }
 
 static void on_leaving(int code, void *unused) {

@@ -22,4 +22,12 @@ void zg_crash_keep_watching(void);
  */
 int zg_crash_leave(int code);
 
+/** Whether an address sanitizer is there, which reserves terabytes and tells of faults
+ * itself, on standard error. */
+#ifdef __SANITIZE_ADDRESS__
+enum { ZG_SANITIZED = 1 };
+#else
+enum { ZG_SANITIZED = 0 };
+#endif
+
 #endif

@@ -1,6 +1,7 @@
 #include "base/sandbox.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -58,20 +59,13 @@ static int64_t address_space(void) {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* An address sanitizer reserves terabytes, and says on standard error what it finds. */
-#ifdef __SANITIZE_ADDRESS__
-static const bool sanitized = true;
-#else
-static const bool sanitized = false;
-#endif
-
 static void confine(const zg_limits *limits) {
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (nowhere >= 0 && !sanitized) dup2(nowhere, STDERR_FILENO);
+  if (nowhere >= 0 && !ZG_SANITIZED) dup2(nowhere, STDERR_FILENO);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, limits->seconds);
   int64_t had = address_space(), most;
-  if (had && !sanitized && !__builtin_add_overflow(had, limits->memory, &most))
+  if (had && !ZG_SANITIZED && !__builtin_add_overflow(had, limits->memory, &most))
     limit(RLIMIT_AS, most);
 }
 
