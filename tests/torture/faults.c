@@ -361,14 +361,23 @@ int close(int file) {
 
 /* ---- streams ---- */
 
+/* As the C library does, so that ferror() tells. \return elements transferred. */
+static size_t fail_stream(FILE *stream) {
+  enum { ERROR_SEEN = 0x20 };
+  stream->_flags |= ERROR_SEEN;
+  return 0;
+}
+
 size_t fwrite(const void *from, size_t size, size_t count, FILE *stream) {
   NEXT(fwrite);
-  return struck_stream(WRITE, "fwrite", stream) ? 0 : next(from, size, count, stream);
+  return struck_stream(WRITE, "fwrite", stream) ? fail_stream(stream)
+                                                : next(from, size, count, stream);
 }
 
 size_t fread(void *to, size_t size, size_t count, FILE *stream) {
   NEXT(fread);
-  return struck_stream(READ, "fread", stream) ? 0 : next(to, size, count, stream);
+  return struck_stream(READ, "fread", stream) ? fail_stream(stream)
+                                              : next(to, size, count, stream);
 }
 
 int fflush(FILE *stream) {
