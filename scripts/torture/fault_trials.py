@@ -157,8 +157,13 @@ class Run:
         return any(record.fired for record in self.records)
 
     @property
+    def places(self):
+        """The calls that failed, by rank: with all ranks these need not be the same."""
+        return [record.where for record in self.records if record.fired]
+
+    @property
     def where(self):
-        return next((record.where for record in self.records if record.fired), "")
+        return ", ".join(dict.fromkeys(self.places))
 
 
 class Laboratory:
@@ -305,15 +310,14 @@ def still_running(folder, patience=8):
         time.sleep(0.1)
 
 
-def allowed_codes(fault, where):
+def allowed_codes(fault, places):
     """Exit codes that a failed call may lead to; success is right where the program can do without it."""
     if fault.kind == "memory":
         return {MEMORY_CODE, *DONE}
     if fault.lasting:  # another call may be the first that matters
         return INPUT_CODES | OUTPUT_CODES | DONE
-    if re.search(r"(zoo\d\.h5|job\.yaml)$", where):
-        return INPUT_CODES | DONE
-    return OUTPUT_CODES | DONE
+    inputs = [re.search(r"(zoo\d\.h5|job\.yaml)$", place) is not None for place in places]
+    return DONE | (INPUT_CODES if any(inputs) else set()) | (set() if all(inputs) else OUTPUT_CODES)
 
 
 def judge(run, fault):
@@ -327,7 +331,7 @@ def judge(run, fault):
     wrong = []
     if run.code == "different codes":
         wrong.append(f"ranks end with {run.codes}")
-    elif run.code not in allowed_codes(fault, run.where):
+    elif run.code not in allowed_codes(fault, run.places):
         wrong.append(f"code {run.code}")
     if run.code in DONE:
         return wrong

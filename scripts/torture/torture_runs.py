@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "tests" / folder) for folder in ("system", "slurm")]
-from private_slurm import processes_with
+import private_slurm
 from zoogram import environment
 
 MARK = "ZOOGRAM_TORTURE"  # in the environment of every process of a run
@@ -36,15 +35,12 @@ def contents(path):
 
 def marked(mark):
     """Processes that carry this mark."""
-    return processes_with(f"{MARK}={mark}".encode())
+    return private_slurm.processes_with(f"{MARK}={mark}".encode())
 
 
 def kill(pids):
     for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        private_slurm.kill(pid)
 
 
 class Run:

@@ -1,6 +1,7 @@
 #include "base/sandbox.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -28,6 +30,7 @@ typedef struct child {
   zg_limits limits;
   double computed, moved; /* seconds it has computed, and when that last changed */
   bool stuck;             /* and killed for it */
+  bool again;             /* it had no memory the first time */
 } child;
 
 /* What a child says through its pipe: less than the system writes in one piece. */
@@ -56,20 +59,13 @@ static int64_t address_space(void) {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* An address sanitizer reserves terabytes, and says on standard error what it finds. */
-#ifdef __SANITIZE_ADDRESS__
-static const bool sanitized = true;
-#else
-static const bool sanitized = false;
-#endif
-
 static void confine(const zg_limits *limits) {
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (nowhere >= 0 && !sanitized) dup2(nowhere, STDERR_FILENO);
+  if (nowhere >= 0 && !ZG_SANITIZED) dup2(nowhere, STDERR_FILENO);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, limits->seconds);
   int64_t had = address_space(), most;
-  if (had && !sanitized && !__builtin_add_overflow(had, limits->memory, &most))
+  if (had && !ZG_SANITIZED && !__builtin_add_overflow(had, limits->memory, &most))
     limit(RLIMIT_AS, most);
 }
 
@@ -99,10 +95,11 @@ _Noreturn static void live(const zg_tasks *tasks, const child *self, int to_pare
 
 /* ---- in the parent ---- */
 
-static bool make(const zg_tasks *tasks, int64_t task, child *c) {
+static bool make(const zg_tasks *tasks, int64_t task, bool again, child *c) {
   int ends[2];
   pid_t self = getpid();
-  *c = (child){.task = task, .limits = tasks->limits(tasks->context, task)};
+  *c = (child){
+      .task = task, .again = again, .limits = tasks->limits(tasks->context, task)};
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
   fflush(NULL); /* or the child would print it, too */
   c->pid = fork();
@@ -153,6 +150,28 @@ static void look_after(child *c) {
   }
 }
 
+static bool had_no_memory(int end) {
+  return WIFEXITED(end) && WEXITSTATUS(end) == ZG_ERR_SYSTEM;
+}
+
+/* Whether a child could have as much as it may use. */
+static bool is_there(int64_t memory) {
+  size_t size = (size_t)zg_max(memory, 1);
+  void *all =
+      mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all != MAP_FAILED) munmap(all, size);
+  return all != MAP_FAILED;
+}
+
+/* Not for want of its own. */
+static void tell_shortage(const child *c, zg_verdict *verdict) {
+  char memory[ZG_UNIT_BYTES];
+  *verdict = (zg_verdict){.returned = true, .status = ZG_ERR_SYSTEM};
+  snprintf(verdict->what, sizeof verdict->what,
+           "out of memory: reading an input may take %s, and less is there",
+           zg_format_bytes(memory, (double)c->limits.memory));
+}
+
 static void tell_death(const child *c, int end, double seconds, zg_verdict *verdict) {
   char memory[ZG_UNIT_BYTES], *what = verdict->what;
   size_t size = sizeof verdict->what;
@@ -165,7 +184,7 @@ static void tell_death(const child *c, int end, double seconds, zg_verdict *verd
     snprintf(what, size, "came to no end within %.0f s of computing", seconds);
   else if (died_of)
     snprintf(what, size, "crashed (signal %d, %s)", died_of, strsignal(died_of));
-  else if (WEXITSTATUS(end) == ZG_ERR_SYSTEM)
+  else if (had_no_memory(end))
     snprintf(what, size, "needed more than %s of memory",
              zg_format_bytes(memory, (double)c->limits.memory));
   else
@@ -183,9 +202,18 @@ static int wait_for(const child *c, double *seconds) {
   return end;
 }
 
-/* The child has said something or ended: take it down, and free its place.
+/* Begin it once more in its place, if that may help. */
+static bool repeat(const zg_tasks *tasks, child *c) {
+  child again;
+  bool begun = tasks->repeats && !c->again && make(tasks, c->task, true, &again);
+  if (begun) *c = again;
+  return begun;
+}
+
+/* The child has said something or ended: take it down, and free its place, unless it is
+ * to be repeated there.
  * \return whether it has returned a failure. */
-static bool finish(child *c, zg_verdict *verdicts) {
+static bool finish(const zg_tasks *tasks, child *c, zg_verdict *verdicts) {
   report said;
   ssize_t length;
   do
@@ -195,12 +223,16 @@ static bool finish(child *c, zg_verdict *verdicts) {
   double seconds;
   int end = wait_for(c, &seconds);
   zg_verdict *verdict = &verdicts[c->task];
-  if (length != (ssize_t)sizeof said) {
-    tell_death(c, end, seconds, verdict);
-  } else {
+  if (length == (ssize_t)sizeof said) {
     *verdict = (zg_verdict){.returned = true, .status = said.status};
     snprintf(verdict->what, sizeof verdict->what, "%.*s", (int)sizeof said.message - 1,
              said.message);
+  } else if (had_no_memory(end) && repeat(tasks, c)) {
+    return false;
+  } else if (had_no_memory(end) && !is_there(c->limits.memory)) {
+    tell_shortage(c, verdict);
+  } else {
+    tell_death(c, end, seconds, verdict);
   }
   c->task = -1;
   return verdict->returned && verdict->status != ZG_OK;
@@ -218,7 +250,7 @@ static void kill_all(child *children) {
 
 /* Wait until a child has something to say, or a little, and serve those that have.
  * \return whether one has returned a failure. */
-static bool serve(child *children, zg_verdict *verdicts) {
+static bool serve(const zg_tasks *tasks, child *children, zg_verdict *verdicts) {
   bool failed = false;
   struct pollfd ends[PLACES];
   for (int k = 0; k < PLACES; k++)
@@ -228,7 +260,7 @@ static bool serve(child *children, zg_verdict *verdicts) {
   for (int k = 0; k < PLACES; k++) {
     if (children[k].task < 0) continue;
     if (ends[k].revents)
-      failed |= finish(&children[k], verdicts);
+      failed |= finish(tasks, &children[k], verdicts);
     else
       look_after(&children[k]);
   }
@@ -248,7 +280,7 @@ static int64_t begin(const zg_tasks *tasks, int64_t next, int64_t end,
                      child *children) {
   for (int k = 0; k < PLACES && next < end; k++) {
     if (children[k].task >= 0) continue;
-    if (make(tasks, next, &children[k])) {
+    if (make(tasks, next, false, &children[k])) {
       next++;
       continue;
     }
@@ -268,7 +300,7 @@ zg_status zg_sandbox_run(const zg_tasks *tasks, zg_verdict *verdicts) {
     if (next < 0)
       return zg_fail(ZG_ERR_SYSTEM, "no child process can be made: %s",
                      strerror(errno));
-    failed |= serve(children, verdicts);
+    failed |= serve(tasks, children, verdicts);
     if (tasks->should_stop && tasks->should_stop()) {
       kill_all(children);
       return ZG_STOPPED;

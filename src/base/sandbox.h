@@ -39,10 +39,14 @@ typedef struct zg_tasks {
   zg_limits (*limits)(void *context, int64_t task);
   void *context;
   bool (*should_stop)(void); /**< asked now and then; NULL: never */
+  /** Tasks that memory was short for are executed once more: others may have taken it
+   * for a moment. */
+  bool repeats;
 } zg_tasks;
 
 /** Execute all tasks in their order, a few at a time; after one that returns a failure
- * no other is begun.
+ * no other is begun. A task that has no memory, though not even its limit is there, has
+ * returned ZG_ERR_SYSTEM.
  * \param [out] verdicts  [count], up to the first failure.
  * \return ZG_STOPPED when it was asked to stop, ZG_ERR_SYSTEM when no child could be
  * made; the verdicts are then of no use, and no child is left. */

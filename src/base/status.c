@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/crash.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,6 +55,7 @@ void zg_abort(zg_status status, const char *format, ...) {
   fprintf(stderr, "\n");
   va_end(args);
   fflush(NULL);
+  zg_crash_leave(status); /* MPI ends with exit() */
   if (end_all_ranks) end_all_ranks(status);
   _Exit(status);
 }

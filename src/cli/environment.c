@@ -37,6 +37,11 @@ bool zg_environment_corrected(void) {
   return getenv(corrected_variable) != NULL;
 }
 
+/* What jansson has no memory for it leaves out. */
+static void *alloc_for_json(size_t size) {
+  return zg_alloc((int64_t)size, 1);
+}
+
 void zg_environment_prepare(char **argv) {
   const char *better = zg_blas_better_core();
   if (better && !getenv("OPENBLAS_CORETYPE")) {
@@ -45,6 +50,7 @@ void zg_environment_prepare(char **argv) {
     execve("/proc/self/exe", argv, environ);
     /* Where that is not possible the slow kernel still gives right numbers. */
   }
+  json_set_alloc_funcs(alloc_for_json, free);
   zg_blas_set_threads(zg_environment_threads());
   zg_threads_set(zg_environment_threads());
 }

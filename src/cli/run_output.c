@@ -34,7 +34,8 @@ void zg_session_try_output(zg_session *s, const char *output) {
                     .execute = try_inspecting,
                     .limits = limits_of_inspecting,
                     .context = copy,
-                    .should_stop = zg_should_stop};
+                    .should_stop = zg_should_stop,
+                    .repeats = true};
   zg_verdict verdict;
   if (access(output, F_OK) == 0 && zg_sandbox_run(&tasks, &verdict) == ZG_OK &&
       !verdict.returned)

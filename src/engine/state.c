@@ -457,25 +457,35 @@ zg_status zg_state_skip(const zg_state *state) {
   return state->part ? ZG_SHARE_DONE : ZG_OK;
 }
 
+static zg_status fail_found(const zg_state *state) {
+  return zg_fail(
+      ZG_ERR_WRITE,
+      "%s: what an interrupted run has left was there and now cannot be read",
+      state->directory);
+}
+
 zg_status zg_state_finish(zg_state *state, const zg_team *team, zg_sums *sums) {
   zg_content content = zg_content_create(state->pass, state->tiles, sums);
+  zg_status status = ZG_OK;
   int64_t found = 0;
   for (int64_t k = 0; k < state->segment_count; k++) {
     const zg_segment *from = &state->segments[k];
     bool own = zg_team_works(team) && k % team->teams == team->team;
     if (!own || !from->used || from->pass != state->pass) continue;
-    if (!zg_segment_read(from, team, sums, &content)) continue;
+    errno = 0;
+    if (!zg_segment_read(from, team, sums, &content)) {
+      if (errno) zg_set_reason(strerror(errno));
+      status = fail_found(state);
+      continue;
+    }
     for (int64_t t = 0; t < state->tiles; t++)
       found += content.tasks[t];
   }
   zg_content_clear(&content);
+  ZG_TRY(zg_agree(state->comm, status));
   zg_sum_counts(state->comm, &found, 1);
   /* Every rank of a team reads for itself, and has to find the same. */
-  if (found != state->before_count * team->size)
-    return zg_fail(
-        ZG_ERR_WRITE,
-        "%s: what an interrupted run has left was there and now cannot be read",
-        state->directory);
+  if (found != state->before_count * team->size) return fail_found(state);
   return state->part ? keep_sums(state, team, sums) : ZG_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "grid/comm.h"
 
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/watchdog.h"
 
@@ -36,6 +37,7 @@ void zg_mpi_start(void) {
   int provided;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     zg_abort(ZG_ERR_SYSTEM, "MPI cannot be started");
+  zg_crash_keep_watching();
   zg_on_abort(end_all_ranks);
 }
 

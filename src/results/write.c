@@ -300,13 +300,15 @@ static void destroy(zg_results **results) {
 static bool mark_complete(const zg_results *results) {
   const int64_t complete = 1;
   int64_t failures = zg_h5_failures();
+  zg_set_reason(NULL);
   hid_t file = H5Fopen(results->part, H5F_ACC_RDWR, H5P_DEFAULT);
   bool sound = file >= 0 && zg_structure_digest(file) == results->structure;
   hid_t attribute = sound ? H5Aopen(file, "complete", H5P_DEFAULT) : -1;
   if (attribute >= 0) H5Awrite(attribute, H5T_NATIVE_INT64, &complete);
   zg_h5_close(&attribute);
   zg_h5_close(&file);
-  if (!sound) zg_set_reason("it was damaged while values were written");
+  if (!sound && !zg_reason()[0])
+    zg_set_reason("it was damaged while values were written");
   return sound && zg_h5_failures() == failures;
 }
 

@@ -54,18 +54,25 @@ int64_t zg_h5_failures(void) {
   return failures;
 }
 
+/* HDF5 does not say of most of its errors that an allocation has failed before; errno
+ * does, as no other call has failed since. */
 static herr_t keep_reason(hid_t stack, void *unused) {
   (void)unused;
+  int error = errno;
   failures++;
   zg_set_reason(NULL);
-  return H5Ewalk2(stack, H5E_WALK_UPWARD, find_reason, NULL);
+  herr_t result = H5Ewalk2(stack, H5E_WALK_UPWARD, find_reason, NULL);
+  if (error == ENOMEM && !zg_reason()[0])
+    zg_abort(ZG_ERR_SYSTEM, "out of memory (in HDF5)");
+  return result;
 }
 
 void zg_h5_start(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
   H5dont_atexit();
-  H5open();
+  if (H5open() < 0) zg_abort(ZG_ERR_SYSTEM, "HDF5 cannot be started");
   H5Eset_auto2(H5E_DEFAULT, keep_reason, NULL);
+  errno = 0; /* from now on it is about HDF5 */
 }
 
 zg_status zg_h5_open(const char *path, hid_t *file) {

@@ -17,9 +17,11 @@ void zg_h5_close(hid_t *id);
 
 /** Switch off HDF5's printing and its file locks, which many cluster file systems
  * refuse and which readers do not need; what the system has said of a failure is kept
- * (zg_reason). HDF5 does not clear up at the end of the process, which it cannot
- * survive once it has failed to close a file: so call this before MPI starts, whose end
- * HDF5 would else wait for, and before anything else here. */
+ * (zg_reason). Where HDF5 has no memory the program ends, as
+ * where it has none itself (base/memory.h). HDF5 does not clear up at the end of the
+ * process, which it cannot survive once it has failed to close a file: so call this
+ * before MPI starts, whose end HDF5 would else wait for, and before anything else here.
+ */
 void zg_h5_start(void);
 
 /** Calls of HDF5 that have failed in this process. What is written may wait in memory

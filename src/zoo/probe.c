@@ -138,7 +138,8 @@ zg_status zg_zoo_probe(const zg_list *paths, const zg_select *select, zg_depth d
                     .execute = try_file,
                     .limits = limits_of,
                     .context = &t,
-                    .should_stop = should_stop};
+                    .should_stop = should_stop,
+                    .repeats = true};
   zg_verdict *verdicts = ZG_NEW(zg_verdict, paths->count);
   zg_status status = zg_sandbox_run(&tasks, verdicts);
   if (status == ZG_OK) status = judge(paths, verdicts, probe);

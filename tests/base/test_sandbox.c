@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,6 +120,47 @@ static void too_much_memory_is_told(void) {
 }
 #endif
 
+static zg_status starve(void *context, int64_t k) {
+  (void)context, (void)k;
+  zg_abort(ZG_ERR_SYSTEM, "out of memory");
+}
+
+/* `context` is shared with the children, and says how often it has failed. */
+static zg_status starve_once(void *context, int64_t k) {
+  int *failures = context;
+  return failures[k]++ ? ZG_OK : starve(context, k);
+}
+
+static void what_had_no_memory_once_is_repeated(void) {
+  int *failures = mmap(NULL, 3 * sizeof *failures, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  zg_verdict verdicts[3];
+  zg_tasks tasks = {.count = 3, .limits = little, .context = failures, .repeats = true};
+  tasks.execute = starve_once;
+  CU_ASSERT_EQUAL(zg_sandbox_run(&tasks, verdicts), ZG_OK);
+  for (int k = 0; k < 3; k++)
+    CU_ASSERT(verdicts[k].returned && verdicts[k].status == ZG_OK && failures[k] == 2);
+  tasks.execute = starve;
+  CU_ASSERT_EQUAL(zg_sandbox_run(&tasks, verdicts), ZG_OK);
+  CU_ASSERT_FALSE(verdicts[0].returned);
+  CU_ASSERT_PTR_NOT_NULL(strstr(verdicts[0].what, "needed more than 256 MiB"));
+  munmap(failures, 3 * sizeof *failures);
+}
+
+static zg_limits more_than_there_is(void *context, int64_t k) {
+  (void)context, (void)k;
+  return (zg_limits){.memory = INT64_MAX / 2, .seconds = 1};
+}
+
+static void want_of_memory_is_not_the_fault_of_a_task(void) {
+  zg_verdict verdict;
+  zg_tasks tasks = {.count = 1, .execute = starve, .limits = more_than_there_is};
+  CU_ASSERT_EQUAL(zg_sandbox_run(&tasks, &verdict), ZG_OK);
+  CU_ASSERT(verdict.returned);
+  CU_ASSERT_EQUAL(verdict.status, ZG_ERR_SYSTEM);
+  CU_ASSERT_PTR_NOT_NULL(strstr(verdict.what, "out of memory"));
+}
+
 static void nothing_is_begun_after_a_failure(void) {
   trial trials[12];
   zg_verdict verdicts[12];
@@ -201,6 +243,9 @@ const zg_test zg_tests[] = {
 #ifndef __SANITIZE_ADDRESS__
     {"too_much_memory_is_told", too_much_memory_is_told},
 #endif
+    {"what_had_no_memory_once_is_repeated", what_had_no_memory_once_is_repeated},
+    {"want_of_memory_is_not_the_fault_of_a_task",
+     want_of_memory_is_not_the_fault_of_a_task},
     {"nothing_is_begun_after_a_failure", nothing_is_begun_after_a_failure},
     {"a_stop_ends_the_children", a_stop_ends_the_children},
     {"who_prints_may_wait_for_a_reader", who_prints_may_wait_for_a_reader},

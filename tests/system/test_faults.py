@@ -137,6 +137,7 @@ class Vanished(Case):
         """Again and again, at moments that differ: it is gone before, during or after the computation."""
         expected = self.reference()
         launcher = [os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "-n", "2", "sh", "-c", RANK_SCRIPT, "sh"]
+        failures = 0
         for delay in (0.0, 0.05, 0.2):
             with self.subTest(delay=delay):
                 command = [*launcher, os.environ["ZOOGRAM"], "run", str(self.file)]
@@ -151,9 +152,11 @@ class Vanished(Case):
                 finished = with_rank_codes(type(execute(["true"]))(process.returncode, out, err), 2)
                 if finished.code != 0:  # 0: it was done before
                     self.assertFails(finished, {73, 74}, "results.h5", "No such file or directory")
+                    failures += 1
                 self.place.mkdir(exist_ok=True)
                 with contextlib.suppress(FileNotFoundError):
                     self.output.unlink()
+        self.assertGreater(failures, 0)
         self.assertGoesOn(expected)
 
 
@@ -208,30 +211,29 @@ class StandingStill(Case):
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class Memory(Case):
     def test_no_memory_for_a_library(self):
-        """Allocations inside jansson and libyaml: no hang, and no crash of ours."""
-        for library in ("libjansson", "libyaml"):
-            for at in (2, 20, 35):
+        """Allocations inside libraries, which report it, follow the null pointer or leave: the run ends as where ours fail,
+        or can do without."""
+        for library, sites in (("libyaml", (2, 20, 35)), ("libhdf5", (100, 1000, 3000, 5000, 7000, 9000))):
+            for at in sites:
                 with self.subTest(library=library, at=at):
                     finished = self.run_job(ranks=1, faults=f"kind=memory at={at} object={library}")
                     self.output.unlink(missing_ok=True)
-                    self.assertNotIn("139", str(finished.code), finished.report)
+                    self.assertIn(finished.code, (0, 71), finished.report)
+                    self.assertEqual(len(finished.errors), finished.code == 71, finished.report)
 
     def test_limit_of_address_space(self):
         for megabytes in (300, 400, 500, 800):
             with self.subTest(megabytes=megabytes):
                 finished = execute(["prlimit", f"--as={megabytes << 20}", os.environ["ZOOGRAM"], "run", self.file])
                 self.output.unlink(missing_ok=True)
-                self.assertIn(finished.code, (0, 71, 1), finished.report)  # 1: MPI itself does not start
+                self.assertIn(finished.code, (0, 71), finished.report)
 
 
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class Torture(unittest.TestCase):
-    # Which calls there are differs from run to run: of kinds whose sites have all been gone through.
-    KINDS = ("open", "write", "sync", "close", "rename", "unlink", "mkdir", "truncate", "mpi")
-
     def test_short_form(self):
         command = [ROOT / "scripts" / "torture" / "faults", "--program", os.environ["ZOOGRAM"], "--library", LIBRARY,
-                   "--launcher", os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "--short", "--kind", *self.KINDS]
+                   "--launcher", os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "--short"]
         finished = execute(command, timeout=300)
         self.assertEqual(finished.code, 0, finished.report)
 

@@ -127,15 +127,16 @@ static int own_rank(void) {
   return rank ? atoi(rank) : 0;
 }
 
+/* Also without a log: a process and the children that it forks count together. */
 static void map_record(const char *log) {
   char path[TEXT + 16];
-  snprintf(path, sizeof path, "%s.%d", log, own_rank());
-  int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0 || ftruncate(file, sizeof(record)) != 0) return;
-  void *memory =
-      mmap(NULL, sizeof(record), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  snprintf(path, sizeof path, "%s.%d", log ? log : "", own_rank());
+  int file = log ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+  if (log && (file < 0 || ftruncate(file, sizeof(record)) != 0)) return;
+  void *memory = mmap(NULL, sizeof(record), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | (log ? 0 : MAP_ANONYMOUS), file, 0);
   if (memory != MAP_FAILED) the_record = memory;
-  close(file);
+  if (log) close(file);
 }
 
 /* The program itself comes first and has no name. */
@@ -181,7 +182,7 @@ __attribute__((constructor)) static void start(void) {
   value_of(text, "paths", plan.paths, sizeof plan.paths);
   value_of(text, "object", plan.object, sizeof plan.object);
   dl_iterate_phdr(add_ranges, NULL);
-  if (value_of(text, "log", word, sizeof word)) map_record(word);
+  map_record(value_of(text, "log", word, sizeof word) ? word : NULL);
   plan.active = true;
 }
 
@@ -256,30 +257,20 @@ static bool struck_stream(call_kind kind, const char *function, FILE *stream) {
 /* ---- names ---- */
 
 static mode_t mode_of(int flags, va_list arguments) {
-  return flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+  /* O_TMPFILE is several bits, one of them O_DIRECTORY. */
+  bool creates = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+  return creates ? va_arg(arguments, mode_t) : 0;
 }
 
-#define DEFINE_OPEN(name)                                                              \
-  int name(const char *path, int flags, ...) {                                         \
+#define DEFINE_OPEN(name, parameters, arguments)                                       \
+  int name parameters {                                                                \
     NEXT(name);                                                                        \
-    va_list arguments;                                                                 \
-    va_start(arguments, flags);                                                        \
-    mode_t mode = mode_of(flags, arguments);                                           \
-    va_end(arguments);                                                                 \
+    va_list after_flags;                                                               \
+    va_start(after_flags, flags);                                                      \
+    mode_t mode = mode_of(flags, after_flags);                                         \
+    va_end(after_flags);                                                               \
     if (struck_path(OPEN, #name, path)) return -1;                                     \
-    int descriptor = next(path, flags, mode);                                          \
-    watch(descriptor, path);                                                           \
-    return descriptor;                                                                 \
-  }
-#define DEFINE_OPENAT(name)                                                            \
-  int name(int at, const char *path, int flags, ...) {                                 \
-    NEXT(name);                                                                        \
-    va_list arguments;                                                                 \
-    va_start(arguments, flags);                                                        \
-    mode_t mode = mode_of(flags, arguments);                                           \
-    va_end(arguments);                                                                 \
-    if (struck_path(OPEN, #name, path)) return -1;                                     \
-    int descriptor = next(at, path, flags, mode);                                      \
+    int descriptor = next arguments;                                                   \
     watch(descriptor, path);                                                           \
     return descriptor;                                                                 \
   }
@@ -291,10 +282,11 @@ static mode_t mode_of(int flags, va_list arguments) {
     if (stream) watch(fileno(stream), path);                                           \
     return stream;                                                                     \
   }
-DEFINE_OPEN(open)
-DEFINE_OPEN(open64)
-DEFINE_OPENAT(openat)
-DEFINE_OPENAT(openat64)
+DEFINE_OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
+DEFINE_OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
+DEFINE_OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode))
+DEFINE_OPEN(openat64, (int at, const char *path, int flags, ...),
+            (at, path, flags, mode))
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
 
@@ -369,14 +361,23 @@ int close(int file) {
 
 /* ---- streams ---- */
 
+/* As the C library does, so that ferror() tells. \return elements transferred. */
+static size_t fail_stream(FILE *stream) {
+  enum { ERROR_SEEN = 0x20 };
+  stream->_flags |= ERROR_SEEN;
+  return 0;
+}
+
 size_t fwrite(const void *from, size_t size, size_t count, FILE *stream) {
   NEXT(fwrite);
-  return struck_stream(WRITE, "fwrite", stream) ? 0 : next(from, size, count, stream);
+  return struck_stream(WRITE, "fwrite", stream) ? fail_stream(stream)
+                                                : next(from, size, count, stream);
 }
 
 size_t fread(void *to, size_t size, size_t count, FILE *stream) {
   NEXT(fread);
-  return struck_stream(READ, "fread", stream) ? 0 : next(to, size, count, stream);
+  return struck_stream(READ, "fread", stream) ? fail_stream(stream)
+                                              : next(to, size, count, stream);
 }
 
 int fflush(FILE *stream) {
