@@ -45,6 +45,7 @@ void zg_environment_prepare(char **argv) {
     execve("/proc/self/exe", argv, environ);
     /* Where that is not possible the slow kernel still gives right numbers. */
   }
+  zg_memory_prepare();
   zg_blas_set_threads(zg_environment_threads());
   zg_threads_set(zg_environment_threads());
 }
