@@ -205,16 +205,32 @@ class StandingStill(Case):
         self.assertGoesOn(expected)
 
 
+class Checkpoints(Case):
+    def test_something_else_has_the_name_of_the_state(self):
+        Path(f"{self.output}.state").write_text("no directory")
+        self.assertFails(self.run_job(), {73}, "results.h5.state: cannot be", "Not a directory")
+
+    @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+    def test_a_part_that_cannot_be_named(self):
+        finished = self.run_job("--shard", "1/2", faults="kind=rename at=1")
+        self.assertFails(finished, {73, 74}, "results.h5.shard-1-of-2")
+
+
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class Memory(Case):
     def test_no_memory_for_a_library(self):
         """Allocations inside jansson and libyaml: no hang, and no crash of ours."""
         for library in ("libjansson", "libyaml"):
-            for at in (2, 20, 35):
+            for at in (1, 2, 20, 35):
                 with self.subTest(library=library, at=at):
                     finished = self.run_job(ranks=1, faults=f"kind=memory at={at} object={library}")
                     self.output.unlink(missing_ok=True)
                     self.assertNotIn("139", str(finished.code), finished.report)
+
+    def test_no_memory_for_a_digest(self):
+        """In the process that reads the zoo for the first time."""
+        finished = self.run_job(ranks=1, faults="kind=memory at=1 object=libxxhash")
+        self.assertFails(finished, {65}, "zoo.h5", "memory")
 
     def test_limit_of_address_space(self):
         for megabytes in (300, 400, 500, 800):
