@@ -103,18 +103,6 @@ static int64_t first_sample_bytes(const zg_plan *plan) {
   return 8 * (rows * plan->widest + rows * rows * 3 / 2);
 }
 
-/* What finding medians takes before there are tiles: samples of an item, then tiles of
- * one, and of all items counts and distances to select from. */
-static int64_t median_bytes(const zg_plan *plan, int64_t tile) {
-  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
-  int64_t search =
-      8 * (2 * zg_plan_median_run(tile) + N * (ZG_MEDIAN_SLICES + values)) +
-      wide_bytes(plan, tile, 0);
-  if (!any_full_rbf(plan)) return 0;
-  return 8 * N * ZG_PLAN_QUANTILES +
-         zg_max(search, zg_max(first_sample_bytes(plan), sample_bytes(plan)));
-}
-
 /* Batches are held in double (see engine/work.h). */
 static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
   int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
@@ -154,6 +142,18 @@ static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
   int64_t edge = zg_max(tile, batch);
   if (plan->team_size == 1) return 8 * edge * edge;
   return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
+}
+
+/* What finding medians takes before there are tiles: samples of an item, then tiles of
+ * one, and of all items counts and distances to select from. */
+static int64_t median_bytes(const zg_plan *plan, int64_t tile) {
+  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
+  int64_t search =
+      8 * (2 * zg_plan_median_run(tile) + N * (ZG_MEDIAN_SLICES + values)) +
+      wide_bytes(plan, tile, 0);
+  if (!any_full_rbf(plan)) return 0;
+  return 8 * N * ZG_PLAN_QUANTILES +
+         zg_max(search, zg_max(first_sample_bytes(plan), sample_bytes(plan)));
 }
 
 /* What a product of a larger team takes: a copy of one item's panel, and either what
