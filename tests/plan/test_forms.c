@@ -778,6 +778,23 @@ static void pairs_are_cut_into_compact_blocks(void) {
   }
 }
 
+static void pairs_of_nothing_or_too_little_are_refused(void) {
+  static const struct {
+    int64_t items, n;
+    const char *words;
+  } cases[] = {{0, 10, "wasserstein: the selected models have no activations"},
+               {2, 3, "wasserstein: 3 samples are too few: at least 4 are needed"}};
+  for (int k = 0; k < 2; k++) {
+    zg_zoo zoo = layers_of(cases[k].items, cases[k].n, 5);
+    zg_call call = zg_test_call_of("wasserstein", "");
+    zg_request request = request_of(&zoo, &call, 1);
+    zg_plan *plan = NULL;
+    CU_ASSERT_EQUAL(zg_plan_create(&request, &plan), ZG_ERR_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), cases[k].words));
+    clear(&zoo);
+  }
+}
+
 /* As many items stay as fit, two runs at least; runs get shorter where these do not. */
 static void blocks_of_pairs_shrink_to_the_memory(void) {
   zg_zoo zoo = layers_of(200, 1000, 10);
@@ -882,6 +899,8 @@ const zg_test zg_tests[] = {
      profiles_have_a_task_per_array_or_model},
     {"every_form_is_printed", every_form_is_printed},
     {"pairs_are_cut_into_compact_blocks", pairs_are_cut_into_compact_blocks},
+    {"pairs_of_nothing_or_too_little_are_refused",
+     pairs_of_nothing_or_too_little_are_refused},
     {"blocks_of_pairs_shrink_to_the_memory", blocks_of_pairs_shrink_to_the_memory},
     {"blocks_of_pairs_do_not_depend_on_the_ranks",
      blocks_of_pairs_do_not_depend_on_the_ranks},

@@ -198,7 +198,7 @@ class Calibration(PredictionTestCase):
         """The one of the data, the one of the usual file, and no place for that at all."""
         elsewhere = {"OMPI_MCA_orte_tmpdir_base": str(self.path)}  # MPI would make a missing one
         for variables, words in (({"TMPDIR": str(self.path / "zoo.h5"), **elsewhere}, "zoo.h5/zoogram-calibrate-"),
-                                 ({"XDG_CACHE_HOME": str(self.path / "zoo.h5")}, "zoo.h5/zoogram"),
+                                 ({"XDG_CACHE_HOME": str(self.path / "zoo.h5")}, "zoo.h5/zoogram: cannot be made: Not a directory"),
                                  ({"XDG_CACHE_HOME": "", "HOME": ""}, "no home directory")):
             with self.subTest(variables), mock.patch.dict(os.environ, variables):
                 self.assertIn(words, self.call("calibrate", code=CANNOT_CREATE).errors[0])
