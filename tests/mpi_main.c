@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int rank, ranks;
 
@@ -26,6 +28,19 @@ MPI_Comm zg_test_some_ranks(int64_t count) {
   bool among = zg_test_rank() < count;
   MPI_Comm_split(MPI_COMM_WORLD, among ? 0 : MPI_UNDEFINED, zg_test_rank(), &comm);
   return comm;
+}
+
+int zg_test_exit_code(void (*act)(void)) {
+  pid_t child = fork();
+  if (child == 0) {
+    if (!freopen("/dev/null", "w", stderr)) _exit(1);
+    zg_on_abort(NULL); /* MPI is its parent's */
+    act();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 double zg_test_random(unsigned long seed, unsigned long index) {

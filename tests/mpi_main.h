@@ -26,6 +26,10 @@ int zg_test_ranks(void);
  * Collective. */
 MPI_Comm zg_test_some_ranks(int64_t count);
 
+/** What a child process that does this leaves with, 0 when it comes to its end; -1 when
+ * it is killed. What it says on standard error is lost. */
+int zg_test_exit_code(void (*act)(void));
+
 /** A number of [-1, 1) that depends on its arguments only, so that every rank can make
  * the same data. */
 double zg_test_random(unsigned long seed, unsigned long index);

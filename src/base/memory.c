@@ -3,11 +3,21 @@
 #include "base/status.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+
+/* Without this the C library raises both with the first large blocks that are freed, up
+ * to 64 MiB that it keeps. */
+void zg_memory_prepare(void) {
+#ifdef M_MMAP_THRESHOLD
+  mallopt(M_MMAP_THRESHOLD, 2 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+#endif
+}
 
 static size_t checked_bytes(int64_t count, size_t size) {
   size_t bytes;

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Before any allocation: large blocks that are freed go back to the system at once, so
+ * that what one pass has used does not add to what the next one needs. */
+void zg_memory_prepare(void);
+
 /** `count` elements of `size` bytes, uninitialised; the caller frees with free(). */
 void *zg_alloc(int64_t count, size_t size);
 /** The same for large arrays that products run over: on a cache line of its own and,

@@ -43,7 +43,7 @@ static zg_status look_at_existing(const char *path) {
   char line[256];
   bool ours = false;
   FILE *file = fopen(path, "r");
-  if (!file && errno == ENOENT) return ZG_OK;
+  if (!file && (errno == ENOENT || errno == ENOTDIR)) return ZG_OK;
   while (file && !ours && fgets(line, sizeof line, file))
     ours = !strncmp(line, "calibrated:", strlen("calibrated:"));
   if (file) fclose(file);

@@ -51,6 +51,7 @@ void zg_environment_prepare(char **argv) {
     /* Where that is not possible the slow kernel still gives right numbers. */
   }
   json_set_alloc_funcs(alloc_for_json, free);
+  zg_memory_prepare();
   zg_blas_set_threads(zg_environment_threads());
   zg_threads_set(zg_environment_threads());
 }

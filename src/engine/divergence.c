@@ -71,7 +71,9 @@ static void create(zg_work *work, const zg_pass *pass, sums *s) {
               .coarse = ZG_NEW0(double, ITEM_SUMS *n),
               .fine = ZG_NEW0(double, ITEM_SUMS *n),
               .bad = ZG_NEW0(double, n),
-              .slice.V = zg_alloc_large(largest_slice(pass), sizeof(double)),
+              .slice.V = zg_alloc_large(
+                  largest_slice(pass),
+                  zg_real_size(zg_plan_stored(work->run->zoo, pass->spec.vector))),
               .product_coarse = ZG_NEW(double, members *members),
               .product_fine = ZG_NEW(double, members *members),
               .centred = ZG_NEW(zg_centred_sums, members),

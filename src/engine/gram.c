@@ -271,8 +271,8 @@ static void allocate_tiles(zg_pass_state *s) {
                      : plan->tile;
   int64_t last =
       s->pass->spec.gram.batch ? plan->samples % edge : 0; /* the last batch's own */
-  int64_t largest = zg_tile_largest(&work->team, edge);
-  if (last) largest = zg_max(largest, zg_tile_largest(&work->team, last));
+  int64_t largest = zg_tile_largest(work->team.size, edge);
+  if (last) largest = zg_max(largest, zg_tile_largest(work->team.size, last));
   s->V = zg_alloc_large(plan->items * (largest + PADDING),
                         zg_real_size(zg_pass_precision(s)));
   s->wide = /* the kernel of a batch depends on all of it */

@@ -20,7 +20,7 @@
 
 #include "engine/panels.h"
 
-enum { ZG_QUANTILES = 256, ZG_MEDIAN_ROWS = ZG_PLAN_MEDIAN_ROWS };
+enum { ZG_QUANTILES = ZG_PLAN_QUANTILES, ZG_MEDIAN_ROWS = ZG_PLAN_MEDIAN_ROWS };
 
 typedef struct zg_medians {
   double *median; /**< [N], of features scaled to trace 1; 0: zero variance; owned */

@@ -15,9 +15,14 @@
 static zg_status read_run(zg_work *work, int64_t i, int64_t row, int64_t rows,
                           zg_precision precision, void *to, double *norms) {
   const zg_item *item = &work->items.items[i];
-  zg_slab slab;
-  ZG_TRY(zg_reader_rows(work->reader, i, row, rows, &slab));
-  zg_centre_rows(&slab, item->mean, item->scale, precision, to, norms);
+  int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
+  for (int64_t done = 0; done < rows; done += step) {
+    zg_slab slab;
+    ZG_TRY(
+        zg_reader_rows(work->reader, i, row + done, zg_min(step, rows - done), &slab));
+    zg_centre_rows(&slab, item->mean, item->scale, precision,
+                   zg_real_at(precision, to, done * d), norms + done);
+  }
   return ZG_OK;
 }
 

@@ -32,8 +32,8 @@ typedef struct pairs {
   zg_pair_block *blocks; /* [tasks] */
   item *items;           /* [N] */
   int64_t held, clock;   /* bytes of what is prepared; goes on block by block */
-  void *room;
-  zg_comparison *list; /* pairs of the current block */
+  int64_t room;          /* bytes for a comparison */
+  zg_comparison *list;   /* pairs of the current block */
   double *shared;
   double *terms; /* [N, N, stride]: a pair's terms and its code */
   int64_t stride;
@@ -179,13 +179,16 @@ static zg_status visit(void *context, int64_t task) {
   ZG_TRY(load_block(s, block));
   zg_phase_start(s->work, ZG_PHASE_REDUCE);
   int64_t count = list_pairs(s, block);
-  if (s->form->compare_all) s->form->compare_all(&s->context, count, s->list, s->room);
+  /* Only now: the plan counts it instead of what preparing an item takes. */
+  void *room = zg_alloc_large(s->room, 1);
+  if (s->form->compare_all) s->form->compare_all(&s->context, count, s->list, room);
   for (int64_t k = 0; k < count; k++) {
     zg_comparison *pair = &s->list[k];
-    if (!s->form->compare_all) s->form->compare(&s->context, pair, s->room);
+    if (!s->form->compare_all) s->form->compare(&s->context, pair, room);
     pair->terms[s->form->terms] = pair->code;
     zg_beat();
   }
+  free(room);
   zg_phase_stop(s->work, ZG_PHASE_REDUCE);
   return ZG_OK;
 }
@@ -229,7 +232,7 @@ static void create(zg_work *work, const zg_pass *pass, pairs *s) {
                .codes = ZG_NEW0(double, N)};
   s->context = (zg_pair_context){.call = pass->call, .shared = s->shared};
   create_items(s);
-  s->room = zg_alloc_large(room_bytes(s) + 1, 1);
+  s->room = room_bytes(s);
 }
 
 static void drop_items(pairs *s) {
@@ -237,8 +240,6 @@ static void drop_items(pairs *s) {
     free(s->items[i].prepared);
     s->items[i].prepared = NULL;
   }
-  free(s->room);
-  s->room = NULL;
 }
 
 static void destroy(pairs *s) {

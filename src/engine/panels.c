@@ -48,6 +48,7 @@ void zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
   int64_t bytes = panel_bytes(work, items, batch ? batch : plan->tile, packed);
   if (zg_team_works(&work->team)) capacity = plan->panel_room / zg_max(1, bytes);
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept * plan->items / items));
+  if (batch) capacity = 1; /* each is looked at once */
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
   *panels = (zg_panels){.work = work,

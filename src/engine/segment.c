@@ -120,13 +120,24 @@ static void send_pairs(const zg_team *team, const zg_pairs *pairs) {
   MPI_Send(pairs->fine, count, MPI_DOUBLE, 0, 0, team->comm);
 }
 
-/* The team's vector on its first rank; the caller frees. */
-static double *team_vector(const zg_team *team, const zg_sums *sums, int64_t k) {
+/* Numbers of a vector that are written or read at a time. */
+enum { PART = 1 << 20 };
+
+/* The team's vector, one part after the other. */
+static void put_vector(stream *s, const zg_team *team, const zg_sums *sums, int64_t k) {
   int64_t length = sums->lengths[k];
-  double *whole = ZG_NEW(double, length);
-  memcpy(whole, sums->vectors[k], (size_t)length * sizeof *whole);
-  if (sums->shared[k] && team->size > 1) zg_sum_doubles(team->comm, whole, length);
-  return whole;
+  bool together = sums->shared[k] && team->size > 1;
+  double *part = together ? ZG_NEW(double, zg_min(length, PART)) : NULL;
+  for (int64_t at = 0; at < length; at += PART) {
+    int64_t count = zg_min(PART, length - at);
+    const double *own = sums->vectors[k] + at;
+    if (together) {
+      memcpy(part, own, (size_t)count * sizeof *part);
+      zg_sum_doubles(team->comm, part, count);
+    }
+    if (s) put(s, together ? part : own, count * (int64_t)sizeof(double));
+  }
+  free(part);
 }
 
 /* Everything behind the header, taken together from the ranks of the team. `s` is NULL
@@ -137,11 +148,8 @@ static void put_sums(stream *s, const zg_team *team, const zg_sums *sums) {
       put_pairs(s, team, sums->pairs[k]);
     else
       send_pairs(team, sums->pairs[k]);
-  for (int64_t k = 0; k < list_length(sums, false); k++) {
-    double *whole = team_vector(team, sums, k);
-    if (s) put(s, whole, sums->lengths[k] * (int64_t)sizeof(double));
-    free(whole);
-  }
+  for (int64_t k = 0; k < list_length(sums, false); k++)
+    put_vector(s, team, sums, k);
 }
 
 static void finish_file(stream *s) {
@@ -261,11 +269,14 @@ static void get_pairs(stream *s, const zg_pairs *pairs, bool add) {
 }
 
 static void get_vector(stream *s, int64_t length, double *sums) {
-  double *vector = ZG_NEW(double, length);
-  if (get(s, vector, length * (int64_t)sizeof *vector) && sums)
-    for (int64_t k = 0; k < length; k++)
-      sums[k] += vector[k];
-  free(vector);
+  double *part = ZG_NEW(double, zg_min(length, PART));
+  for (int64_t at = 0; at < length; at += PART) {
+    int64_t count = zg_min(PART, length - at);
+    if (!get(s, part, count * (int64_t)sizeof *part)) break;
+    for (int64_t k = 0; sums && k < count; k++)
+      sums[at + k] += part[k];
+  }
+  free(part);
 }
 
 /* Read what follows a header; unless `team` is NULL, add the sums to this rank's. */

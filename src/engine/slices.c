@@ -282,16 +282,6 @@ static int64_t buffer_size(const zg_work *work, const zg_pass *pass) {
   return most;
 }
 
-/* Whether all numbers that are read are of single precision at most. */
-static bool all_single(const zg_zoo *zoo, const zg_pass *pass) {
-  zg_data data = pass->spec.vector->data;
-  zg_vector_kind kind = pass->spec.vector->kind;
-  if (kind != ZG_VECTOR_FLAT && kind != ZG_VECTOR_DIVERGENCE) return false;
-  for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++)
-    if (zg_dtype_bytes(zoo->arrays[k].dtype) > (int64_t)sizeof(float)) return false;
-  return true;
-}
-
 zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
   *v = (zg_vectors){.work = work,
                     .pass = pass,
@@ -300,7 +290,7 @@ zg_status zg_vectors_open(zg_work *work, const zg_pass *pass, zg_vectors *v) {
                     .head = ZG_NEW0(int64_t, pass->items),
                     .scale = ZG_NEW0(double, pass->items),
                     .share = ZG_NEW0(double, pass->items),
-                    .stored = all_single(work->run->zoo, pass) ? ZG_SINGLE : ZG_DOUBLE,
+                    .stored = zg_plan_stored(work->run->zoo, pass->spec.vector),
                     .rows = ZG_NEW(double, buffer_size(work, pass))};
   for (int64_t i = 0; i < pass->items; i++)
     find_arrays(v, i);

@@ -21,9 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A slice is worked on in runs of so many numbers of every vector, which stay in the
- * cache. */
-enum { RUN = 1024 };
+enum { RUN = ZG_PLAN_RUN };
 
 /* A vector pass in progress; everything is owned. */
 typedef struct sums {
@@ -59,7 +57,8 @@ static void create(zg_work *work, const zg_pass *pass, sums *s) {
               .square_fine = ZG_NEW0(double, n),
               .bad = ZG_NEW0(double, n),
               .zero = ZG_NEW0(double, n),
-              .V = ZG_NEW(double, slice),
+              .V = zg_alloc_large(slice, zg_real_size(zg_plan_stored(
+                                             work->run->zoo, pass->spec.vector))),
               .run = ZG_NEW(double, largest *RUN),
               .narrowed = ZG_NEW(float, largest *RUN),
               .product_coarse = ZG_NEW(double, entries),

@@ -9,6 +9,8 @@
 
 /* Counts are int in MPI 3; larger transfers go in pieces of this many elements. */
 static const int64_t piece = (int64_t)1 << 26;
+/* In reductions of fewer, since MPI needs as much memory again. */
+static const int64_t reduced = (int64_t)1 << 20;
 
 static int64_t numbers_sent;
 
@@ -81,9 +83,9 @@ void zg_broadcast_text(MPI_Comm comm, char **text) {
 static void reduce_in_place(MPI_Comm comm, void *values, int64_t count, size_t size,
                             MPI_Datatype type, MPI_Op op) {
   ZG_WAIT;
-  for (int64_t at = 0; at < count; at += piece)
+  for (int64_t at = 0; at < count; at += reduced)
     MPI_Allreduce(MPI_IN_PLACE, (char *)values + at * (int64_t)size,
-                  (int)zg_min(piece, count - at), type, op, comm);
+                  (int)zg_min(reduced, count - at), type, op, comm);
   count_shared(comm, 2 * count);
 }
 

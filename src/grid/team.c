@@ -13,8 +13,7 @@ static zg_grid make_grid(int handle, const char *order, int rows, int columns) {
   return grid;
 }
 
-/* The largest divisor up to the square root; 1 for a prime. */
-static int square_rows(int size) {
+int zg_team_rows(int size) {
   int best = 1;
   for (int r = 2; r * r <= size; r++)
     if (size % r == 0) best = r;
@@ -41,7 +40,7 @@ void zg_team_create(MPI_Comm world, int size, zg_team *team) {
   MPI_Comm_split(world, works ? team->position : MPI_UNDEFINED, rank, &team->peers);
   if (!works || size == 1) return;
   team->handle = Csys2blacs_handle(team->comm);
-  int rows = square_rows(size);
+  int rows = zg_team_rows(size);
   team->square = make_grid(team->handle, "Row", rows, size / rows);
   team->flipped = make_grid(team->handle, "Column", size / rows, rows);
   team->row = make_grid(team->handle, "Row", 1, size);

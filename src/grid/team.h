@@ -39,6 +39,9 @@ typedef struct zg_team {
  * world; destroy with zg_team_destroy, collectively. */
 void zg_team_create(MPI_Comm world, int size, zg_team *team);
 void zg_team_destroy(zg_team *team);
+/** Rows of the square-like grid of a team of `size` ranks: the largest divisor up to
+ * the square root, 1 for a prime. Not collective. */
+int zg_team_rows(int size);
 /** Whether this rank belongs to a team. Not collective. */
 static inline bool zg_team_works(const zg_team *team) {
   return team->team >= 0;

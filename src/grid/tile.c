@@ -30,6 +30,13 @@ static int local_count(int64_t count, int block, int me, int processes) {
   return numroc_(&n, &block, &me, &zero, &processes);
 }
 
+/* Numbers of the first process, which has most, of a grid of height x width. */
+static int64_t longest_part(int64_t rows, int64_t columns, int height, int width) {
+  int block = block_for(zg_max(rows, columns), width);
+  return (int64_t)local_count(rows, block, 0, height) *
+         local_count(columns, block, 0, width);
+}
+
 static void describe(int descriptor[9], const zg_grid *grid, int64_t rows,
                      int64_t columns, int row_block, int column_block,
                      int64_t leading) {
@@ -54,31 +61,26 @@ void zg_tile_create(const zg_team *team, int64_t rows, int64_t columns, zg_tile 
     tile->block = zg_int(zg_max(rows, columns));
     tile->local_rows = rows;
     tile->local_columns = columns;
-    tile->longest = rows * columns;
   } else {
     tile->block = block_for(zg_max(rows, columns), grid->columns);
     tile->local_rows = local_count(rows, tile->block, grid->my_row, grid->rows);
     tile->local_columns =
         local_count(columns, tile->block, grid->my_column, grid->columns);
-    tile->longest = (int64_t)local_count(rows, tile->block, 0, grid->rows) *
-                    local_count(columns, tile->block, 0, grid->columns);
     describe(tile->descriptor, grid, rows, columns, tile->block, tile->block,
              tile->local_rows);
   }
+  tile->longest = longest_part(rows, columns, grid->rows, grid->columns);
   tile->row_of = positions(tile->local_rows, tile->block, grid->my_row, grid->rows);
   tile->column_of =
       positions(tile->local_columns, tile->block, grid->my_column, grid->columns);
 }
 
-int64_t zg_tile_largest(const zg_team *team, int64_t edge) {
+int64_t zg_tile_largest(int team_size, int64_t edge) {
+  int height = zg_team_rows(team_size), width = team_size / height;
   int64_t largest = 1;
   for (int64_t rows = zg_max(1, edge - 1); rows <= edge; rows++)
-    for (int64_t columns = zg_max(1, edge - 1); columns <= edge; columns++) {
-      zg_tile tile;
-      zg_tile_create(team, rows, columns, &tile);
-      largest = zg_max(largest, tile.longest);
-      zg_tile_destroy(&tile);
-    }
+    for (int64_t columns = zg_max(1, edge - 1); columns <= edge; columns++)
+      largest = zg_max(largest, longest_part(rows, columns, height, width));
   return largest;
 }
 

@@ -37,9 +37,9 @@ typedef struct zg_tile {
 /** Not collective. */
 void zg_tile_create(const zg_team *team, int64_t rows, int64_t columns, zg_tile *tile);
 void zg_tile_destroy(zg_tile *tile);
-/** Numbers of the largest part that any rank has of a tile whose edges are `edge` or
- * one less, as those of nearly equal panels are. Not collective. */
-int64_t zg_tile_largest(const zg_team *team, int64_t edge);
+/** Numbers of the largest part that any rank of a team of so many has of a tile whose
+ * edges are `edge` or one less, as those of nearly equal panels are. Not collective. */
+int64_t zg_tile_largest(int team_size, int64_t edge);
 /** This rank's part of a tile whose values lie at `values`, column-major with leading
  * dimension local_rows. Borrows from the tile. Not collective. */
 zg_block zg_tile_block(const zg_tile *tile, zg_precision precision, void *values,

@@ -24,6 +24,7 @@ static void plan_sizes(const zg_request *request, zg_plan *plan) {
   const zg_zoo *zoo = request->zoo;
   plan->items = zoo->layer_count;
   plan->samples = zg_zoo_rows(zoo, &zoo->arrays[0]);
+  plan->number_bytes = zg_plan_number_bytes(zoo, ZG_ACTIVATIONS);
   for (int64_t k = 0; k < zoo->layer_count; k++) {
     const zg_array *layer = &zoo->arrays[k];
     plan->features += layer->d;
@@ -44,10 +45,20 @@ static bool is_gram(const zg_pass *pass) {
   return pass->spec.form == ZG_FORM_GRAM;
 }
 
-/* Whether any pass is made of tiles. */
-static bool any_tiles(const zg_plan *plan) {
+/* Whether any pass is made of tiles of all samples, or may have to be: by features is
+ * tried first where the plan says so (engine/features.h). */
+static bool any_full(const zg_plan *plan) {
   for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p]) && !plan->passes[p].by_features) return true;
+    if (is_gram(&plan->passes[p]) && !plan->passes[p].spec.gram.batch) return true;
+  return false;
+}
+
+/* Whether any is meant to be. */
+static bool any_tiles(const zg_plan *plan) {
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    if (is_gram(pass) && !pass->by_features && !pass->spec.gram.batch) return true;
+  }
   return false;
 }
 
@@ -82,6 +93,14 @@ static int64_t sample_bytes(const zg_plan *plan) {
     if (plan->passes[p].spec.gram.sampled)
       numbers_read = zg_min(rows * plan->widest, zg_max(numbers, least * plan->widest));
   return numbers_read ? 8 * (numbers_read + 2 * rows * columns + kept) : 0;
+}
+
+/* The small sample that all medians begin with: its rows, products and distances
+ * (engine/median.c). */
+static int64_t first_sample_bytes(const zg_plan *plan) {
+  const int64_t some = 512;
+  int64_t rows = plan->samples <= ZG_PLAN_MEDIAN_ALL ? plan->samples : some;
+  return 8 * (rows * plan->widest + rows * rows * 3 / 2);
 }
 
 /* Batches are held in double (see engine/work.h). */
@@ -125,6 +144,18 @@ static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
   return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
 }
 
+/* What finding medians takes before there are tiles: samples of an item, then tiles of
+ * one, and of all items counts and distances to select from. */
+static int64_t median_bytes(const zg_plan *plan, int64_t tile) {
+  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
+  int64_t search =
+      8 * (2 * zg_plan_median_run(tile) + N * (ZG_MEDIAN_SLICES + values)) +
+      wide_bytes(plan, tile, 0);
+  if (!any_full_rbf(plan)) return 0;
+  return 8 * N * ZG_PLAN_QUANTILES +
+         zg_max(search, zg_max(first_sample_bytes(plan), sample_bytes(plan)));
+}
+
 /* What a product of a larger team takes: a copy of one item's panel, and either what
  * that is made of and sent in or PBLAS's buffers, two sides of the tile as wide as its
  * step. */
@@ -142,27 +173,28 @@ static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
   int64_t N = plan->items, Q = plan->team_size;
   int64_t real = (int64_t)zg_real_size(widest_precision(plan));
   int64_t batch = largest_batch(plan), edge = zg_max(tile, batch);
-  int64_t slab = zg_max((int64_t)1 << 20, plan->widest * (batch ? batch : 1));
+  int64_t slab = zg_plan_slab(plan->widest * (batch ? batch : 1));
   int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
-  int64_t share = zg_ceil_div(N, Q);
-  zg_memory m = {.program = ZG_PROGRAM_BYTES};
-  m.reading = slab * 12 + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
-  m.panels = zg_max(zg_min(2, zg_ceil_div(plan->samples, tile)) *
-                        panel_bytes(plan, tile, false),
-                    2 * panel_bytes(plan, batch, true));
-  m.tiles = N * (zg_ceil_div(edge * edge, Q) + 64) * real +
-            wide_bytes(plan, tile, batch) + product_bytes(plan, edge, real);
-  int64_t owned = Q > 1 ? share : N; /* or less: the ranks must not matter */
+  int64_t share = zg_ceil_div(N, Q), part = zg_tile_largest(plan->team_size, edge);
+  zg_memory m = {.program = zg_plan_program_bytes(plan)};
+  m.reading =
+      slab * plan->number_bytes + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
+  m.panels = panel_bytes(plan, batch, true);
+  if (any_full(plan))
+    m.panels = zg_max(m.panels, zg_min(2, zg_ceil_div(plan->samples, tile)) *
+                                    panel_bytes(plan, tile, false));
+  m.tiles = N * (part + 64) * real + wide_bytes(plan, tile, batch) +
+            product_bytes(plan, edge, real);
+  int64_t medians = median_bytes(plan, tile);
+  bool together = Q > 1 && tile >= plan->samples; /* see zg_plan_keeps_tile */
+  m.tiles = together ? m.tiles + medians : zg_max(m.tiles, medians);
+  int64_t owners = Q > 1 ? Q : 1; /* the ranks must not matter */
   int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
   m.sums =
       numbers * pair_bytes(plan) + zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
-  m.sums += 25 * zg_min(N * owned, ZG_PLAN_WRITTEN); /* values, codes, both mirrored */
+  m.sums += zg_plan_written_bytes(N, owners);
   m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
-  if (any_full_rbf(plan))
-    m.sides += 8 * (N * plan->samples + 2 * zg_plan_median_run(tile) +
-                    N * (ZG_MEDIAN_SLICES + zg_plan_median_values(N, plan->samples))) +
-               wide_bytes(plan, tile, 0);
-  m.sides += sample_bytes(plan);
+  if (any_full_rbf(plan)) m.sides += 8 * N * plan->samples;
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   return m;
 }
@@ -177,7 +209,7 @@ static int64_t largest_edge(const zg_plan *plan) {
 
 static bool may_pack(const zg_request *request, const zg_plan *plan) {
   return request->packed && plan->team_size == 1 && plan->precision == ZG_SINGLE &&
-         plan->samples >= ZG_PANEL;
+         plan->samples >= ZG_PANEL && any_full(plan);
 }
 
 /* Whole packed panels; only the last tile is smaller. */
@@ -394,8 +426,9 @@ static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
 }
 
 static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
-  int64_t N = plan->items, slab = zg_max((int64_t)1 << 20, plan->widest);
-  return (zg_memory){.reading = slab * 12 + (N >= 32 ? 2 : 5) * plan->features * 8,
+  int64_t N = plan->items, slab = zg_plan_slab(plan->widest);
+  return (zg_memory){.reading = slab * plan->number_bytes +
+                                (N >= 32 ? 2 : 5) * plan->features * 8,
                      .tiles = feature_bytes(plan, pass->piece),
                      .sums = N * N * (16 * 2 + 17)};
 }
@@ -410,7 +443,8 @@ static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass
   int64_t rows = zg_max(least, zg_min(most, numbers / plan->features));
   pass->piece = zg_min(rows, plan->samples);
   zg_memory m = feature_memory(plan, pass);
-  bool fits = ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums <= request->memory;
+  bool fits =
+      zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums <= request->memory;
   double crossover = fmax((double)few, D * D / (D + N * N / 2));
   pass->by_features = fits && (double)plan->samples > crossover;
 }
@@ -435,7 +469,7 @@ static int64_t most_by_features(const zg_plan *plan) {
   for (int64_t p = 0; p < plan->pass_count; p++) {
     if (!plan->passes[p].by_features) continue;
     zg_memory m = feature_memory(plan, &plan->passes[p]);
-    most = zg_max(most, ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums);
+    most = zg_max(most, zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums);
   }
   return most;
 }
@@ -505,6 +539,16 @@ static void divide_memory(const zg_request *request, zg_plan *plan) {
   plan->band_numbers = best;
 }
 
+/* Where all passes go by features, or in batches, the tile only has to be there in case
+ * that they cannot: no larger than fits into what those take. */
+static void shrink_spare_tile(const zg_request *request, zg_plan *plan) {
+  zg_request spare = *request;
+  int64_t batches = memory_for(plan, 1).total;
+  spare.memory = zg_min(request->memory, zg_max(batches, most_by_features(plan)));
+  int64_t tile = choose_tile(&spare, plan, plan->packed);
+  if (tile) plan->tile = tile;
+}
+
 /* Memory of a pass by features, with the panels that stay meanwhile. */
 static zg_status add_features(zg_plan *plan, const zg_pass *pass) {
   zg_memory memory = feature_memory(plan, pass);
@@ -523,6 +567,7 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   read_once(request, plan);
   plan->tile = choose_teams(request, plan);
   if (!plan->tile) return fail_memory(request, plan);
+  if (!any_tiles(plan)) shrink_spare_tile(request, plan);
   plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
   plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
   plan->local_ranks = (int)zg_max(1, request->local_ranks);

@@ -88,6 +88,7 @@ zg_pair_block *zg_plan_pair_blocks(const zg_pass *pass) {
 /* What the items of a pass ask for at most. */
 typedef struct demand {
   int64_t rows, preparing, prepared, room, all; /* bytes; all: of what is prepared */
+  int64_t slab;                                 /* bytes of what is read at a time */
   double flop, dearest;                         /* of all pairs, and of one */
 } demand;
 
@@ -100,8 +101,10 @@ static demand demand_of(const zg_zoo *zoo, const zg_pass *pass) {
   for (int64_t i = 0; i < pass->items; i++) {
     zg_plan_pair_item(zoo, form, i, arrays, shapes[i]);
     int64_t rows = 0, bytes = form->bytes(pass->call, shapes[i]);
-    for (int k = 0; k < form->arrays; k++)
+    for (int k = 0; k < form->arrays; k++) {
       rows += 8 * shapes[i][k].n * shapes[i][k].d;
+      most.slab = zg_max(most.slab, zg_plan_slab(shapes[i][k].d));
+    }
     most.rows = zg_max(most.rows, rows);
     most.prepared = zg_max(most.prepared, bytes);
     most.all += bytes;
@@ -118,6 +121,10 @@ static demand demand_of(const zg_zoo *zoo, const zg_pass *pass) {
     }
   }
   free(shapes);
+  int64_t number = 0;
+  for (int k = 0; k < form->arrays; k++)
+    number = zg_max(number, zg_plan_number_bytes(zoo, form->data[k]));
+  most.slab *= number;
   return most;
 }
 
@@ -165,13 +172,14 @@ static zg_status check_sizes(const zg_zoo *zoo, const zg_pass *pass) {
 
 /* How long runs are and how much stays, with the memory that there is. What the numbers
  * of the whole tensor take is free again when items are prepared. */
-static zg_memory divide_memory(const zg_request *request, zg_pass *pass,
-                               const demand *most) {
+static zg_memory divide_memory(const zg_request *request, const zg_plan *plan,
+                               zg_pass *pass, const demand *most) {
   const zg_pair_form *form = pass->spec.pair;
-  zg_memory m = {.reading = most->rows + ((int64_t)16 << 20),
+  zg_memory m = {.reading = most->rows + most->slab,
                  .tiles = zg_max(most->room, most->preparing),
-                 .sums = pass->items * pass->items * (8 * (form->terms + 1) + 17)};
-  int64_t others = ZG_PROGRAM_BYTES + m.reading + m.tiles + m.sums;
+                 .sums = 8 * pass->items * pass->items * (form->terms + 1) +
+                         zg_plan_written_bytes(pass->items, plan->ranks)};
+  int64_t others = zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums;
   int64_t room = zg_max(0, request->memory - others);
   pass->piece = run_length(pass, most, room);
   int64_t least = zg_min(most->all, 2 * pass->piece * most->prepared);
@@ -192,7 +200,7 @@ zg_status zg_plan_pair(const zg_request *request, zg_plan *plan, zg_pass *pass) 
   ZG_TRY(check_samples(zoo, pass));
   ZG_TRY(check_sizes(zoo, pass));
   demand most = demand_of(zoo, pass);
-  zg_memory memory = divide_memory(request, pass, &most);
+  zg_memory memory = divide_memory(request, plan, pass, &most);
   walk w = {0};
   walk_triangle(&w, 0, zg_ceil_div(pass->items, pass->piece));
   pass->tasks = w.count;

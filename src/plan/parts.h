@@ -3,14 +3,29 @@
 #ifndef ZG_PLAN_PARTS_H
 #define ZG_PLAN_PARTS_H
 
+#include "base/memory.h"
 #include "plan/plan.h"
 
-/** What libraries, MPI and HDF5 take. */
-enum { ZG_PROGRAM_BYTES = 48 << 20 };
+/** What libraries and MPI take, and HDF5 for the headers of the zoo's arrays: about
+ * 8 KiB for each, as long as its cache of 32 MiB a file lasts. */
+int64_t zg_plan_program_bytes(const zg_plan *plan);
 
 /** The plan's precision, or double where so few terms enter a pass that the rounding of
  * single precision would show in values near zero, and double costs next to nothing. */
 zg_precision zg_plan_precision(const zg_plan *plan, double terms);
+
+/** What a rank needs to write its rows of a tensor of N x N: a part of them at a time,
+ * values and codes, of a symmetric one both mirrored. */
+static inline int64_t zg_plan_written_bytes(int64_t N, int64_t ranks) {
+  return 25 * zg_min(N * zg_ceil_div(N, ranks), ZG_PLAN_WRITTEN);
+}
+/** Bytes per number that a reader's buffers take for arrays of a kind: as stored, and
+ * for half precision also as it is handed on. */
+int64_t zg_plan_number_bytes(const zg_zoo *zoo, zg_data data);
+/** Numbers that are read at a time of arrays with rows of `d`. */
+static inline int64_t zg_plan_slab(int64_t d) {
+  return zg_max((int64_t)1 << 20, d);
+}
 
 /** Teams, tiles and memory of all gram passes. */
 zg_status zg_plan_gram(const zg_request *request, zg_plan *plan);

@@ -36,6 +36,21 @@ zg_precision zg_plan_precision(const zg_plan *plan, double terms) {
   return terms < few ? ZG_DOUBLE : plan->precision;
 }
 
+int64_t zg_plan_program_bytes(const zg_plan *plan) {
+  const int64_t libraries = 48 << 20, header = 8 << 10, cache = 32 << 20;
+  return libraries + zg_min(header * plan->arrays, cache * zg_max(1, plan->files));
+}
+
+int64_t zg_plan_number_bytes(const zg_zoo *zoo, zg_data data) {
+  int64_t most = 0;
+  for (int64_t k = zoo->first[data]; k < zoo->first[data + 1]; k++) {
+    zg_dtype type = zoo->arrays[k].dtype;
+    int64_t handed_on = type == ZG_FLOAT16 ? (int64_t)sizeof(float) : 0;
+    most = zg_max(most, zg_dtype_bytes(type) + handed_on);
+  }
+  return most;
+}
+
 zg_group *zg_pass_add_group(zg_pass *pass) {
   pass->groups = zg_realloc(pass->groups, pass->group_count + 1, sizeof *pass->groups);
   zg_group *group = &pass->groups[pass->group_count++];
@@ -71,7 +86,7 @@ const zg_group *zg_plan_group_of(const zg_pass *pass, int64_t task) {
 }
 
 zg_status zg_plan_add_memory(zg_plan *plan, const zg_pass *pass, zg_memory m) {
-  m.program = ZG_PROGRAM_BYTES;
+  m.program = zg_plan_program_bytes(plan);
   m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
   if (m.total > plan->memory.total) plan->memory = m;
   if (m.total <= plan->memory_limit) return ZG_OK;
@@ -94,26 +109,29 @@ zg_status zg_plan_profile(const zg_request *request, zg_plan *plan, zg_pass *pas
   const zg_zoo *zoo = request->zoo;
   const zg_profile_form *form = pass->spec.profile;
   int64_t first = zoo->first[form->data], end = zoo->first[form->data + 1];
-  int64_t largest = 0, together = 0;
+  int64_t largest = 0, together = 0, most_read = 0;
   pass->tasks = zg_profile_by_array(form) ? end - first : zoo->model_count;
   pass->items = form->per_item ? pass->tasks : zoo->model_count;
   pass->precision = ZG_DOUBLE;
   for (int64_t k = first; k < end; k++) {
     const zg_array *array = &zoo->arrays[k];
     largest = zg_max(largest, form->memory(array));
+    most_read = zg_max(most_read, zg_plan_slab(array->d));
     if (form->memory_together)
       together = zg_max(together, form->memory_together(array, request->ranks));
     plan->bytes +=
         (double)array->n * (double)array->d * (double)zg_dtype_bytes(array->dtype);
   }
+  most_read *= zg_plan_number_bytes(zoo, form->data);
   int64_t pairs = zg_plan_profile_pairs(pass);
   int64_t numbers = pass->tasks * form->width(pass->call, zoo) +
                     pass->items * zg_profile_numbers(form, pass->call, zoo) +
                     pairs * form->pair_numbers;
   pass->tasks += pairs;
-  zg_memory memory = {.reading = (int64_t)16 << 20,
+  zg_memory memory = {.reading = most_read,
                       .tiles = zg_max(largest, together),
-                      .sums = 8 * numbers + pass->items * pass->items * 17};
+                      .sums = 8 * numbers +
+                              zg_plan_written_bytes(pass->items, plan->ranks)};
   if (form->shared_memory) memory.sides = form->shared_memory(pass->call, zoo);
   return zg_plan_add_memory(plan, pass, memory);
 }
@@ -160,6 +178,7 @@ zg_status zg_plan_create(const zg_request *request, zg_plan **created) {
   plan->memory_limit = request->memory;
   plan->call_count = request->call_count;
   plan->arrays = request->zoo->array_count;
+  plan->files = request->zoo->file_count;
   zg_status status = make(request, plan);
   if (status != ZG_OK) zg_plan_destroy(&plan);
   *created = plan;

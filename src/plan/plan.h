@@ -84,6 +84,7 @@ typedef struct zg_plan {
   /* The gram form; all zero when no measure has it. */
   int64_t items, samples;   /**< N, n */
   int64_t features, widest; /**< D = sum of all widths, and the largest width */
+  int64_t number_bytes;     /**< that reading takes for a number of the layers */
   bool packed;              /**< tiles of single precision are made of packed panels
                                  (linalg/micro.h) */
   int64_t panel_count;      /**< runs of samples; a tile is a pair of them */
@@ -99,7 +100,7 @@ typedef struct zg_plan {
   int64_t pass_count;
   int64_t *pass_of_call; /**< [calls], owned */
   int64_t call_count;
-  int64_t arrays; /**< of the zoo's catalogue */
+  int64_t arrays, files; /**< of the zoo's catalogue */
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
@@ -147,6 +148,9 @@ int64_t zg_plan_head(const zg_zoo *zoo, const zg_vector_form *form, int64_t item
 /** The same arrays sorted by name, so that models agree on an order; the caller frees.
  */
 int64_t *zg_plan_sorted_arrays(const zg_zoo *zoo, int64_t first, int64_t count);
+/** The precision in which slices are held before they are scaled: single where that
+ * loses nothing. */
+zg_precision zg_plan_stored(const zg_zoo *zoo, const zg_vector_form *form);
 /** The grid on which two items of a gridded pass meet. */
 void zg_plan_common_grid(const zg_zoo *zoo, const zg_spec *spec, int64_t i, int64_t k,
                          int64_t grid[2]);
@@ -210,6 +214,8 @@ bool zg_plan_pair_fits(const zg_pair_form *form, const zg_shape *a, const zg_sha
 
 /** Slices that one sweep for medians tells apart. */
 enum { ZG_MEDIAN_SLICES = 4096 };
+/** Of the distances in the sample that every search for a median begins with. */
+enum { ZG_PLAN_QUANTILES = 256 };
 /** Whether a gram pass sweeps over the tiles for medians first. */
 static inline bool zg_plan_searches(const zg_pass *pass) {
   const zg_gram_spec *gram = &pass->spec.gram;
@@ -223,6 +229,8 @@ static inline bool zg_plan_keeps_tile(const zg_plan *plan, const zg_pass *pass) 
   return zg_plan_searches(pass) && plan->samples > ZG_PLAN_MEDIAN_ALL &&
          plan->team_size > 1 && plan->panel_count == 1;
 }
+/** Numbers of every vector of a slice that are worked on at a time, in the cache. */
+enum { ZG_PLAN_RUN = 1024 };
 /** Numbers of a tensor that a rank finishes and writes at a time. */
 enum { ZG_PLAN_WRITTEN = 1 << 21 };
 /** Samples that a sampled median is made of at most. */

@@ -186,8 +186,8 @@ static zg_status cut(const zg_zoo *zoo, zg_plan *plan, zg_pass *pass, zg_group *
     group->pieces = zg_max(1, zg_ceil_div(group->length, samples));
     group->piece = zg_ceil_div(group->length, group->pieces);
     zg_memory memory = memory_for(zoo, pass, group, group->piece);
-    int64_t others =
-        ZG_PROGRAM_BYTES + memory.reading + memory.tiles + memory.sums + memory.sides;
+    int64_t others = zg_plan_program_bytes(plan) + memory.reading + memory.tiles +
+                     memory.sums + memory.sides;
     int64_t room = plan->memory_limit - others;
     /* Only where kernels that are kept take what is left do pieces depend on the ranks.
      */

@@ -191,21 +191,45 @@ static int64_t beside_divergences(const zg_pass *pass, int64_t members) {
          members * (2 * ZG_REFERENCE_NUMBERS * real + (int64_t)sizeof(zg_centred_sums));
 }
 
+zg_precision zg_plan_stored(const zg_zoo *zoo, const zg_vector_form *form) {
+  if (form->kind != ZG_VECTOR_FLAT && form->kind != ZG_VECTOR_DIVERGENCE)
+    return ZG_DOUBLE;
+  for (int64_t k = zoo->first[form->data]; k < zoo->first[form->data + 1]; k++)
+    if (zg_dtype_bytes(zoo->arrays[k].dtype) > (int64_t)sizeof(float)) return ZG_DOUBLE;
+  return ZG_SINGLE;
+}
+
+/* Buffers for so many numbers of an item: as they lie in the file, in another type, and
+ * what they are collapsed from. Long ones are read in slabs. */
+static int64_t reading_bytes(const zg_zoo *zoo, const zg_pass *pass, int64_t numbers) {
+  const zg_vector_form *form = pass->spec.vector;
+  const int64_t slab = (int64_t)1 << 20;
+  int64_t beside = rows_beside(zoo, form);
+  int64_t read = beside ? numbers * beside : zg_min(numbers, slab);
+  int64_t kept = beside ? 8 * (numbers + read) : 0;
+  return maps_held(zoo, pass) + kept + (1 << 20) +
+         read * zg_max(zg_plan_number_bytes(zoo, form->data),
+                       beside ? zg_plan_number_bytes(zoo, form->rows) : 0);
+}
+
 /* Matrices of all pairs of items: sums, distances, products. */
-static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass) {
+static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass, int ranks) {
   int64_t members = zg_plan_most_members(pass);
-  zg_memory memory = {.sums = pass->items * pass->items * (16 + 8 + 8 + 8 + 18) +
-                              members * members * 16};
+  int64_t real = (int64_t)zg_real_size(zg_plan_stored(zoo, pass->spec.vector));
+  int64_t spare = pass->spec.vector->kind == ZG_VECTOR_QUADRATIC;
+  /* What products and distances are kept in, and sums of them that are gone when the
+   * tensor is written. */
+  int64_t pairs = pass->items * pass->items, sums = 24 * pairs + 16 * members * members;
+  int64_t written = zg_plan_written_bytes(pass->items, ranks);
+  zg_memory memory = {.sums = 18 * pairs + zg_max(sums, written),
+                      .sides = ZG_PLAN_RUN * members * 12}; /* doubles and singles */
   if (pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE)
-    memory.sides = beside_divergences(pass, members);
+    memory.sides += beside_divergences(pass, members);
   for (int64_t g = 0; g < pass->group_count; g++) {
     const zg_group *group = &pass->groups[g];
-    int64_t beside = rows_beside(zoo, pass->spec.vector);
     int64_t numbers = group->piece * group->width;
-    memory.tiles = zg_max(memory.tiles, 8 * numbers * (group->count + 1));
-    memory.reading =
-        zg_max(memory.reading, maps_held(zoo, pass) +
-                                   numbers * (8 + 12 * zg_max(1, beside)) + (1 << 20));
+    memory.tiles = zg_max(memory.tiles, real * numbers * (group->count + spare));
+    memory.reading = zg_max(memory.reading, reading_bytes(zoo, pass, numbers));
   }
   if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC)
     for (int64_t k = zoo->first[pass->spec.vector->rows];
@@ -248,5 +272,5 @@ zg_status zg_plan_vector(const zg_request *request, zg_plan *plan, zg_pass *pass
     plan->bytes += (double)zg_zoo_rows(zoo, &zoo->arrays[k]) *
                    (double)zoo->arrays[k].d *
                    (double)zg_dtype_bytes(zoo->arrays[k].dtype);
-  return zg_plan_add_memory(plan, pass, memory_for(zoo, pass));
+  return zg_plan_add_memory(plan, pass, memory_for(zoo, pass, plan->ranks));
 }

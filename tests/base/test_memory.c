@@ -6,10 +6,7 @@
 #include "mpi_main.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static void parts_are_consecutive_and_nearly_equal(void) {
   for (int64_t count = 0; count <= 40; count++)
@@ -64,20 +61,6 @@ static void integers_that_fit_pass(void) {
   CU_ASSERT_EQUAL(zg_int(INT_MIN), INT_MIN);
 }
 
-/* What a child process leaves with. */
-static int exit_code_of(void (*act)(void)) {
-  pid_t child = fork();
-  if (child == 0) {
-    if (!freopen("/dev/null", "w", stderr)) _exit(1);
-    zg_on_abort(NULL); /* MPI is its parent's */
-    act();
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void narrow_too_large(void) {
   zg_int((int64_t)INT_MAX + 1);
 }
@@ -95,11 +78,11 @@ static void require_what_does_not_hold(void) {
 }
 
 static void what_does_not_fit_ends_the_program(void) {
-  CU_ASSERT_EQUAL(exit_code_of(narrow_too_large), ZG_ERR_INTERNAL);
-  CU_ASSERT_EQUAL(exit_code_of(narrow_too_small), ZG_ERR_INTERNAL);
-  CU_ASSERT_EQUAL(exit_code_of(allocate_negative), ZG_ERR_SYSTEM);
-  CU_ASSERT_EQUAL(exit_code_of(allocate_overflowing), ZG_ERR_SYSTEM);
-  CU_ASSERT_EQUAL(exit_code_of(require_what_does_not_hold), ZG_ERR_INTERNAL);
+  CU_ASSERT_EQUAL(zg_test_exit_code(narrow_too_large), ZG_ERR_INTERNAL);
+  CU_ASSERT_EQUAL(zg_test_exit_code(narrow_too_small), ZG_ERR_INTERNAL);
+  CU_ASSERT_EQUAL(zg_test_exit_code(allocate_negative), ZG_ERR_SYSTEM);
+  CU_ASSERT_EQUAL(zg_test_exit_code(allocate_overflowing), ZG_ERR_SYSTEM);
+  CU_ASSERT_EQUAL(zg_test_exit_code(require_what_does_not_hold), ZG_ERR_INTERNAL);
 }
 
 static void more_ranks_on_a_node_may_each_use_less(void) {

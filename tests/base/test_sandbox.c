@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -226,6 +227,23 @@ static void who_prints_may_wait_for_a_reader(void) {
   waitpid(reader, NULL, 0);
 }
 
+/* A pipe needs descriptors. */
+static void no_room_for_children_is_told(void) {
+  struct rlimit usual, none;
+  trial trials[] = {{.execute = succeed}};
+  zg_verdict verdicts[1];
+  zg_tasks tasks = {
+      .count = 1, .execute = execute, .limits = little, .context = trials};
+  getrlimit(RLIMIT_NOFILE, &usual);
+  none = usual;
+  none.rlim_cur = 3;
+  setrlimit(RLIMIT_NOFILE, &none);
+  CU_ASSERT_EQUAL(zg_sandbox_run(&tasks, verdicts), ZG_ERR_SYSTEM);
+  setrlimit(RLIMIT_NOFILE, &usual);
+  CU_ASSERT_PTR_NOT_NULL(
+      strstr(zg_message(), "no child process can be made: Too many"));
+}
+
 static void no_tasks_are_done_at_once(void) {
   CU_ASSERT_EQUAL(zg_sandbox_run(&(zg_tasks){.count = 0}, NULL), ZG_OK);
 }
@@ -249,6 +267,7 @@ const zg_test zg_tests[] = {
     {"nothing_is_begun_after_a_failure", nothing_is_begun_after_a_failure},
     {"a_stop_ends_the_children", a_stop_ends_the_children},
     {"who_prints_may_wait_for_a_reader", who_prints_may_wait_for_a_reader},
+    {"no_room_for_children_is_told", no_room_for_children_is_told},
     {"no_tasks_are_done_at_once", no_tasks_are_done_at_once},
     {"outside_a_sandbox_time_is_not_limited", outside_a_sandbox_time_is_not_limited},
     {NULL, NULL}};

@@ -154,6 +154,20 @@ static void what_cannot_be_written_leaves_nothing(void) {
   CU_ASSERT(access(path, F_OK) != 0);
 }
 
+static void a_name_that_a_directory_has_is_refused(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  char *files[SEGMENTS] = {write_file("some-0", "abc", 3), write_file("some-1", "d", 1),
+                           write_file("some-2", "e", 1)};
+  zg_test_path("directory", path);
+  zg_shard_part part = describe(path, 1, 1);
+  CU_ASSERT_EQUAL_FATAL(mkdir(path, 0755), 0);
+  CU_ASSERT_EQUAL(zg_part_write(&part, files), ZG_ERR_CREATE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "directory: cannot be named so: Is a"));
+  CU_ASSERT_EQUAL(rmdir(path), 0); /* and nothing is in it */
+  for (int k = 0; k < SEGMENTS; k++)
+    free(files[k]);
+}
+
 /* ---- parts together ---- */
 
 static void check_together(zg_shard_part *parts, const int *chosen, int64_t count,
@@ -193,5 +207,6 @@ const zg_test zg_tests[] = {
     {"damage_is_noticed", damage_is_noticed},
     {"other_files_are_told_apart", other_files_are_told_apart},
     {"what_cannot_be_written_leaves_nothing", what_cannot_be_written_leaves_nothing},
+    {"a_name_that_a_directory_has_is_refused", a_name_that_a_directory_has_is_refused},
     {"parts_go_together_or_are_named", parts_go_together_or_are_named},
     {NULL, NULL}};

@@ -103,7 +103,7 @@ static void every_row_of_a_panel_is_read_and_kept_once(void) {
 /* Runs of nearly equal length give tiles whose edges differ by one at most. */
 static void check_largest(const zg_team *team, shape s) {
   for (int64_t edge = s.rows; edge > 1 && edge > s.rows - 12; edge--) {
-    int64_t largest = zg_tile_largest(team, edge), longest = 0;
+    int64_t largest = zg_tile_largest(team->size, edge), longest = 0;
     for (int k = 0; k < 4; k++) {
       zg_tile tile;
       zg_tile_create(team, edge - k / 2, edge - k % 2, &tile);

@@ -357,7 +357,7 @@ static void bands_leave_room_for_panels(void) {
     double loads, formations; /* at most */
   } cases[] = {{700, true, 0, 1},    {550, true, 0, 2},    {450, true, 0, 3},
                {350, true, 0, 5},    {300, false, 9, 5},   {250, false, 12, 5},
-               {200, false, 30, 10}, {150, false, 100, 12}};
+               {200, false, 30, 12}, {150, false, 100, 12}};
   zg_call call = make_call("cka", "linear", "debiased", "256");
   zg_zoo zoo = make_zoo(5000, 512, 16);
   zg_request request = request_of(&zoo, &call, 1);
@@ -538,6 +538,47 @@ static zg_plan *plan_of_teams(const zg_zoo *zoo, zg_call calls[CALLS]) {
   return plan_of(&request);
 }
 
+/* 512 rows of the widest layer in double. */
+static void the_samples_that_medians_begin_with_are_counted(void) {
+  zg_zoo zoo = make_zoo(2, 512, 1 << 17);
+  zg_call call = make_call("cka", "rbf", "biased", "256");
+  zg_request request = request_of(&zoo, &call, 1);
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT(plan->memory.tiles >= (int64_t)8 * 512 * (1 << 17));
+  zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
+/* Each is looked at once: one panel, of doubles, and none that stay. */
+static void batches_need_one_panel(void) {
+  zg_zoo zoo = make_zoo(3, 1000, 500);
+  zg_call call = make_call("cka", "linear", "minibatch", "100");
+  zg_request request = request_of(&zoo, &call, 1);
+  request.packed = true;
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->memory.panels, 8 * (100 * 3 * 500 + 3 * 100));
+  CU_ASSERT(!plan->packed && !plan->resident);
+  zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
+static void headers_of_many_arrays_are_counted(void) {
+  const int64_t counts[] = {1, 1001, 1 << 20};
+  int64_t bytes[3];
+  zg_zoo zoo = make_zoo(1, 100, 4);
+  zg_call call = make_call("cka", "linear", "biased", "256");
+  for (int k = 0; k < 3; k++) {
+    zoo.array_count = counts[k];
+    zg_request request = request_of(&zoo, &call, 1);
+    zg_plan *plan = plan_of(&request);
+    bytes[k] = plan->memory.program;
+    zg_plan_destroy(&plan);
+  }
+  CU_ASSERT_EQUAL(bytes[1] - bytes[0], 1000 * 8192);
+  CU_ASSERT_EQUAL(bytes[2] - bytes[0], (32 << 20) - 8192); /* as much as HDF5 keeps */
+  free(zoo.arrays);
+}
+
 static void a_plan_prints_itself(void) {
   zg_zoo zoo = make_zoo(20, 3000, 64);
   zg_call calls[CALLS];
@@ -610,6 +651,10 @@ const zg_test zg_tests[] = {
     {"a_zoo_without_layers_has_no_plan", a_zoo_without_layers_has_no_plan},
     {"huge_zoos_are_planned_without_overflow", huge_zoos_are_planned_without_overflow},
     {"medians_get_room_for_some_slices", medians_get_room_for_some_slices},
+    {"the_samples_that_medians_begin_with_are_counted",
+     the_samples_that_medians_begin_with_are_counted},
+    {"batches_need_one_panel", batches_need_one_panel},
+    {"headers_of_many_arrays_are_counted", headers_of_many_arrays_are_counted},
     {"a_plan_prints_itself", a_plan_prints_itself},
     {"a_plan_is_told_to_machines", a_plan_is_told_to_machines},
     {NULL, NULL}};

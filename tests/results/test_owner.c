@@ -178,6 +178,8 @@ static void a_lock_that_cannot_be_made_is_an_error_at_once(void) {
   CU_ASSERT(zg_clock() - start < 10);
   CU_ASSERT_PTR_NULL(owner);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "no-such-directory/r.h5.lock"));
+  CU_ASSERT_EQUAL(zg_owner_join(output, &owner), ZG_ERR_CREATE);
+  CU_ASSERT_PTR_NULL(owner);
 }
 
 const zg_test zg_tests[] = {

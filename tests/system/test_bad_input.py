@@ -256,6 +256,13 @@ class Zoo(BadInputTestCase):
             write_zoo(self.path / "other.h5", {"k": self.layers}, ids=other)
             self.assertRefused(DATA, "other.h5", "id")
 
+    def test_ids_that_are_none(self):
+        ids = np.linspace(0, 1, 20)
+        self.zoo({"m": self.layers}, ids=ids)
+        write_zoo(self.path / "other.h5", {"k": self.layers}, ids=ids)
+        self.job(zoo=["zoo.h5", "other.h5"])
+        self.assertRefused(DATA, "zoo.h5", "'/samples/id' is not a list of strings or integers", ranks=(2,))
+
     def test_strings_where_numbers_belong(self):
         words = np.array([["a", "b"]] * 20, dtype=object)
         for data in (words.astype("S1"), words.astype(h5py.string_dtype())):

@@ -203,6 +203,23 @@ class OtherData(BadModelsTestCase):
         self.job([entry("gradient_cosine")])
         self.assertRefused(DATA, "damaged", ranks=RANKS)
 
+    def test_numbers_and_names_that_are_elsewhere_and_gone(self):
+        """Indices and graphs whose datasets lie in a file beside the zoo that is not there."""
+        graph = {"op": np.array([b"input", b"relu"]), "edge": np.array([[0, 1]])}
+        tangent = {"emb": Factors(index=np.zeros((11, 6), int), signal=np.ones((11, 4, 6, 3)))}
+        for network, asked, place in ((Network(tangent=tangent), entry("ntk_distance"), "ntk/emb/index"),
+                                      (Network(graph=graph), entry("architecture"), "graph/edge"),
+                                      (Network(graph=graph), entry("architecture"), "graph/op")):
+            with self.subTest(place):
+                self.zoo({"m": network, "k": network})
+                with h5py.File(self.path / "zoo.h5", "r+") as zoo:
+                    model = zoo["models/m"]
+                    shape, kind = model[place].shape, model[place].dtype
+                    del model[place]
+                    model.create_dataset(place, shape, kind, external=[("gone.bin", 0, int(np.prod(shape)) * kind.itemsize)])
+                self.job([asked])
+                self.assertRefused(DATA, "zoo.h5", "cannot be read", ranks=(2,))
+
     def test_flattening_that_would_be_a_guess(self):
         """Neither `parameters` nor an order of the weights."""
         weights = {"b": np.ones(2), "a": np.ones(3)}

@@ -1,6 +1,7 @@
 """The command line beside `run` itself: plan, show, list, help, version, options, usage errors."""
 
 import json
+import os
 import unittest
 
 import h5py
@@ -8,9 +9,9 @@ import numpy as np
 
 from arrays import related
 from oracle import Measure
-from zoogram import SystemTestCase, read_results, text, write_zoo, zoogram
+from zoogram import SystemTestCase, execute, read_results, text, write_zoo, zoogram
 
-USAGE, DATA, MISSING, BAD_JOB = 64, 65, 66, 78
+USAGE, DATA, MISSING, CANNOT_WRITE, BAD_JOB = 64, 65, 66, 74, 78
 ESCAPE = "\x1b["
 
 
@@ -44,11 +45,14 @@ class Usage(CommandTestCase):
             (["run", "job.yaml", "--quite"], "--quiet"),
             (["run", "job.yaml", "--log"], "--log"),
             (["run", "job.yaml", "--quiet=yes"], "--quiet"),
+            (["run", "job.yaml", "--quiet", "--quiet"], "twice"),
             (["run", "job.yaml", "--max-time", "soon"], "--max-time"),
+            (["plan", "job.yaml"], "--ranks P is required"),
             (["plan", "job.yaml", "--ranks", "0"], "--ranks"),
             (["plan", "job.yaml", "--ranks", "two"], "--ranks"),
             (["plan", "job.yaml", "--ranks", "2", "--memory-per-rank", "much"], "--memory-per-rank"),
             (["show"], "FILE"),
+            (["show", "results.h5", "cka", "--colour", "pink"], "--colour"),
             (["list"], "measures"),
             (["list", "layers"], "measures"),
             (["list", "measures", "cak"], "cka"),
@@ -65,6 +69,12 @@ class Usage(CommandTestCase):
             for ranks in (1, 3):
                 with self.subTest(arguments=arguments, ranks=ranks):
                     self.call(*arguments, code=USAGE, ranks=ranks)
+
+
+    def test_standard_output_that_cannot_be_written(self):
+        finished = execute(["sh", "-c", '"$@" > /dev/full', "sh", os.environ["ZOOGRAM"], "list", "measures"])
+        self.assertEqual(finished.code, CANNOT_WRITE, finished.report)
+        self.assertRegex(finished.errors[0], "standard output: No space left on device")
 
 
 class Texts(CommandTestCase):
@@ -249,6 +259,37 @@ class ShowResults(CommandTestCase):
         finished = self.call("show", "results.h5", "cca", code=DATA)
         self.assertIn("cca", finished.errors[0])
         self.assertIn("hsic_kernel_rbf", finished.errors[0])
+
+
+    def test_damaged(self):
+        """Statuses that are missing, have another shape or cannot be read, and a tensor without names."""
+
+        def without_status(file):
+            del file["status/cka"]
+
+        def of_another_shape(file):
+            without_status(file)
+            file["status/cka"] = np.zeros((2, 6), np.int8)
+
+        def unreadable(file):
+            without_status(file)
+            file["status"].create_dataset("cka", (6, 6), np.int8, external=[("gone.bin", 0, 36)])
+
+        def without_names(file):
+            file["cka"].dims[1].detach_scale(file["item_b"])
+
+        sound = (self.path / "results.h5").read_bytes()
+        for spoil, name, words in ((without_status, "cka", "'/status/cka' is missing"),
+                                   (of_another_shape, "cka", "'/status/cka' is missing or of another shape"),
+                                   (unreadable, "cka", "tensor 'cka' cannot be read"),
+                                   (unreadable, None, "'/status/cka' is damaged"),
+                                   (without_names, "cka", "tensor 'cka' cannot be read")):
+            with self.subTest(spoil=spoil.__name__, name=name):
+                (self.path / "results.h5").write_bytes(sound)
+                with h5py.File(self.path / "results.h5", "r+") as file:
+                    spoil(file)
+                finished = self.call("show", "results.h5", *([name] if name else []), code=DATA)
+                self.assertIn(words, finished.errors[0])
 
 
 class RunOptions(CommandTestCase):

@@ -38,9 +38,11 @@ class Case(SystemTestCase):
         self.output = self.place / "results.h5"
         self.file = self.job(MEASURES, output="place/results.h5", checkpoint=0.001)
 
-    def run_job(self, *arguments, ranks=2, before=(), faults=None):
-        """Run the job; `before` are words of a command that the ranks are started by."""
-        preload = ["-x", f"LD_PRELOAD={LIBRARY}", "-x", f"FAULTS={faults} paths={self.path}/"] if faults else []
+    def run_job(self, *arguments, ranks=2, before=(), faults=None, paths=None):
+        """Run the job; `before` are words of a command that the ranks are started by. Faults are of files whose paths
+        begin so."""
+        paths = paths or f"{self.path}/"
+        preload = ["-x", f"LD_PRELOAD={LIBRARY}", "-x", f"FAULTS={faults} paths={paths}"] if faults else []
         launcher = [os.environ.get("ZOOGRAM_MPIRUN") or "mpirun", "-n", ranks, *preload, "sh", "-c", RANK_SCRIPT, "sh"]
         program = os.environ["ZOOGRAM"]
         return with_rank_codes(execute([*before, *launcher, program, "run", self.file, *arguments]), ranks)
@@ -208,6 +210,28 @@ class StandingStill(Case):
         self.assertGoesOn(expected)
 
 
+class Outputs(Case):
+    def test_something_else_has_the_name_of_the_state(self):
+        Path(f"{self.output}.state").write_text("no directory")
+        self.assertFails(self.run_job(), {73}, "results.h5.state: cannot be", "Not a directory")
+
+    @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+    def test_any_write_to_the_results(self):
+        words = set()
+        for at in (1, 4, 8, 12, 16, 24, 32, 48, 64):
+            finished = self.run_job(faults=f"kind=write at={at} errno=EIO", paths=f"{self.output}.part", ranks=1)
+            if finished.code == 0:
+                break
+            self.assertFails(finished, {73, 74}, "results.h5.part", "Input/output error")
+            words.add(finished.errors[0].split("results.h5.part: ")[1])
+        self.assertTrue(any("cannot be written" in text for text in words), words)
+
+    @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+    def test_a_part_that_cannot_be_named(self):
+        finished = self.run_job("--shard", "1/2", faults="kind=rename at=1")
+        self.assertFails(finished, {73, 74}, "results.h5.shard-1-of-2")
+
+
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
 class Memory(Case):
     def test_no_memory_for_a_library(self):
@@ -220,6 +244,11 @@ class Memory(Case):
                     self.output.unlink(missing_ok=True)
                     self.assertIn(finished.code, (0, 71), finished.report)
                     self.assertEqual(len(finished.errors), finished.code == 71, finished.report)
+
+    def test_no_memory_for_a_digest(self):
+        """In the process that reads the zoo for the first time."""
+        finished = self.run_job(ranks=1, faults="kind=memory at=1 object=libxxhash")
+        self.assertFails(finished, {65}, "zoo.h5", "memory")
 
     def test_limit_of_address_space(self):
         for megabytes in (300, 400, 500, 800):

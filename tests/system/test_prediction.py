@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -14,9 +16,10 @@ import yaml
 
 from arrays import related
 from oracle import Measure
-from zoogram import SystemTestCase, zoogram
+from zoogram import SystemTestCase, environment, zoogram
 
-USAGE, MISSING, CANNOT_CREATE, BAD_FILE = 64, 66, 73, 78
+USAGE, MISSING, CANNOT_CREATE, CANNOT_WRITE, STOPPED, BAD_FILE = 64, 66, 73, 74, 75, 78
+FAULTS = os.environ.get("ZOOGRAM_FAULTS", "")  # tests/torture/faults.c; not with sanitizers
 PARTS = ("start", "read", "median", "form", "kernel", "reduce", "combine", "write")
 STATED = {"form_single": 1e9, "read_total": 1e6, "network": 1e6}
 
@@ -190,6 +193,40 @@ class Calibration(PredictionTestCase):
             finished = self.call("calibrate", place, code=CANNOT_CREATE)
             self.assertIn(place, finished.errors[0])
         self.assertEqual(self.files(), ["job.yaml", "zoo.h5"])
+
+    def test_directories_that_cannot_be_made(self):
+        """The one of the data, the one of the usual file, and no place for that at all."""
+        elsewhere = {"OMPI_MCA_orte_tmpdir_base": str(self.path)}  # MPI would make a missing one
+        for variables, words in (({"TMPDIR": str(self.path / "zoo.h5"), **elsewhere}, "zoo.h5/zoogram-calibrate-"),
+                                 ({"XDG_CACHE_HOME": str(self.path / "zoo.h5")}, "zoo.h5/zoogram: cannot be made: Not a directory"),
+                                 ({"XDG_CACHE_HOME": "", "HOME": ""}, "no home directory")):
+            with self.subTest(variables), mock.patch.dict(os.environ, variables):
+                self.assertIn(words, self.call("calibrate", code=CANNOT_CREATE).errors[0])
+
+    @unittest.skipUnless(FAULTS, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+    def test_files_that_cannot_be_written(self):
+        """The data and the rates."""
+        data, rates = self.path / "data", self.path / "rates"
+        data.mkdir(), rates.mkdir()
+        for place, fault, code, words in ((data, "kind=open at=2", CANNOT_CREATE, "cannot be made"),
+                                          (data, "kind=write at=2", CANNOT_WRITE, "cannot be written"),
+                                          (rates, "kind=rename at=1", CANNOT_WRITE, "machine.yaml: cannot be written")):
+            variables = {"TMPDIR": str(data), "LD_PRELOAD": FAULTS, "FAULTS": f"{fault} paths={place}/"}
+            with self.subTest(fault=fault), mock.patch.dict(os.environ, variables):
+                self.assertIn(words, self.call("calibrate", rates / "machine.yaml", code=code).errors[0])
+                self.assertEqual([*data.iterdir(), *rates.iterdir()], [])
+
+    def test_a_signal_stops_it(self):
+        with mock.patch.dict(os.environ, {"TMPDIR": str(self.path)}):
+            process = subprocess.Popen([os.environ["ZOOGRAM"], "calibrate"], env=environment(), stderr=subprocess.PIPE,
+                                       stdout=subprocess.DEVNULL, text=True)
+            while not list(self.path.glob("zoogram-calibrate-*/*")) and process.poll() is None:
+                time.sleep(0.01)
+            process.terminate()
+            err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, STOPPED, err)
+        self.assertIn("stopped by signal 15", err)
+        self.assertEqual(list(self.path.glob("zoogram-calibrate-*")), [])
 
     def test_operands(self):
         self.call("calibrate", "a", "b", code=USAGE)

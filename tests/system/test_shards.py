@@ -337,6 +337,12 @@ class Mistakes(Shards):
         merged = self.merge(*self.parts(2), code=REFUSED)
         self.assertIn("holds the results of another job", merged.err)
 
+    def test_something_else_has_the_name_of_a_part(self):
+        self.part(1, 2).write_text("no part")
+        refused = self.run_job(self.the_job, "--shard", "1/2", code=REFUSED)
+        self.assertIn("shard-1-of-2: exists and is no part, or damaged", refused.errors[0])
+        self.assertEqual(self.part(1, 2).read_text(), "no part")
+
     def test_the_output_may_have_any_name_and_the_job_file_be_gone(self):
         os.rename(self.the_job, self.path / "gone.yaml")
         self.merge(*self.parts(2), output="elsewhere.h5")
