@@ -14,7 +14,7 @@
  * to 64 MiB that it keeps. */
 void zg_memory_prepare(void) {
 #ifdef M_MMAP_THRESHOLD
-  mallopt(M_MMAP_THRESHOLD, 2 << 20);
+  mallopt(M_MMAP_THRESHOLD, ZG_MAPPED_BYTES);
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
 #endif
 }

@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Before any allocation: large blocks that are freed go back to the system at once, so
- * that what one pass has used does not add to what the next one needs. */
+/** Blocks of so many bytes and more go back to the system at once when they are freed;
+ * smaller ones leave holes, which aligned blocks of the same size do not fit. */
+enum { ZG_MAPPED_BYTES = 1 << 19 };
+/** Before any allocation: make that so, that what one pass has used does not add to
+ * what the next one needs. */
 void zg_memory_prepare(void);
 
 /** `count` elements of `size` bytes, uninitialised; the caller frees with free(). */

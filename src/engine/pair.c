@@ -232,7 +232,7 @@ static void create(zg_work *work, const zg_pass *pass, pairs *s) {
                .codes = ZG_NEW0(double, N)};
   s->context = (zg_pair_context){.call = pass->call, .shared = s->shared};
   create_items(s);
-  s->room = room_bytes(s);
+  s->room = zg_max(ZG_MAPPED_BYTES, room_bytes(s)); /* no holes, task after task */
 }
 
 static void drop_items(pairs *s) {
