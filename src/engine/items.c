@@ -57,9 +57,10 @@ static zg_status measure_rows(const bench *b, int64_t item, int64_t first, int64
   const int64_t run = 64;
   int64_t rows = zg_reader_slab_rows(zg_work_width(b->work, item)), step = rows;
   if (b->found->sampled) {
-    int64_t runs = b->found->sampled / group_count(b->work->run->plan) / run;
-    step = zg_ceil_div(end - first, runs);
-    rows = zg_min(run, step);
+    rows = zg_min(run, rows);
+    step = zg_ceil_div(end - first,
+                       b->found->sampled / group_count(b->work->run->plan) / rows);
+    rows = zg_min(rows, step);
   }
   for (int64_t row = first; row < end; row += step) {
     zg_slab slab;
