@@ -384,7 +384,7 @@ static void where_features_do_not_fit_there_are_tiles(void) {
   const int64_t MiB = 1 << 20;
   route last = REFUSED;
   int seen[3] = {0};
-  for (int64_t memory = 50 * MiB; memory < 200 * MiB; memory += 2 * MiB) {
+  for (int64_t memory = 40 * MiB; memory < 200 * MiB; memory += 2 * MiB) {
     route next = route_of(100000, 600, "", memory);
     CU_ASSERT(next >= last);
     last = next;

@@ -309,7 +309,7 @@ static void blocks_can_be_compared_as_one(void) {
 static void too_little_memory_is_an_error(void) {
   test_run t;
   begin(&t);
-  t.job.memory = (int64_t)65 << 20;
+  t.job.memory = (int64_t)57 << 20;
   run(&t, ZG_ERR_SYSTEM);
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "measure made_up needs"));
 }

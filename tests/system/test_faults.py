@@ -246,8 +246,8 @@ class Memory(Case):
                     self.assertEqual(len(finished.errors), finished.code == 71, finished.report)
 
     def test_no_memory_for_a_digest(self):
-        """In the process that reads the zoo for the first time."""
-        finished = self.run_job(ranks=1, faults="kind=memory at=1 object=libxxhash")
+        """In the process that reads the zoo for the first time, again and again."""
+        finished = self.run_job(ranks=1, faults="kind=memory at=1 from=on object=libxxhash")
         self.assertFails(finished, {65}, "zoo.h5", "memory")
 
     def test_limit_of_address_space(self):
