@@ -16,7 +16,7 @@ from oracle import Measure
 from zoogram import (SHORT, TIMEOUT, SystemTestCase, children, environment, execute, kill_with_ranks, read_results,
                      zoogram)
 
-SAMPLES, LAYERS = (2400, 16) if SHORT else (10_000, 32)
+SAMPLES, LAYERS = (4000, 20) if SHORT else (10_000, 32)
 MEASURES = [Measure(), Measure(kernel="rbf"), Measure(measure="hsic", estimator="biased")]
 
 
