@@ -2,10 +2,9 @@
  * The plan of gram passes: teams, tiles, panels. */
 #include "base/memory.h"
 #include "grid/tile.h"
-#include "linalg/inner.h"
 #include "linalg/micro.h"
-#include "linalg/scatter.h"
 #include "plan/cost.h"
+#include "plan/gram_memory.h"
 #include "plan/parts.h"
 
 #include <math.h>
@@ -41,164 +40,6 @@ static double pairs_of(const zg_plan *plan, const zg_pass *pass) {
   return n * (partners - 1) / 2;
 }
 
-static bool is_gram(const zg_pass *pass) {
-  return pass->spec.form == ZG_FORM_GRAM;
-}
-
-/* Whether any pass is made of tiles of all samples, or may have to be: by features is
- * tried first where the plan says so (engine/features.h). */
-static bool any_full(const zg_plan *plan) {
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p]) && !plan->passes[p].spec.gram.batch) return true;
-  return false;
-}
-
-/* Whether any is meant to be. */
-static bool any_tiles(const zg_plan *plan) {
-  for (int64_t p = 0; p < plan->pass_count; p++) {
-    const zg_pass *pass = &plan->passes[p];
-    if (is_gram(pass) && !pass->by_features && !pass->spec.gram.batch) return true;
-  }
-  return false;
-}
-
-static zg_precision widest_precision(const zg_plan *plan) {
-  zg_precision widest = plan->precision;
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p]) && plan->passes[p].precision == ZG_DOUBLE)
-      widest = ZG_DOUBLE;
-  return widest;
-}
-
-static int64_t largest_batch(const zg_plan *plan) {
-  int64_t batch = 0;
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    batch = zg_max(batch, zg_min(plan->passes[p].spec.gram.batch, plan->samples));
-  return batch;
-}
-
-static bool any_full_rbf(const zg_plan *plan) {
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    if (plan->passes[p].spec.gram.kernel == ZG_KERNEL_RBF &&
-        !plan->passes[p].spec.gram.batch)
-      return true;
-  return false;
-}
-
-/* What the larger sample of one item takes (engine/median_sample.c). */
-static int64_t sample_bytes(const zg_plan *plan) {
-  const int64_t numbers = (int64_t)1 << 23, least = 512, columns = 256, kept = 1 << 18;
-  int64_t rows = zg_min(plan->samples, ZG_PLAN_MEDIAN_ROWS), numbers_read = 0;
-  for (int64_t p = 0; p < plan->pass_count; p++)
-    if (plan->passes[p].spec.gram.sampled)
-      numbers_read = zg_min(rows * plan->widest, zg_max(numbers, least * plan->widest));
-  return numbers_read ? 8 * (numbers_read + 2 * rows * columns + kept) : 0;
-}
-
-/* The small sample that all medians begin with: its rows, products and distances
- * (engine/median.c). */
-static int64_t first_sample_bytes(const zg_plan *plan) {
-  const int64_t some = 512;
-  int64_t rows = plan->samples <= ZG_PLAN_MEDIAN_ALL ? plan->samples : some;
-  return 8 * (rows * plan->widest + rows * rows * 3 / 2);
-}
-
-/* Batches are held in double (see engine/work.h). */
-static int64_t panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
-  int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
-  int64_t features = rows * zg_ceil_div(plan->features, plan->team_size) * real;
-  return features + plan->items * rows * 8; /* and the squared norms */
-}
-
-/* A rank's part of the tiles tells the median's place to about n^-1/2 of them. */
-int64_t zg_plan_median_values(int64_t items, int64_t samples) {
-  const int64_t least = 4096, most = (int64_t)1 << 24; /* numbers, of all items */
-  int64_t enough = (int64_t)(pow((double)samples, 1.5) / 4);
-  return zg_max(least, zg_min(enough, most / items));
-}
-
-int64_t zg_plan_median_run(int64_t edge) {
-  const int64_t enough = 1 << 16, columns = 16;
-  return zg_max(enough, columns * edge);
-}
-
-/* Item by item matrices of the pass that has most: each is a coarse and a fine sum,
- * those with terms beside the products need one for these and room for a product. */
-static int64_t pair_bytes(const zg_plan *plan) {
-  int64_t most = 0;
-  for (int64_t p = 0; p < plan->pass_count; p++) {
-    const zg_pass *pass = &plan->passes[p];
-    bool rbf = pass->spec.gram.kernel == ZG_KERNEL_RBF;
-    int64_t rest = (pass->needs[ZG_UCENTRED] && rbf) + pass->needs[ZG_CENTRED];
-    most = zg_max(most, 16 * (1 + rest) + (rest ? 8 : 0));
-  }
-  return most + (plan->team_size > 1 ? 8 : 0); /* to make a distributed one symmetric */
-}
-
-/* A tile in double of an item that single precision is not enough for; of a larger team
- * a strip of one block (grid/tile.c), or a whole batch. */
-static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
-  const int64_t block = 256;
-  int64_t edge = zg_max(tile, batch);
-  if (plan->team_size == 1) return 8 * edge * edge;
-  return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
-}
-
-/* What finding medians takes before there are tiles: samples of an item, then tiles of
- * one, and of all items counts and distances to select from. */
-static int64_t median_bytes(const zg_plan *plan, int64_t tile) {
-  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
-  int64_t search =
-      8 * (2 * zg_plan_median_run(tile) + N * (ZG_MEDIAN_SLICES + values)) +
-      wide_bytes(plan, tile, 0);
-  if (!any_full_rbf(plan)) return 0;
-  return 8 * N * ZG_PLAN_QUANTILES +
-         zg_max(search, zg_max(first_sample_bytes(plan), sample_bytes(plan)));
-}
-
-/* What a product of a larger team takes: a copy of one item's panel, and either what
- * that is made of and sent in or PBLAS's buffers, two sides of the tile as wide as its
- * step. */
-static int64_t product_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
-  int64_t Q = plan->team_size, copy = edge * zg_ceil_div(plan->widest, Q);
-  int64_t width = zg_min(ZG_PRODUCT_STEP, plan->widest);
-  return Q == 1
-             ? 0
-             : real * (copy + zg_max(2 * copy, (edge + zg_ceil_div(edge, Q)) * width));
-}
-
-/* Everything a rank holds at once with panels of `tile` rows, two of them kept unless
- * one has all samples. */
-static zg_memory memory_for(const zg_plan *plan, int64_t tile) {
-  int64_t N = plan->items, Q = plan->team_size;
-  int64_t real = (int64_t)zg_real_size(widest_precision(plan));
-  int64_t batch = largest_batch(plan), edge = zg_max(tile, batch);
-  int64_t slab = zg_plan_slab(plan->widest * (batch ? batch : 1));
-  int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
-  int64_t share = zg_ceil_div(N, Q), part = zg_tile_largest(plan->team_size, edge);
-  zg_memory m = {.program = zg_plan_program_bytes(plan)};
-  m.reading =
-      slab * plan->number_bytes + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
-  m.panels = panel_bytes(plan, batch, true);
-  if (any_full(plan))
-    m.panels = zg_max(m.panels, zg_min(2, zg_ceil_div(plan->samples, tile)) *
-                                    panel_bytes(plan, tile, false));
-  m.tiles = N * (part + 64) * real + wide_bytes(plan, tile, batch) +
-            product_bytes(plan, edge, real);
-  int64_t medians = median_bytes(plan, tile);
-  bool together = Q > 1 && tile >= plan->samples; /* see zg_plan_keeps_tile */
-  m.tiles = together ? m.tiles + medians : zg_max(m.tiles, medians);
-  int64_t owners = Q > 1 ? Q : 1; /* the ranks must not matter */
-  int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
-  m.sums =
-      numbers * pair_bytes(plan) + zg_max(N * zg_min(N, 256) * real, zg_inner_bytes(N));
-  m.sums += zg_plan_written_bytes(N, owners);
-  m.sides = 8 * (N * edge + batch * batch / 2); /* diagonals or row sums, distances */
-  if (any_full_rbf(plan)) m.sides += 8 * N * plan->samples;
-  m.total = m.program + m.reading + m.panels + m.tiles + m.sums + m.sides;
-  return m;
-}
-
 /* With few samples tiles are smaller than is best for BLAS, so that there are some for
  * several ranks; how many ranks there are must not matter. */
 static int64_t largest_edge(const zg_plan *plan) {
@@ -209,7 +50,7 @@ static int64_t largest_edge(const zg_plan *plan) {
 
 static bool may_pack(const zg_request *request, const zg_plan *plan) {
   return request->packed && plan->team_size == 1 && plan->precision == ZG_SINGLE &&
-         plan->samples >= ZG_PANEL && any_full(plan);
+         plan->samples >= ZG_PANEL && zg_gram_any_full(plan);
 }
 
 /* Whole packed panels; only the last tile is smaller. */
@@ -217,7 +58,7 @@ static int64_t choose_packed_tile(zg_plan *plan, int64_t limit) {
   int64_t largest = zg_max(ZG_PANEL, largest_edge(plan) / ZG_PANEL * ZG_PANEL);
   for (size_t k = 0; k < sizeof packed_tiles / sizeof *packed_tiles; k++) {
     int64_t tile = zg_min(packed_tiles[k], largest);
-    if (memory_for(plan, tile).total <= limit) return tile;
+    if (zg_gram_memory(plan, tile).total <= limit) return tile;
   }
   return 0;
 }
@@ -243,7 +84,7 @@ static int64_t choose_tile(const zg_request *request, zg_plan *plan, bool packed
   for (size_t k = 0; k < count; k++) {
     int64_t panels = zg_ceil_div(plan->samples, zg_min(edges[k], largest_edge(plan)));
     int64_t tile = zg_ceil_div(plan->samples, panels);
-    bool fits = memory_for(plan, tile).total <= request->memory;
+    bool fits = zg_gram_memory(plan, tile).total <= request->memory;
     if (fits && can_be_counted(plan, tile)) return tile;
   }
   return 0;
@@ -333,7 +174,7 @@ static int64_t choose_teams(const zg_request *request, zg_plan *plan) {
 static int64_t least_memory(const zg_plan *plan) {
   zg_plan least = *plan;
   least.band_numbers = zg_min(plan->items, LEAST_BAND) * plan->items;
-  return memory_for(&least, zg_min(16, plan->samples)).total;
+  return zg_gram_memory(&least, zg_min(16, plan->samples)).total;
 }
 
 static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
@@ -350,7 +191,7 @@ static zg_status fail_memory(const zg_request *request, const zg_plan *plan) {
     set_team_size(&shared, plan->ranks);
     smallest = zg_min(smallest, least_memory(&shared));
   }
-  const char *help = largest_batch(plan) > 256 ? "a smaller batch, " : "";
+  const char *help = zg_gram_largest_batch(plan) > 256 ? "a smaller batch, " : "";
   return zg_fail(
       ZG_ERR_SYSTEM,
       "the smallest plan needs %s of memory per rank and %s may be used; more "
@@ -372,7 +213,7 @@ static void read_once(const zg_request *request, zg_plan *plan) {
   for (int64_t p = 0; p < plan->pass_count; p++) {
     zg_pass *pass = &plan->passes[p];
     pass->once = pass->by_features && pass->precision == ZG_SINGLE && request->packed &&
-                 plan->samples >= least && !any_tiles(plan);
+                 plan->samples >= least && !zg_gram_any_tiles(plan);
   }
 }
 
@@ -386,7 +227,7 @@ static void estimate_flop(zg_plan *plan) {
   double N = (double)plan->items, D = (double)plan->features, n = (double)plan->samples;
   for (int64_t p = 0; p < plan->pass_count; p++) {
     const zg_pass *pass = &plan->passes[p];
-    if (!is_gram(pass)) continue;
+    if (!zg_gram_is(pass)) continue;
     if (pass->by_features) plan->flop += n * D * D;
     if (pass->by_features) continue;
     double pairs = pass->spec.gram.batch
@@ -403,7 +244,7 @@ static void estimate_words(zg_plan *plan) {
   if (zg_plan_reads_once(plan)) words = (double)(ZG_PLAN_SAMPLED * plan->features) / P;
   for (int64_t p = 0; p < plan->pass_count; p++) {
     const zg_pass *pass = &plan->passes[p];
-    if (!is_gram(pass)) return;
+    if (!zg_gram_is(pass)) return;
     bool shared = pass->by_features || pass->spec.gram.batch;
     double sweeps = zg_plan_formations(plan) + forms_for_medians(plan, pass);
     if (plan->resident) sweeps = 0;
@@ -416,23 +257,6 @@ static void estimate_words(zg_plan *plan) {
 
 /* ---- the route over features ---- */
 
-/* What the products of all features take, the row norms of a slice, and their products
- * with features. */
-static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
-  int64_t centred = zg_max(plan->widest, 1 << 13); /* before they are laid out */
-  return zg_scatter_bytes(plan->features, rows) +
-         zg_scatter_bytes(plan->items + 1, rows) +
-         8 * ((rows + plan->features + 3) * plan->items + centred);
-}
-
-static zg_memory feature_memory(const zg_plan *plan, const zg_pass *pass) {
-  int64_t N = plan->items, slab = zg_plan_slab(plan->widest);
-  return (zg_memory){.reading = slab * plan->number_bytes +
-                                (N >= 32 ? 2 : 5) * plan->features * 8,
-                     .tiles = feature_bytes(plan, pass->piece),
-                     .sums = N * N * (16 * 2 + 17)};
-}
-
 /* Linear kernels need n^2 (D + N^2/2) operations by samples and n D^2 by features. With
  * few samples either costs next to nothing, and tiles keep more digits. */
 static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass) {
@@ -442,7 +266,7 @@ static void choose_route(const zg_request *request, zg_plan *plan, zg_pass *pass
   if (plan->features > (int64_t)1 << 17) return; /* their products fill any rank */
   int64_t rows = zg_max(least, zg_min(most, numbers / plan->features));
   pass->piece = zg_min(rows, plan->samples);
-  zg_memory m = feature_memory(plan, pass);
+  zg_memory m = zg_gram_feature_memory(plan, pass);
   bool fits =
       zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums <= request->memory;
   double crossover = fmax((double)few, D * D / (D + N * N / 2));
@@ -468,14 +292,14 @@ static int64_t most_by_features(const zg_plan *plan) {
   int64_t most = 0;
   for (int64_t p = 0; p < plan->pass_count; p++) {
     if (!plan->passes[p].by_features) continue;
-    zg_memory m = feature_memory(plan, &plan->passes[p]);
+    zg_memory m = zg_gram_feature_memory(plan, &plan->passes[p]);
     most = zg_max(most, zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums);
   }
   return most;
 }
 
 static void keep_panels(zg_plan *plan, int64_t limit) {
-  int64_t panel = panel_bytes(plan, plan->tile, false);
+  int64_t panel = zg_gram_panel_bytes(plan, plan->tile, false);
   int64_t share = resident_share(plan), norms = plan->items * plan->samples * 8;
   int64_t most = zg_max(plan->memory.total + norms, most_by_features(plan));
   plan->resident = plan->packed && most + share <= limit;
@@ -512,10 +336,10 @@ static double predict(const zg_request *request, const zg_plan *plan) {
 
 /* The memory that tile and bands need, and panels in what is left. */
 static void lay_out(const zg_request *request, zg_plan *plan) {
-  plan->memory = memory_for(plan, plan->tile);
+  plan->memory = zg_gram_memory(plan, plan->tile);
   plan->panels_kept = zg_min(2, plan->panel_count);
   plan->panel_room = plan->memory.panels;
-  if (any_tiles(plan)) keep_panels(plan, request->memory);
+  if (zg_gram_any_tiles(plan)) keep_panels(plan, request->memory);
 }
 
 /* Bands and panels share what memory there is. More bands form the tiles more often,
@@ -529,7 +353,7 @@ static void divide_memory(const zg_request *request, zg_plan *plan) {
   bool resident = false;
   for (; !resident && numbers >= LEAST_BAND * N; numbers -= numbers / 8) {
     plan->band_numbers = numbers;
-    if (memory_for(plan, plan->tile).total > request->memory) continue;
+    if (zg_gram_memory(plan, plan->tile).total > request->memory) continue;
     lay_out(request, plan);
     double seconds = predict(request, plan);
     if (seconds < least) best = numbers;
@@ -543,7 +367,7 @@ static void divide_memory(const zg_request *request, zg_plan *plan) {
  * that they cannot: no larger than fits into what those take. */
 static void shrink_spare_tile(const zg_request *request, zg_plan *plan) {
   zg_request spare = *request;
-  int64_t batches = memory_for(plan, 1).total;
+  int64_t batches = zg_gram_memory(plan, 1).total;
   spare.memory = zg_min(request->memory, zg_max(batches, most_by_features(plan)));
   int64_t tile = choose_tile(&spare, plan, plan->packed);
   if (tile) plan->tile = tile;
@@ -551,7 +375,7 @@ static void shrink_spare_tile(const zg_request *request, zg_plan *plan) {
 
 /* Memory of a pass by features, with the panels that stay meanwhile. */
 static zg_status add_features(zg_plan *plan, const zg_pass *pass) {
-  zg_memory memory = feature_memory(plan, pass);
+  zg_memory memory = zg_gram_feature_memory(plan, pass);
   if (plan->resident) memory.panels = resident_share(plan);
   return zg_plan_add_memory(plan, pass, memory);
 }
@@ -559,7 +383,7 @@ static zg_status add_features(zg_plan *plan, const zg_pass *pass) {
 zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   plan_sizes(request, plan);
   for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p])) {
+    if (zg_gram_is(&plan->passes[p])) {
       plan->passes[p].precision =
           zg_plan_precision(plan, pairs_of(plan, &plan->passes[p]));
       choose_route(request, plan, &plan->passes[p]);
@@ -567,12 +391,12 @@ zg_status zg_plan_gram(const zg_request *request, zg_plan *plan) {
   read_once(request, plan);
   plan->tile = choose_teams(request, plan);
   if (!plan->tile) return fail_memory(request, plan);
-  if (!any_tiles(plan)) shrink_spare_tile(request, plan);
+  if (!zg_gram_any_tiles(plan)) shrink_spare_tile(request, plan);
   plan->panel_count = zg_ceil_div(plan->samples, plan->tile);
-  plan->largest_tile = zg_max(plan->tile, largest_batch(plan));
+  plan->largest_tile = zg_max(plan->tile, zg_gram_largest_batch(plan));
   plan->local_ranks = (int)zg_max(1, request->local_ranks);
   for (int64_t p = 0; p < plan->pass_count; p++)
-    if (is_gram(&plan->passes[p])) {
+    if (zg_gram_is(&plan->passes[p])) {
       plan->passes[p].items = plan->items;
       plan->passes[p].tasks = zg_plan_tiles(plan, &plan->passes[p]);
       plan->passes[p].bytes = plan->bytes;
