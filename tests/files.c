@@ -52,6 +52,15 @@ void zg_test_zoo_close(hid_t file) {
   ZG_REQUIRE(H5Fclose(file) >= 0);
 }
 
+zg_zoo *zg_test_zoo_open(const char *path) {
+  zg_list paths = {0};
+  zg_zoo *zoo = NULL;
+  zg_list_add(&paths, path);
+  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
+  zg_list_clear(&paths);
+  return zoo;
+}
+
 static hid_t with_groups_above(void) {
   hid_t list = H5Pcreate(H5P_LINK_CREATE);
   H5Pset_create_intermediate_group(list, 1);

@@ -3,6 +3,8 @@
 #ifndef ZG_TESTS_FILES_H
 #define ZG_TESTS_FILES_H
 
+#include "zoo/zoo.h"
+
 #include <hdf5.h>
 #include <stdint.h>
 
@@ -16,6 +18,8 @@ char *zg_test_path(const char *name, char path[ZG_TEST_PATH_BYTES]);
 hid_t zg_test_zoo_create(const char *path);
 /** Close it. */
 void zg_test_zoo_close(hid_t file);
+/** The catalogue of all models of a zoo, which has to be sound; the caller destroys. */
+zg_zoo *zg_test_zoo_open(const char *path);
 
 /** Make a group and those above it. \param [in] tracked  it tracks the order in which
  * its members are made. */

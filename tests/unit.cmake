@@ -45,7 +45,7 @@ zg_add_test(grid/test_library_failures NP 1 2 LIBS zg_grid)
 
 # Files that tests make.
 add_library(zg_test_files STATIC files.c)
-target_link_libraries(zg_test_files PUBLIC zg_test_main zg_hdf5 PRIVATE zg_flags)
+target_link_libraries(zg_test_files PUBLIC zg_test_main zg_zoo zg_hdf5 PRIVATE zg_flags)
 
 zg_add_test(zoo/test_catalogue NP 1 LIBS zg_zoo zg_test_files)
 zg_add_test(zoo/test_reader NP 1 LIBS zg_zoo zg_test_files)

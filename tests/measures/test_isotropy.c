@@ -40,10 +40,7 @@ static void all_ranks_together_find_what_one_does(void) {
   zg_test_path("isotropy.h5", path);
   if (rank == 0) write_zoo(path);
   MPI_Barrier(MPI_COMM_WORLD);
-  zg_zoo *zoo;
-  zg_list paths = {0};
-  zg_list_add(&paths, path);
-  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_call call = zg_test_call_of("isotropy", "");
   const zg_profile_form *form = call.measure->spec(&call).profile;
@@ -61,7 +58,6 @@ static void all_ranks_together_find_what_one_does(void) {
   }
   zg_reader_destroy(&reader);
   zg_zoo_destroy(&zoo);
-  zg_list_clear(&paths);
 }
 
 const zg_test zg_tests[] = {

@@ -73,17 +73,13 @@ static zg_status find(bool (*should_stop)(void), double *median) {
   zg_test_path("pooled.h5", path);
   if (zg_test_rank() == 0) write_zoo(path);
   MPI_Barrier(MPI_COMM_WORLD);
-  zg_zoo *zoo;
-  zg_list paths = {0};
-  zg_list_add(&paths, path);
-  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_sharing sharing = {
       .comm = MPI_COMM_WORLD, .reader = reader, .zoo = zoo, .should_stop = should_stop};
   zg_status status = zg_pooled_median(&sharing, ZG_ACTIVATIONS, ROWS, median);
   zg_reader_destroy(&reader);
   zg_zoo_destroy(&zoo);
-  zg_list_clear(&paths);
   MPI_Barrier(MPI_COMM_WORLD);
   return status;
 }

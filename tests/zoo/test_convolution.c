@@ -50,16 +50,12 @@ static zg_conv_attributes read_back(int rank, const attribute *attributes) {
   for (; attributes->name; attributes++)
     set(file, attributes);
   zg_test_zoo_close(file);
-  zg_list paths = {0};
-  zg_zoo *zoo = NULL;
-  zg_list_add(&paths, path);
-  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_conv_attributes conv;
   CU_ASSERT_EQUAL(zg_reader_convolution(reader, 0, &conv), ZG_OK);
   zg_reader_destroy(&reader);
   zg_zoo_destroy(&zoo);
-  zg_list_clear(&paths);
   return conv;
 }
 

@@ -15,15 +15,6 @@ static double number(int64_t k) {
   return (double)(k - 60);
 }
 
-static zg_zoo *open_zoo(const char *path) {
-  zg_list paths = {0};
-  zg_zoo *zoo = NULL;
-  zg_list_add(&paths, path);
-  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
-  zg_list_clear(&paths);
-  return zoo;
-}
-
 static double at(const zg_slab *slab, int64_t k) {
   return slab->precision == ZG_SINGLE ? (double)((const float *)slab->data)[k]
                                       : ((const double *)slab->data)[k];
@@ -61,7 +52,7 @@ static zg_zoo *make_weights(void) {
   add_compressed(file, "/models/m/weights/z", values);
   zg_test_zoo_close(file);
   H5Tclose(half);
-  return open_zoo(path);
+  return zg_test_zoo_open(path);
 }
 
 static void any_run_of_numbers_is_read(void) {
@@ -172,7 +163,7 @@ static void integers_keep_all_their_digits(void) {
   H5Dwrite(dataset, H5T_NATIVE_LLONG, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
   H5Dclose(dataset);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   int64_t found[4] = {0};
   CU_ASSERT_EQUAL(zg_reader_integers(reader, 0, 1, 2, found), ZG_OK);
@@ -194,7 +185,7 @@ static void many_arrays_may_be_read_in_turn(void) {
                         (const double[]){number(k), number(-k)});
   }
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   CU_ASSERT_EQUAL_FATAL(zoo->array_count, ARRAYS);
   for (int64_t step = 0, k = 0; step < 2000; step++, k = (k * 7 + step) % ARRAYS) {
@@ -274,7 +265,7 @@ static void attributes_are_read_as_numbers_or_words(void) {
   hid_t file = zg_test_zoo_create(zg_test_path("attributes.h5", path));
   make_attributes(file);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   check_numbers(reader, "doubles", ZG_OK, 3, (const double[]){0.1, -2, 1e300});
   check_numbers(reader, "integer", ZG_OK, 1, (const double[]){-3});

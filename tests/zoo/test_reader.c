@@ -22,15 +22,6 @@ static void fill(double *values) {
     values[k] = number(k);
 }
 
-static zg_zoo *open_zoo(const char *path) {
-  zg_list paths = {0};
-  zg_zoo *zoo = NULL;
-  zg_list_add(&paths, path);
-  CU_ASSERT_EQUAL_FATAL(zg_zoo_open(&paths, NULL, &zoo), ZG_OK);
-  zg_list_clear(&paths);
-  return zoo;
-}
-
 static double at(const zg_slab *slab, int64_t k) {
   return slab->precision == ZG_SINGLE ? (double)((const float *)slab->data)[k]
                                       : ((const double *)slab->data)[k];
@@ -65,7 +56,7 @@ static void check_doubles(zg_reader *reader, int64_t layer) {
 }
 
 static void check_file(const char *path) {
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   for (int64_t k = 0; k < zoo->layer_count; k++)
     check_rows(reader, k), check_doubles(reader, k);
@@ -112,7 +103,7 @@ static void single_precision_is_not_widened_and_double_not_narrowed(void) {
   zg_test_zoo_dataset(file, "/models/m/activations/a", H5T_IEEE_F32LE, 2, dims, values);
   zg_test_zoo_dataset(file, "/models/m/activations/b", H5T_IEEE_F64LE, 2, dims, values);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_slab slab;
   CU_ASSERT_EQUAL(zg_reader_rows(reader, 0, 0, 1, &slab), ZG_OK);
@@ -188,7 +179,7 @@ static void bytes_are_counted_as_stored(void) {
   zg_test_zoo_dataset(file, "/models/m/activations/b", H5T_IEEE_F64LE, 2, dims, values);
   H5Tclose(half);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_slab slab;
   CU_ASSERT_EQUAL(zg_reader_bytes(reader), 0);
@@ -218,7 +209,7 @@ static void doubles_come_slab_by_slab(void) {
   hid_t file = zg_test_zoo_create(zg_test_path("wide.h5", path));
   zg_test_zoo_dataset(file, "/models/m/activations/a", H5T_STD_I8LE, 2, dims, values);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   CU_ASSERT(zg_reader_slab_rows(WIDTH) < ROWS - 1);
   CU_ASSERT_EQUAL(zg_reader_doubles(reader, 0, 1, ROWS - 1, found), ZG_OK);
@@ -237,7 +228,7 @@ static void check_changed(zg_status status, void (*change)(const char *path)) {
   hid_t file = zg_test_zoo_create(zg_test_path("changed.h5", path));
   zg_test_zoo_layer(file, "net", "odd", N, D, values);
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   change(path);
   zg_reader *reader = zg_reader_create(zoo);
   zg_slab slab;
@@ -280,7 +271,7 @@ static void strings_come_fixed_and_variable(void) {
     zg_test_zoo_dataset(file, name, H5T_STD_I32LE, 2, (const hsize_t[]){0, 2}, NULL);
   }
   zg_test_zoo_close(file);
-  zg_zoo *zoo = open_zoo(path);
+  zg_zoo *zoo = zg_test_zoo_open(path);
   zg_reader *reader = zg_reader_create(zoo);
   for (int64_t k = zoo->first[ZG_GRAPH_OP]; k < zoo->first[ZG_GRAPH_OP + 1]; k++) {
     zg_list found = {0};
