@@ -3,6 +3,7 @@
 #include "base/crash.h"
 #include "base/memory.h"
 #include "base/watchdog.h"
+#include "grid/fabric.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static void end_all_ranks(int exit_code) {
 void zg_mpi_start(void) {
   ZG_PLACE("starting MPI");
   ZG_WAIT; /* for the slowest: rank 0 may still be trying the files of a large zoo */
+  zg_fabric_choose("/sys/class");
   int provided;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     zg_abort(ZG_ERR_SYSTEM, "MPI cannot be started");
