@@ -1,19 +1,19 @@
 #include "base/sandbox.h"
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -60,8 +60,6 @@ static int64_t address_space(void) {
 }
 
 static void confine(const zg_limits *limits) {
-  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (nowhere >= 0 && !ZG_SANITIZED) dup2(nowhere, STDERR_FILENO);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, limits->seconds);
   int64_t had = address_space(), most;
@@ -77,14 +75,10 @@ void zg_sandbox_allow(double seconds) {
         (int64_t)used.tv_sec + 1 + (int64_t)(seconds < most ? seconds : most));
 }
 
-_Noreturn static void live(const zg_tasks *tasks, const child *self, int to_parent,
-                           pid_t parent) {
+_Noreturn static void live(const zg_tasks *tasks, const child *self, int to_parent) {
   static const int usual[] = {SIGTERM, SIGINT, SIGUSR1};
   for (size_t k = 0; k < sizeof usual / sizeof *usual; k++)
     signal(usual[k], SIG_DFL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(ZG_ERR_SYSTEM);
-  zg_on_abort(NULL); /* the end of a child is not the end of all ranks */
   inside = true;
   confine(&self->limits);
   report said = {.status = tasks->execute(tasks->context, self->task)};
@@ -96,17 +90,10 @@ _Noreturn static void live(const zg_tasks *tasks, const child *self, int to_pare
 /* ---- in the parent ---- */
 
 static bool make(const zg_tasks *tasks, int64_t task, bool again, child *c) {
-  int ends[2];
-  pid_t self = getpid();
   *c = (child){
       .task = task, .again = again, .limits = tasks->limits(tasks->context, task)};
-  if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  fflush(NULL); /* or the child would print it, too */
-  c->pid = fork();
-  if (c->pid == 0) live(tasks, c, ends[1], self);
-  close(ends[1]);
-  if (c->pid < 0) close(ends[0]);
-  c->pipe = ends[0];
+  c->pid = zg_child_make(&c->pipe);
+  if (c->pid == 0) live(tasks, c, c->pipe);
   c->moved = zg_clock();
   return c->pid > 0;
 }
@@ -191,17 +178,6 @@ static void tell_death(const child *c, int end, double seconds, zg_verdict *verd
     snprintf(what, size, "ended with code %d", WEXITSTATUS(end));
 }
 
-/* \param [out] seconds  that it has computed. \return how it ended. */
-static int wait_for(const child *c, double *seconds) {
-  int end = 0;
-  struct rusage used = {0};
-  while (wait4(c->pid, &end, 0, &used) < 0 && errno == EINTR) {
-  }
-  *seconds = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-             1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
-  return end;
-}
-
 /* Begin it once more in its place, if that may help. */
 static bool repeat(const zg_tasks *tasks, child *c) {
   child again;
@@ -221,7 +197,8 @@ static bool finish(const zg_tasks *tasks, child *c, zg_verdict *verdicts) {
   while (length < 0 && errno == EINTR);
   close(c->pipe);
   double seconds;
-  int end = wait_for(c, &seconds);
+  int end = zg_child_wait(c->pid, &seconds);
+  zg_beat();
   zg_verdict *verdict = &verdicts[c->task];
   if (length == (ssize_t)sizeof said) {
     *verdict = (zg_verdict){.returned = true, .status = said.status};
@@ -243,7 +220,7 @@ static void kill_all(child *children) {
     if (children[k].task < 0) continue;
     kill(children[k].pid, SIGKILL);
     close(children[k].pipe);
-    wait_for(&children[k], &(double){0});
+    zg_child_wait(children[k].pid, &(double){0});
     children[k].task = -1;
   }
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,14 +19,20 @@ enum { DEPTH = 16 };
 static struct {
   zg_place places[DEPTH]; /* from the outermost on; those beyond DEPTH are not kept */
   _Atomic int depth;
-  _Atomic uint64_t beats;
   _Atomic bool watches;
   double limit;
   int rank;
 } dog;
+static _Atomic uint64_t own_beats, *beats = &own_beats;
 
 void zg_beat(void) {
-  atomic_fetch_add_explicit(&dog.beats, 1, memory_order_release);
+  atomic_fetch_add_explicit(beats, 1, memory_order_release);
+}
+
+void zg_watchdog_share(void) {
+  void *page = mmap(NULL, sizeof *beats, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) beats = page; /* else children do not count */
 }
 
 void zg_place_enter(zg_place place) {
@@ -106,10 +113,10 @@ static void *watch(void *unused) {
         &(struct timespec){.tv_sec = (time_t)pause,
                            .tv_nsec = (long)(1e9 * (pause - (double)(time_t)pause))},
         NULL);
-    uint64_t beats = atomic_load_explicit(&dog.beats, memory_order_acquire);
+    uint64_t count = atomic_load_explicit(beats, memory_order_acquire);
     double now = zg_clock();
-    if (beats != seen) {
-      seen = beats;
+    if (count != seen) {
+      seen = count;
       since = now;
     }
     int depth = atomic_load_explicit(&dog.depth, memory_order_acquire);

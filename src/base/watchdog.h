@@ -64,5 +64,8 @@ void zg_place_leave(const int *unused);
 
 /** Say that a long calculation comes on. From any thread. */
 void zg_beat(void);
+/** From now on what children note that this process forks counts as its own. Before it
+ * has threads. */
+void zg_watchdog_share(void);
 
 #endif

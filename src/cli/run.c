@@ -47,89 +47,12 @@ bool zg_session_restarts(const zg_session *s) {
   return !zg_session_merges(s) && flag(s, "--restart");
 }
 
-/* ---- preparation ---- */
-
-static zg_status stopped(const zg_session *s) {
+zg_status zg_session_stopped(const zg_session *s) {
   return zg_fail(ZG_STOPPED, "%s: stopped by %s; the same command goes on with it",
                  s->output, zg_stop_reason());
 }
 
-/* The job of a merge is in its parts. */
-static zg_status read_parts(zg_session *s, char **path, char **text) {
-  if (!s->parts) s->parts = ZG_NEW0(zg_shard_part *, s->part_count);
-  for (int64_t k = 0; k < s->part_count; k++)
-    if (!s->parts[k]) ZG_TRY(zg_part_read(s->args->operands[k + 1], &s->parts[k]));
-  ZG_TRY(zg_parts_check(s->parts, s->part_count));
-  const zg_shard_part *first = s->parts[0];
-  if (strcmp(first->version, ZG_VERSION))
-    return zg_fail(ZG_ERR_DATA, "%s: was made by zoogram %s, this is zoogram %s",
-                   first->path, first->version, ZG_VERSION);
-  *path = zg_strdup(first->job_path);
-  *text = zg_strdup(first->job_text);
-  return ZG_OK;
-}
-
-static zg_status read_job(zg_session *s, char **path, char **text) {
-  if (zg_session_merges(s)) return read_parts(s, path, text);
-  *path = zg_strdup(s->args->operands[0]);
-  return zg_job_read(*path, text);
-}
-
-/* Where this run puts what it makes. */
-static void name_output(zg_session *s) {
-  if (zg_session_merges(s)) {
-    free(s->job->output);
-    s->job->output = zg_strdup(s->args->operands[0]);
-  }
-  s->output = s->shard.count ? zg_part_path(s->job->output, &s->shard)
-                             : zg_strdup(s->job->output);
-}
-
-static zg_status load_job(zg_session *s) {
-  char *path = NULL, *text = NULL;
-  zg_status status = s->rank == 0 ? read_job(s, &path, &text) : ZG_OK;
-  status = zg_agree(s->comm, status);
-  if (status == ZG_OK) {
-    zg_broadcast_text(s->comm, &path);
-    zg_broadcast_text(s->comm, &text);
-    status = zg_job_parse(path, text, &s->job); /* the same on all ranks */
-  }
-  if (status == ZG_OK) name_output(s);
-  free(path);
-  free(text);
-  return status;
-}
-
-/* Try all files where this is the process that will be rank 0, and MPI has not started:
- * a child of a process of MPI is no sound thing. A job file that cannot be read is left
- * to load_job. */
-static void try_inputs(zg_session *s) {
-  char *path = NULL, *text = NULL;
-  zg_job *job = NULL;
-  if (zg_is_first_process() && read_job(s, &path, &text) == ZG_OK &&
-      zg_job_parse(path, text, &job) == ZG_OK) {
-    const char *output = zg_session_merges(s) ? s->args->operands[0] : job->output;
-    zg_session_try_output(s, output);
-    zg_prepare_inputs(job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
-  }
-  zg_job_destroy(&job);
-  free(path);
-  free(text);
-}
-
-static zg_status open_zoo(zg_session *s) {
-  if (!s->inputs.tried) /* a launcher that does not say in advance who is rank 0 */
-    zg_prepare_inputs(s->job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
-  if (s->inputs.status == ZG_STOPPED) return stopped(s);
-  return zg_prepare_zoo(s->job, &s->inputs, &s->zoo);
-}
-
-static zg_status load_zoo(zg_session *s) {
-  ZG_TRY(zg_agree(s->comm, s->rank == 0 ? open_zoo(s) : ZG_OK));
-  s->left_out = zg_any(s->comm, s->inputs.probe.left_out.count > 0);
-  zg_zoo_broadcast(s->comm, &s->zoo);
-  return ZG_OK;
-}
+/* ---- preparation ---- */
 
 /* What the plan does not count, but BLAS needs. */
 static zg_status check_room(const zg_session *s) {
@@ -178,7 +101,7 @@ static zg_status check_inputs(const zg_session *s) {
 /* Why the run was stopped: a signal may have reached one rank alone. */
 static zg_status tell_stop(const zg_session *s) {
   zg_status status = ZG_OK;
-  if (zg_should_stop()) status = stopped(s);
+  if (zg_should_stop()) status = zg_session_stopped(s);
   return zg_agree(s->comm, status);
 }
 
@@ -272,7 +195,7 @@ static zg_status compute(zg_session *s, zg_report *report) {
  * file system, digests of all data or another owner that it waits for; and nothing is
  * lost when it is left. */
 static zg_status prepare(zg_session *s) {
-  ZG_TRY(load_zoo(s));
+  ZG_TRY(zg_session_load_zoo(s));
   ZG_TRY(make_plan(s));
   ZG_TRY(check_room(s));
   predict(s);
@@ -283,7 +206,7 @@ static zg_status prepare(zg_session *s) {
 }
 
 static zg_status run_job(zg_session *s) {
-  ZG_TRY(load_job(s));
+  ZG_TRY(zg_session_load_job(s));
   ZG_TRY(zg_agree(s->comm, zg_log_open(s->rank == 0, flag(s, "--quiet") != NULL,
                                        flag(s, "--log"))));
   s->resources = zg_prepare_resources(s->comm);
@@ -306,6 +229,7 @@ static zg_status run_job(zg_session *s) {
 }
 
 static void end_session(zg_session *s) {
+  zg_errand_abandon(&s->errand);
   zg_owner_release(&s->owner);
   for (int64_t k = 0; s->parts && k < s->part_count; k++)
     zg_part_destroy(&s->parts[k]);
@@ -350,7 +274,7 @@ static zg_status execute(const zg_command *command, const zg_args *args) {
   zg_status status = watch(&s); /* before MPI starts, which takes a while */
   if (zg_session_merges(&s)) s.part_count = args->operand_count - 1;
   if (!zg_session_merges(&s) && status == ZG_OK) status = choose_shard(&s);
-  if (status == ZG_OK) try_inputs(&s);
+  if (status == ZG_OK) zg_session_try_inputs(&s);
   zg_watch_start(); /* threads, from which no child should come */
   zg_watchdog_start(s.watchdog, zg_early_rank()); /* it watches the start of MPI, too */
   zg_h5_start();

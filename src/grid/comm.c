@@ -36,7 +36,7 @@ static void end_all_ranks(int exit_code) {
 
 void zg_mpi_start(void) {
   ZG_PLACE("starting MPI");
-  ZG_WAIT; /* for the slowest: rank 0 may still be trying the files of a large zoo */
+  ZG_WAIT; /* for the slowest */
   zg_fabric_choose("/sys/class");
   int provided;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)

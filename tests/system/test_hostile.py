@@ -1,9 +1,11 @@
 """Files that are damaged or made to harm: each costs its own models, or ends in one clear error, within seconds and in
 bounded memory, and the rest of the zoo gets the right numbers."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +18,9 @@ import numpy as np
 from arrays import related
 from networks import Network, Stored
 from oracle import Measure
-from zoogram import SHORT, SystemTestCase, environment, read_results, write_zoo, zoogram
+from zoogram import SHORT, SystemTestCase, children, environment, read_results, write_zoo, zoogram
 
-DATA, MEMORY, REFUSED, BAD_JOB, PARTIAL = 65, 71, 73, 78, 3
+DATA, SYSTEM, REFUSED, STOPPED, BAD_JOB, PARTIAL = 65, 71, 73, 75, 78, 3
 LIMIT = 100 if SHORT else 30  # seconds; ten where nothing else runs
 MUTATE = Path(__file__).resolve().parents[2] / "scripts" / "torture" / "mutate"
 SAMPLES = 20
@@ -136,7 +138,7 @@ class Refused(HostileTestCase):
         self.assertEqual(self.call("show", "hostile.h5").code, 0)
         self.job(zoo=["hostile.h5"], memory_per_rank="64MiB", measures=[Measure()])
         finished = self.call("run", "job.yaml")
-        self.assertEqual((finished.code, len(finished.errors)), (MEMORY, 1), finished.report)
+        self.assertEqual((finished.code, len(finished.errors)), (SYSTEM, 1), finished.report)
 
 
 class Outputs(HostileTestCase):
@@ -154,6 +156,61 @@ class Outputs(HostileTestCase):
             self.assertEqual((finished.code, len(finished.errors)), (REFUSED, 1), finished.report)
             self.assertIn("results.h5: exists, and reading it was stuck", finished.errors[0])
         self.assertEqual(output.read_bytes(), before)
+
+
+class Meanwhile(HostileTestCase):
+    """Files are tried in a child while MPI starts, and whatever becomes of the run, nothing is left of the child."""
+
+    def setUp(self):
+        super().setUp()
+        os.mkfifo(self.path / "pipe")
+        self.hostile(link(h5py.ExternalLink("pipe", "/x")))
+        self.job(zoo=["zoo.h5", "hostile.h5"])
+
+    @contextlib.contextmanager
+    def trying(self, **settings):
+        """A run whose child waits for the pipe. At the end nothing may be left of it."""
+        process = subprocess.Popen([os.environ["ZOOGRAM"], "run", "job.yaml"], cwd=self.path, env={**environment(), **settings},
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.child = self.until(lambda: [child for child in children(process.pid) if any(children(child))])[0]
+        tried = [*children(self.child)]
+        yield process
+        self.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in [self.child, *tried]), seconds=5)
+        self.assertFalse((self.path / "results.h5").exists())
+
+    def until(self, condition, seconds=LIMIT):
+        """What the condition gives once it holds, or in the end."""
+        end = time.monotonic() + seconds
+        while not (holds := condition()) and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertTrue(holds)
+        return holds
+
+    def test_the_log_begins_before_all_files_are_tried(self):
+        with self.trying() as process:
+            self.assertIn("zoogram", process.stdout.readline())
+            self.assertTrue(any(children(self.child)))
+            process.kill()
+            process.communicate()
+
+    def test_a_request_to_stop(self):
+        with self.trying() as process:
+            process.terminate()
+            _, err = process.communicate(timeout=LIMIT)
+            self.assertEqual(process.returncode, STOPPED, err)
+            self.assertIn("stopped by signal 15", err)
+
+    def test_mpi_that_cannot_be_started(self):
+        with self.trying(OMPI_MCA_pml="none_of_these") as process:
+            _, err = process.communicate(timeout=LIMIT)
+            self.assertEqual(process.returncode, 1, err)  # which is Open MPI's
+
+    def test_a_child_that_is_killed(self):
+        with self.trying() as process:
+            os.kill(self.child, signal.SIGKILL)
+            _, err = process.communicate(timeout=LIMIT)
+            self.assertEqual((process.returncode, err.count("error:")), (SYSTEM, 1), err)
+            self.assertIn("job.yaml: trying its files: a child process was ended by signal 9", err)
 
 
 class LeftOut(HostileTestCase):
