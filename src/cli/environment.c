@@ -50,6 +50,7 @@ void zg_environment_prepare(char **argv) {
     execve("/proc/self/exe", argv, environ);
     /* Where that is not possible the slow kernel still gives right numbers. */
   }
+  signal(SIGCHLD, SIG_DFL); /* where it is ignored nobody can wait for a child */
   json_set_alloc_funcs(alloc_for_json, free);
   zg_memory_prepare();
   zg_blas_set_threads(zg_environment_threads());

@@ -7,8 +7,8 @@
 
 /** Before anything else: when BLAS has chosen a kernel below what the CPU can do and
  * the user has not chosen one, start the program again with the right one (this call
- * then does not return). Set the number of BLAS threads, whom jansson asks for memory
- * and what becomes of freed memory. */
+ * then does not return). Set the number of BLAS threads, whom jansson asks for memory,
+ * what becomes of freed memory, and that children can be waited for. */
 void zg_environment_prepare(char **argv);
 
 /** Whether the program was started again for its BLAS kernel. */

@@ -146,26 +146,46 @@ static void describe_history(const zg_session *s, zg_text *history) {
   zg_text_add(history, "%s on %d ranks", s->job->path, s->ranks);
 }
 
-static zg_status compute(zg_session *s, zg_report *report) {
-  char *libraries = zg_library_versions();
-  char *inputs = describe_inputs(s->zoo, &s->inputs.probe);
-  char *plan = zg_plan_line(s->plan);
-  zg_text history = {0};
-  describe_history(s, &history);
-  zg_shard_part part = describe_part(s, plan);
-  const zg_attribute attributes[] = {
+/* What the results say of how they came about; texts are owned. */
+enum { ATTRIBUTES = 12 };
+typedef struct origin {
+  char *libraries, *inputs, *plan;
+  zg_text history;
+  zg_attribute attributes[ATTRIBUTES];
+} origin;
+
+static void describe_origin(const zg_session *s, origin *o) {
+  *o = (origin){.libraries = zg_library_versions(),
+                .inputs = describe_inputs(s->zoo, &s->inputs.probe),
+                .plan = zg_plan_line(s->plan)};
+  describe_history(s, &o->history);
+  const zg_attribute attributes[ATTRIBUTES] = {
       {.name = "format", .text = "zoogram-results"},
       {.name = "version", .number = 1, .integer = true},
       {.name = "complete", .number = 0, .integer = true},
       {.name = "job", .text = s->job->text},
       {.name = "job_digest", .text = s->digest},
       {.name = "zoogram_version", .text = ZG_VERSION},
-      {.name = "libraries", .text = libraries},
-      {.name = "inputs", .text = inputs},
+      {.name = "libraries", .text = o->libraries},
+      {.name = "inputs", .text = o->inputs},
       {.name = "ranks", .number = s->ranks, .integer = true},
-      {.name = "plan", .text = plan},
-      {.name = "history", .text = history.data},
+      {.name = "plan", .text = o->plan},
+      {.name = "history", .text = o->history.data},
       {.name = NULL}};
+  memcpy(o->attributes, attributes, sizeof attributes);
+}
+
+static void clear_origin(origin *o) {
+  zg_text_clear(&o->history);
+  free(o->plan);
+  free(o->inputs);
+  free(o->libraries);
+}
+
+static zg_status compute(zg_session *s, zg_report *report) {
+  origin o;
+  describe_origin(s, &o);
+  zg_shard_part part = describe_part(s, o.plan);
   zg_run run = {.comm = s->comm,
                 .zoo = s->zoo,
                 .plan = s->plan,
@@ -179,15 +199,12 @@ static zg_status compute(zg_session *s, zg_report *report) {
                 .parts = s->parts,
                 .part_count = s->part_count,
                 .float32 = s->job->float32_storage,
-                .attributes = attributes,
+                .attributes = o.attributes,
                 .should_stop = zg_should_stop,
                 .watch_task = zg_watch_task};
   zg_status status = zg_engine_run(&run, report);
-  zg_text_clear(&history);
   free(part.job_path);
-  free(plan);
-  free(inputs);
-  free(libraries);
+  clear_origin(&o);
   return status == ZG_STOPPED ? tell_stop(s) : status;
 }
 
@@ -217,7 +234,7 @@ static zg_status run_job(zg_session *s) {
   if (status != ZG_OK) return status;
   if (s->complete) {
     if (s->rank == 0) {
-      zg_state_discard(s->output);
+      if (!zg_session_merges(s)) zg_state_discard(s->output);
       zg_note("%s is complete already; nothing to do", s->found);
     }
     return ZG_OK;

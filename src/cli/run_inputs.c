@@ -21,13 +21,9 @@ static zg_status read_parts(zg_session *s, char **path, char **text) {
   if (!s->parts) s->parts = ZG_NEW0(zg_shard_part *, s->part_count);
   for (int64_t k = 0; k < s->part_count; k++)
     if (!s->parts[k]) ZG_TRY(zg_part_read(s->args->operands[k + 1], &s->parts[k]));
-  ZG_TRY(zg_parts_check(s->parts, s->part_count));
-  const zg_shard_part *first = s->parts[0];
-  if (strcmp(first->version, ZG_VERSION))
-    return zg_fail(ZG_ERR_DATA, "%s: was made by zoogram %s, this is zoogram %s",
-                   first->path, first->version, ZG_VERSION);
-  *path = zg_strdup(first->job_path);
-  *text = zg_strdup(first->job_text);
+  ZG_TRY(zg_parts_check(s->parts, s->part_count, ZG_VERSION));
+  *path = zg_strdup(s->parts[0]->job_path);
+  *text = zg_strdup(s->parts[0]->job_text);
   return ZG_OK;
 }
 

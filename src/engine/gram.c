@@ -282,6 +282,9 @@ static void allocate_tiles(zg_pass_state *s) {
         .V = s->V, .stride = largest + PADDING, .precision = zg_pass_precision(s)};
 }
 
+_Static_assert(1 + ZG_CENTRINGS <= ZG_STATE_PAIRS && 3 <= ZG_STATE_VECTORS,
+               "sums that checkpoints have no room for");
+
 /* Everything that tiles are added to, for checkpoints. */
 static void list_sums(zg_pass_state *s) {
   int64_t N = s->work->run->plan->items, pairs = 0, vectors = 0;

@@ -107,8 +107,10 @@ static bool copy_file(const char *path, FILE *to) {
     copied = !ferror(from) && fwrite(buffer, 1, count, to) == count;
     zg_beat();
   }
+  int error = errno;
   if (from) fclose(from);
   free(buffer);
+  errno = error;
   return copied;
 }
 
@@ -132,15 +134,18 @@ static zg_status write_as(const zg_shard_part *part, char *const *files,
     if (stat(files[k], &found) == 0) sizes[k] = found.st_size;
   }
   FILE *file = fopen(temporary, "wb");
-  int made = errno;
   bool written = file && write_all(part, sizes, files, file);
-  if (file) written = fclose(file) == 0 && written;
+  int error = errno; /* of the first call that failed */
+  if (file && fclose(file) != 0 && written) {
+    error = errno;
+    written = false;
+  }
   free(sizes);
   if (!file)
-    return zg_fail(ZG_ERR_CREATE, "%s: cannot be made: %s", temporary, strerror(made));
+    return zg_fail(ZG_ERR_CREATE, "%s: cannot be made: %s", temporary, strerror(error));
   if (!written)
     return zg_fail(ZG_ERR_WRITE, "%s: cannot be written: %s", temporary,
-                   strerror(errno));
+                   strerror(error));
   if (rename(temporary, part->path) != 0)
     return zg_fail(ZG_ERR_CREATE, "%s: cannot be named so: %s", part->path,
                    strerror(errno));
@@ -323,12 +328,17 @@ static zg_status fail_absent(zg_shard_part *const *parts,
   return status;
 }
 
-zg_status zg_parts_check(zg_shard_part *const *parts, int64_t count) {
-  const zg_shard_part **found = ZG_NEW0(const zg_shard_part *, parts[0]->shard.count);
+zg_status zg_parts_check(zg_shard_part *const *parts, int64_t count,
+                         const char *version) {
+  const zg_shard_part *first = parts[0];
+  if (strcmp(first->version, version))
+    return zg_fail(ZG_ERR_DATA, "%s: was made by zoogram %s, this is zoogram %s",
+                   first->path, first->version, version);
+  const zg_shard_part **found = ZG_NEW0(const zg_shard_part *, first->shard.count);
   zg_status status = ZG_OK;
   for (int64_t k = 0; status == ZG_OK && k < count; k++) {
     const zg_shard_part *part = parts[k];
-    status = check_alike(parts[0], part);
+    status = check_alike(first, part);
     if (status != ZG_OK) break;
     const zg_shard_part **place = &found[part->shard.number - 1];
     if (*place)

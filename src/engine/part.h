@@ -58,8 +58,10 @@ zg_status zg_part_check_state(const zg_shard_part *part, const char *state,
                               const char *other);
 
 /** Check that parts are those of all shards of one job, each once.
+ * \param [in] version  of the program that all have to be made by.
  * \return ZG_ERR_DATA or ZG_ERR_INPUT, naming the first that is not right or what is
  * missing. */
-zg_status zg_parts_check(zg_shard_part *const *parts, int64_t count);
+zg_status zg_parts_check(zg_shard_part *const *parts, int64_t count,
+                         const char *version);
 
 #endif

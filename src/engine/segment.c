@@ -35,12 +35,15 @@ static int64_t item_count(const zg_sums *sums) {
   return sums->pairs[0] ? sums->pairs[0]->n : 0;
 }
 
+/* What comes after the end of a list would be lost. */
 static int64_t list_length(const zg_sums *sums, bool of_pairs) {
-  int64_t k = 0;
-  while (of_pairs ? k < ZG_STATE_PAIRS && sums->pairs[k]
-                  : k < ZG_STATE_VECTORS && sums->lengths[k])
-    k++;
-  return k;
+  int64_t most = of_pairs ? ZG_STATE_PAIRS : ZG_STATE_VECTORS, count = 0;
+  for (int64_t k = 0; k < most; k++) {
+    bool listed = of_pairs ? sums->pairs[k] != NULL : sums->lengths[k] != 0;
+    ZG_REQUIRE(!listed || count == k);
+    count += listed;
+  }
+  return count;
 }
 
 void zg_sums_share(const zg_team *team, zg_sums *sums) {

@@ -14,10 +14,11 @@ enum { ZG_STATE_PAIRS = 4, ZG_STATE_VECTORS = 4 };
 
 /** The sums of a pass on this rank. Those of a team's ranks belong together. */
 typedef struct zg_sums {
-  zg_pairs *
-      pairs[ZG_STATE_PAIRS]; /**< NULL-terminated list of matrices, cut over the team */
+  zg_pairs *pairs[ZG_STATE_PAIRS];   /**< matrices, cut over the team; NULL ends the
+                                        list if it is not full */
   double *vectors[ZG_STATE_VECTORS]; /**< sums over tiles ... */
-  int64_t lengths[ZG_STATE_VECTORS]; /**< ... and how many numbers; 0 ends the list */
+  int64_t lengths[ZG_STATE_VECTORS]; /**< ... and how many numbers; 0 ends the list,
+                                        if it is not full */
   bool shared[ZG_STATE_VECTORS]; /**< the ranks of a team hold parts that add up; else
                                     they all hold the same */
   double *parameters; /**< numbers that the sums depend on, the same on all ranks */

@@ -69,8 +69,9 @@ static bool is_segment(const zg_state *state, const char *name, int64_t *pass) {
   return counts;
 }
 
-/* List the segments and remove what else there is. */
-static zg_status list_segments(zg_state *state, bool discard) {
+/* Do something with each file of the directory. */
+static zg_status visit(zg_state *state, void (*act)(zg_state *state, const char *path,
+                                                    const char *name)) {
   ZG_PLACE("reading", state->directory);
   DIR *directory = opendir(state->directory);
   if (!directory && errno == ENOENT) return ZG_OK;
@@ -80,18 +81,55 @@ static zg_status list_segments(zg_state *state, bool discard) {
   struct dirent *entry;
   while ((entry = readdir(directory))) {
     zg_text path = {0};
-    int64_t pass;
     if (entry->d_name[0] == '.') continue;
     zg_text_add(&path, "%s/%s", state->directory, entry->d_name);
-    if (!discard && is_segment(state, entry->d_name, &pass))
-      add_segment(state, path.data, pass, 0);
-    else
-      unlink(path.data);
+    act(state, path.data, entry->d_name);
     zg_text_clear(&path);
   }
   closedir(directory);
-  if (discard) rmdir(state->directory);
   return ZG_OK;
+}
+
+static void add_or_remove(zg_state *state, const char *path, const char *name) {
+  int64_t pass;
+  if (is_segment(state, name, &pass))
+    add_segment(state, path, pass, 0);
+  else
+    unlink(path);
+}
+
+/* List the segments and remove what else there is. */
+static zg_status list_segments(zg_state *state) {
+  return visit(state, add_or_remove);
+}
+
+static void remove_any(zg_state *state, const char *path, const char *name) {
+  (void)state, (void)name;
+  unlink(path);
+}
+
+static void remove_own(zg_state *state, const char *path, const char *name) {
+  zg_segment_kind kind = ZG_SEGMENT_DAMAGED;
+  (void)name;
+  if (zg_segment_inspect(path, state->digest, &kind) == ZG_OK &&
+      kind == ZG_SEGMENT_SOUND)
+    unlink(path);
+}
+
+static zg_status discard(zg_state *state) {
+  ZG_TRY(visit(state, remove_any));
+  rmdir(state->directory);
+  return ZG_OK;
+}
+
+/* A merge has made no state, but finds what an interrupted run has left under the name
+ * that it gives its output: of these results, or of anything else. */
+static void discard_own(zg_state *state) {
+  zg_status status = visit(state, remove_own);
+  if (status != ZG_OK || (rmdir(state->directory) != 0 && errno != ENOENT))
+    zg_warn(
+        "%s: holds something else than checkpoints of these results; it is left alone",
+        state->directory);
 }
 
 static zg_status refuse(const zg_state *state, const char *by) {
@@ -163,9 +201,10 @@ static zg_state *create(MPI_Comm comm, const char *output, const char *digest,
 }
 
 zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
-                        double interval, bool discard, zg_state **opened) {
+                        double interval, bool restart, zg_state **opened) {
   zg_state *state = *opened = create(comm, output, digest, interval);
-  zg_status status = state->rank == 0 ? list_segments(state, discard) : ZG_OK;
+  zg_status status = ZG_OK;
+  if (state->rank == 0) status = restart ? discard(state) : list_segments(state);
   if (status == ZG_OK && state->rank == 0) status = check_headers(state);
   ZG_TRY(zg_agree(comm, status));
   broadcast_segments(state);
@@ -202,7 +241,7 @@ bool zg_state_exists(const char *output) {
 
 void zg_state_discard(const char *output) {
   zg_state state = {.directory = directory_of(output)};
-  list_segments(&state, true);
+  discard(&state);
   free(state.directory);
 }
 
@@ -218,7 +257,12 @@ void zg_state_close(zg_state **closed, bool finished) {
   zg_state *state = *closed;
   if (!state) return;
   end_pass(state);
-  if (finished && state->rank == 0) list_segments(state, true);
+  if (finished && state->rank == 0) {
+    if (state->merges)
+      discard_own(state);
+    else
+      discard(state);
+  }
   clear_segments(state);
   free(state->directory);
   free(state);
@@ -447,7 +491,7 @@ static zg_status keep_sums(zg_state *state, const zg_team *team, zg_sums *sums) 
   if (team->team == 0) status = zg_state_save(state, team, sums);
   ZG_TRY(zg_agree(state->comm, status));
   clear_segments(state);
-  if (state->rank == 0) status = list_segments(state, false);
+  if (state->rank == 0) status = list_segments(state);
   ZG_TRY(zg_agree(state->comm, status));
   broadcast_segments(state);
   return ZG_SHARE_DONE;

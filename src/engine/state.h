@@ -25,11 +25,11 @@ typedef struct zg_state zg_state;
 
 /** Look for what an interrupted run of the same job has left beside the output.
  * \param [in] digest   of job, inputs and plan; segments with another one are refused.
- * \param [in] discard  remove whatever is there instead.
+ * \param [in] restart  remove whatever is there instead.
  * \return ZG_ERR_CREATE when there is a state of another job or version, or it cannot
  * be read; the same on all ranks. Collective. Destroy with zg_state_close. */
 zg_status zg_state_open(MPI_Comm comm, const char *output, const char *digest,
-                        double interval, bool discard, zg_state **state);
+                        double interval, bool restart, zg_state **state);
 /** The sums of the parts of all shards, given on rank 0, instead of a state that runs
  * have left; there is nothing to save in it.
  * \return ZG_ERR_DATA when they were made with another plan. Collective; the same
@@ -45,7 +45,8 @@ void zg_state_share(zg_state *state, const zg_shard_part *part);
 /** Leave the part of a shard whose passes are all done, with this state's sums.
  * Collective; the same status on all ranks. */
 zg_status zg_state_leave(const zg_state *state);
-/** \param [in] finished  the output is complete: remove the state. Collective. */
+/** \param [in] finished  the output is complete: remove the state; of a merge, what
+ * there is of the same sums. Collective. */
 void zg_state_close(zg_state **state, bool finished);
 
 /** Whether a run has left something beside the output. Not collective. */

@@ -149,6 +149,7 @@ static void what_cannot_be_written_leaves_nothing(void) {
   zg_test_path("unwritten", path);
   part.path = path;
   CU_ASSERT_EQUAL(zg_part_write(&part, files), ZG_ERR_WRITE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "cannot be written: No such file"));
   CU_ASSERT(access(path, F_OK) != 0);
   strcat(path, ".part");
   CU_ASSERT(access(path, F_OK) != 0);
@@ -175,7 +176,7 @@ static void check_together(zg_shard_part *parts, const int *chosen, int64_t coun
   zg_shard_part *list[8];
   for (int64_t k = 0; k < count; k++)
     list[k] = &parts[chosen[k]];
-  CU_ASSERT_EQUAL(zg_parts_check(list, count), status);
+  CU_ASSERT_EQUAL(zg_parts_check(list, count, "1.2.3"), status);
   if (status != ZG_OK) CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), words));
 }
 
@@ -200,6 +201,8 @@ static void parts_go_together_or_are_named(void) {
   check_together(parts, (int[]){0, 5, 2}, 3, ZG_ERR_DATA, "odd: is of another job");
   check_together(parts, (int[]){0, 6, 2}, 3, ZG_ERR_DATA, "odd: was made with another");
   check_together(parts, (int[]){0, 7, 2}, 3, ZG_ERR_DATA, "odd: was made by another");
+  check_together(parts, (int[]){7, 0, 2}, 3, ZG_ERR_DATA,
+                 "odd: was made by zoogram 9.9, this is zoogram 1.2.3");
 }
 
 const zg_test zg_tests[] = {

@@ -121,13 +121,13 @@ static void put_bytes(const char *path, const void *bytes, size_t count) {
   fclose(file);
 }
 
-/* A run that was killed after three of its five tiles. */
-static void leave_a_segment(const char *name, segment *s) {
+/* A run that was killed after so many of its five tiles. */
+static void leave_tiles(const char *name, int64_t tiles, segment *s) {
   int64_t before;
   bool right;
   struct stat file;
   zg_test_path(name, s->output);
-  CU_ASSERT_EQUAL_FATAL(run(s->output, 3, &before, &right), ZG_OK);
+  CU_ASSERT_EQUAL_FATAL(run(s->output, tiles, &before, &right), ZG_OK);
   find_segment(s);
   CU_ASSERT_EQUAL_FATAL(stat(s->path, &file), 0);
   s->count = (size_t)file.st_size;
@@ -135,6 +135,10 @@ static void leave_a_segment(const char *name, segment *s) {
   FILE *opened = fopen(s->path, "rb");
   CU_ASSERT_EQUAL(fread(s->bytes, 1, s->count, opened), s->count);
   fclose(opened);
+}
+
+static void leave_a_segment(const char *name, segment *s) {
+  leave_tiles(name, 3, s);
 }
 
 /* The next run refuses what is there, saying how to go on, or leaves it out and does
@@ -248,6 +252,89 @@ static void the_whole_ones_beside_a_damaged_one_are_used(void) {
   free(s.bytes);
 }
 
+static void one_that_cannot_be_opened_is_refused(void) {
+  segment s;
+  int64_t before;
+  bool right;
+  leave_a_segment("nowhere", &s);
+  CU_ASSERT_FATAL(unlink(s.path) == 0 && symlink("nowhere", s.path) == 0);
+  CU_ASSERT_EQUAL(run(s.output, TILES, &before, &right), ZG_ERR_CREATE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "cannot be read: No such file"));
+  free(s.bytes);
+}
+
+/* What a pass ends with when this becomes of the three tiles that it has begun with;
+ * NULL: they are gone. */
+static void check_lost(const segment *s, const segment *instead) {
+  pass p;
+  zg_state *state;
+  bool resumed;
+  create(&p);
+  CU_ASSERT_EQUAL_FATAL(
+      zg_state_open(MPI_COMM_SELF, s->output, digest, 60, false, &state), ZG_OK);
+  CU_ASSERT_EQUAL(zg_state_begin(state, 0, TILES, &p.sums, &resumed), ZG_OK);
+  CU_ASSERT_EQUAL(zg_state_count(state), 3);
+  unlink(s->path);
+  if (instead) put_bytes(s->path, instead->bytes, instead->count);
+  CU_ASSERT_EQUAL(zg_state_finish(state, &p.team, &p.sums), ZG_ERR_WRITE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "was there and now cannot be read"));
+  zg_state_close(&state, false);
+  destroy(&p);
+}
+
+static void what_is_lost_while_the_pass_goes_on_is_told(void) {
+  segment s, fewer;
+  leave_a_segment("lost", &s);
+  check_lost(&s, NULL);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "No such file"));
+  put_bytes(s.path, s.bytes, s.count);
+  leave_tiles("fewer", 2, &fewer);
+  check_lost(&s, &fewer);
+  free(s.bytes);
+  free(fewer.bytes);
+}
+
+/* At the end of a merge, which finds this state under the name of its output. */
+static void merge(const char *output, const char *of) {
+  zg_state *state;
+  CU_ASSERT_EQUAL_FATAL(zg_state_open_parts(MPI_COMM_SELF, output, of, NULL, 0, &state),
+                        ZG_OK);
+  zg_state_close(&state, true);
+}
+
+static void a_merge_removes_only_what_is_of_its_results(void) {
+  segment s;
+  leave_a_segment("merged", &s);
+  merge(s.output, "of another job");
+  CU_ASSERT(access(s.path, F_OK) == 0);
+  char other[2 * ZG_TEST_PATH_BYTES];
+  snprintf(other, sizeof other, "%s.state/notes", s.output);
+  put_bytes(other, "mine", 4);
+  merge(s.output, digest);
+  CU_ASSERT(access(s.path, F_OK) != 0 && access(other, F_OK) == 0);
+  unlink(other);
+  merge(s.output, digest);
+  CU_ASSERT_FALSE(zg_state_exists(s.output));
+  merge(s.output, digest);
+  free(s.bytes);
+}
+
+static zg_sums broken; /* a list with a gap */
+
+static void list_the_broken(void) {
+  zg_team team;
+  zg_team_create(MPI_COMM_SELF, 1, &team);
+  char path[ZG_TEST_PATH_BYTES];
+  zg_test_path("gap", path);
+  zg_segment_write(path, digest, &team, 0, 0, NULL, &broken);
+}
+
+static void sums_that_would_be_lost_are_a_mistake(void) {
+  double number[1] = {0};
+  broken = (zg_sums){.vectors = {number, number}, .lengths = {0, 1}};
+  CU_ASSERT_EQUAL(zg_test_exit_code(list_the_broken), ZG_ERR_INTERNAL);
+}
+
 const zg_test zg_tests[] = {
     {"a_whole_segment_is_used", a_whole_segment_is_used},
     {"a_changed_byte_is_noticed_wherever_it_is",
@@ -256,6 +343,12 @@ const zg_test zg_tests[] = {
      a_segment_of_any_other_length_is_noticed},
     {"something_else_is_refused_or_left_out", something_else_is_refused_or_left_out},
     {"one_of_another_version_is_refused", one_of_another_version_is_refused},
+    {"one_that_cannot_be_opened_is_refused", one_that_cannot_be_opened_is_refused},
+    {"what_is_lost_while_the_pass_goes_on_is_told",
+     what_is_lost_while_the_pass_goes_on_is_told},
+    {"a_merge_removes_only_what_is_of_its_results",
+     a_merge_removes_only_what_is_of_its_results},
+    {"sums_that_would_be_lost_are_a_mistake", sums_that_would_be_lost_are_a_mistake},
     {"a_tile_counts_once_though_two_segments_have_it",
      a_tile_counts_once_though_two_segments_have_it},
     {"the_whole_ones_beside_a_damaged_one_are_used",

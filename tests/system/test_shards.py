@@ -337,6 +337,15 @@ class Mistakes(Shards):
         merged = self.merge(*self.parts(2), code=REFUSED)
         self.assertIn("holds the results of another job", merged.err)
 
+    def test_what_lies_beside_the_output_is_left_alone(self):
+        notes = self.path / "results.h5.state" / "pass0-notes"
+        notes.parent.mkdir()
+        notes.write_text("of something else")
+        merged = self.merge(*self.parts(2))
+        self.assertIn("results.h5.state: holds something else", merged.out + merged.err)
+        self.assertIn("is complete already", self.merge(*self.parts(2)).out)
+        self.assertEqual(notes.read_text(), "of something else")
+
     def test_something_else_has_the_name_of_a_part(self):
         self.part(1, 2).write_text("no part")
         refused = self.run_job(self.the_job, "--shard", "1/2", code=REFUSED)

@@ -450,8 +450,7 @@ int vasprintf(char **text, const char *format, va_list arguments) {
 #define ON(name, parameters, arguments)                                                \
   int name parameters {                                                                \
     NEXT(name);                                                                        \
-    struck(MPI, #name, "");                                                            \
-    return next arguments;                                                             \
+    return struck(MPI, #name, "") ? MPI_ERR_OTHER : next arguments;                    \
   }
 ON(MPI_Init_thread, (int *argc, char ***argv, int wanted, int *given),
    (argc, argv, wanted, given))
