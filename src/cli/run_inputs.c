@@ -84,6 +84,7 @@ static void try_files(void *session, zg_list *found) {
   zg_prepare_inputs(s->job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
   zg_text_add(&status, "%d %s", (int)s->inputs.status, s->inputs.message);
   add_text(found, STATUS, status.data);
+  zg_text_clear(&status);
   add_text(found, OUTPUT, s->trouble);
   add_list(found, SOUND, &s->inputs.probe.sound);
   add_list(found, LEFT_OUT, &s->inputs.probe.left_out);

@@ -71,9 +71,23 @@ static void open_tensors(zg_results *results, const zg_results_layout *layout) {
   }
 }
 
+/* Open MPI guards a position in the file that nobody here uses by a semaphore named like
+ * the file, wherever that lies. One that a killed run of another user has left could not
+ * be opened, and so neither could the file: then another means is taken, which ranks may
+ * choose each for itself as each opens the file alone. */
+static void avoid_semaphore(const char *part) {
+  const char *slash = strrchr(part, '/');
+  zg_text path = {0};
+  zg_text_add(&path, "/dev/shm/sem.OMPIO_%s", slash ? slash + 1 : part);
+  if (access(path.data, F_OK) == 0 && access(path.data, R_OK | W_OK) != 0)
+    setenv("OMPI_MCA_sharedfp", "^sm", 0); /* unless the user has chosen */
+  zg_text_clear(&path);
+}
+
 /* A plain open comes first, as MPI-IO would not say why it fails. */
 static zg_status open_part(zg_results *results, const zg_results_layout *layout) {
   ZG_PLACE("opening", results->part);
+  avoid_semaphore(results->part);
   int64_t failures = zg_h5_failures();
   int descriptor = open(results->part, O_RDWR | O_CLOEXEC);
   if (descriptor >= 0) {

@@ -210,6 +210,25 @@ class StandingStill(Case):
         self.assertGoesOn(expected)
 
 
+@unittest.skipUnless(as_root(), "needs root: another user runs the program")
+class OtherUsers(Case):
+    def test_a_semaphore_that_a_killed_run_has_left(self):
+        """Open MPI names it like the file, whoever's that is."""
+        words = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
+        if execute([*words, os.environ["ZOOGRAM"], "--version"]).code != 0:
+            self.skipTest("the program's folder is not for everybody")
+        name = f"{self.path.name}.h5"
+        self.file = self.job(MEASURES, output=f"place/{name}")
+        self.path.chmod(0o755)
+        self.place.chmod(0o777)
+        semaphore = Path(f"/dev/shm/sem.OMPIO_{name}.part")
+        semaphore.touch(mode=0o600)
+        self.addCleanup(semaphore.unlink)
+        finished = self.run_job(before=words)
+        self.assertEqual(finished.code, 0, finished.report)
+        self.assertEqual([path.name for path in self.place.iterdir()], [name])
+
+
 class Outputs(Case):
     def test_something_else_has_the_name_of_the_state(self):
         Path(f"{self.output}.state").write_text("no directory")
