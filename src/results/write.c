@@ -71,15 +71,16 @@ static void open_tensors(zg_results *results, const zg_results_layout *layout) {
   }
 }
 
-/* Open MPI guards a position in the file that nobody here uses by a semaphore named like
- * the file, wherever that lies. One that a killed run of another user has left could not
- * be opened, and so neither could the file: then another means is taken, which ranks may
- * choose each for itself as each opens the file alone. */
-static void avoid_semaphore(const char *part) {
+/* Open MPI guards a position in the file, which nobody here uses, by a semaphore that
+ * is named like the file, wherever that lies. What a killed run has left of it may
+ * never let another one pass, and cannot be opened by other users; so it goes, or,
+ * where it is another user's, another means is taken. Nothing is lost when a rank
+ * beside this one still has it: each rank opens the file alone. */
+static void remove_semaphore(const char *part) {
   const char *slash = strrchr(part, '/');
   zg_text path = {0};
   zg_text_add(&path, "/dev/shm/sem.OMPIO_%s", slash ? slash + 1 : part);
-  if (access(path.data, F_OK) == 0 && access(path.data, R_OK | W_OK) != 0)
+  if (unlink(path.data) != 0 && errno != ENOENT)
     setenv("OMPI_MCA_sharedfp", "^sm", 0); /* unless the user has chosen */
   zg_text_clear(&path);
 }
@@ -87,7 +88,7 @@ static void avoid_semaphore(const char *part) {
 /* A plain open comes first, as MPI-IO would not say why it fails. */
 static zg_status open_part(zg_results *results, const zg_results_layout *layout) {
   ZG_PLACE("opening", results->part);
-  avoid_semaphore(results->part);
+  remove_semaphore(results->part);
   int64_t failures = zg_h5_failures();
   int descriptor = open(results->part, O_RDWR | O_CLOEXEC);
   if (descriptor >= 0) {

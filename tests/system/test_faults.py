@@ -210,23 +210,36 @@ class StandingStill(Case):
         self.assertGoesOn(expected)
 
 
-@unittest.skipUnless(as_root(), "needs root: another user runs the program")
-class OtherUsers(Case):
-    def test_a_semaphore_that_a_killed_run_has_left(self):
-        """Open MPI names it like the file, whoever's that is."""
+class Semaphores(Case):
+    """Open MPI names one like the file, whoever's that is and wherever it lies; a run that is killed leaves it."""
+
+    def leave(self):
+        name = f"{self.path.name}.h5"  # of no other run
+        self.output = self.place / name
+        self.file = self.job(MEASURES, output=f"place/{name}")
+        semaphore = Path(f"/dev/shm/sem.OMPIO_{name}.part")
+        semaphore.write_bytes(bytes(32))  # it lets nobody pass
+        semaphore.chmod(0o600)
+        self.addCleanup(semaphore.unlink, missing_ok=True)
+
+    def assertRuns(self, **keywords):
+        finished = self.run_job(**keywords)
+        self.assertEqual(finished.code, 0, finished.report)
+        self.assertEqual(list(self.place.iterdir()), [self.output])
+
+    def test_of_a_killed_run(self):
+        self.leave()
+        self.assertRuns()
+
+    @unittest.skipUnless(as_root(), "needs root: another user runs the program")
+    def test_of_another_user(self):
         words = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
         if execute([*words, os.environ["ZOOGRAM"], "--version"]).code != 0:
             self.skipTest("the program's folder is not for everybody")
-        name = f"{self.path.name}.h5"
-        self.file = self.job(MEASURES, output=f"place/{name}")
         self.path.chmod(0o755)
         self.place.chmod(0o777)
-        semaphore = Path(f"/dev/shm/sem.OMPIO_{name}.part")
-        semaphore.touch(mode=0o600)
-        self.addCleanup(semaphore.unlink)
-        finished = self.run_job(before=words)
-        self.assertEqual(finished.code, 0, finished.report)
-        self.assertEqual([path.name for path in self.place.iterdir()], [name])
+        self.leave()
+        self.assertRuns(before=words)
 
 
 class Outputs(Case):
