@@ -109,6 +109,7 @@ class Fault:
     action: str = "fail"
     lasting: bool = False
     object: str = ""
+    site: int = 0  # 0: `at` counts the calls from all sites
 
     def variable(self, paths, log):
         words = {"kind": self.kind, "at": self.at, "errno": self.errno, "action": self.action, "paths": paths, "log": log}
@@ -118,26 +119,36 @@ class Fault:
             words["from"] = "on"
         if self.object:
             words["object"] = self.object
+        if self.site:
+            words["site"] = f"{self.site:x}"
         return " ".join(f"{key}={value}" for key, value in words.items())
 
     def __str__(self):
         whose = "all ranks" if self.rank is None else f"rank {self.rank}"
         what = self.errno if self.action == "fail" and self.kind in FILE_KINDS else self.action
-        return f"{self.kind} {self.at}{'+' if self.lasting else ''} of {whose}: {what}"
+        there = f" at {self.site:x}" if self.site else ""
+        return f"{self.kind} {self.at}{'+' if self.lasting else ''}{there} of {whose}: {what}"
 
 
 @dataclass(frozen=True)
 class Record:
+    """What tests/torture/faults.c tells."""
+
     calls: int = 0
     fired: int = 0
     where: str = ""
+    stack: str = ""
+    sites: dict = dataclasses.field(default_factory=dict)  # number: calls
 
 
 def read_record(path):
+    head, site = struct.Struct("qq544s512s"), np.dtype([("number", "u8"), ("calls", "i8")])
     with contextlib.suppress(OSError, struct.error):
         data = path.read_bytes()
-        calls, fired = struct.unpack_from("qq", data)
-        return Record(calls, fired, data[16:].split(b"\0")[0].decode(errors="replace"))
+        calls, fired, *texts = head.unpack_from(data)
+        where, stack = (text.split(b"\0")[0].decode(errors="replace") for text in texts)
+        sites = np.frombuffer(data, site, offset=head.size)
+        return Record(calls, fired, where, stack.strip(), dict(sites[sites["calls"] > 0].tolist()))
     return Record()
 
 
@@ -235,9 +246,9 @@ class Laboratory:
 
     def leave_state(self, folder):
         """What a run leaves that was killed when it had written checkpoints of two thirds of its work."""
-        calls = self.count(folder, "mpi")
+        calls = self.count(folder, "mpi")[0].calls
         for share in (0.66, 0.75, 0.55, 0.85):
-            self.run(folder, Fault("mpi", int(calls[0] * share), action="kill"))
+            self.run(folder, Fault("mpi", int(calls * share), action="kill"))
             if any(folder.glob("results.h5.state/pass*")) and not (folder / "results.h5").exists():
                 return
         raise SystemExit(f"{folder.name}: no run left a state")
@@ -249,26 +260,32 @@ class Laboratory:
         return trial
 
     def count(self, template, kind, **more):
-        """Calls of a kind in an undisturbed run, by rank."""
+        """Records of the calls of a kind in an undisturbed run, by rank."""
         trial = self.copy(template)
         run = self.run(trial, Fault(kind, 0, **more))
         shutil.rmtree(trial)
-        return [record.calls for record in run.records]
+        return run.records
+
+    def callers(self, run):
+        """The functions of the program that were under way at the first failing call, innermost first."""
+        addresses = next((record.stack.split() for record in run.records if record.fired), [])
+        before = [hex(int(address, 16) - 1) for address in addresses]  # the call, not where it returns to
+        said = subprocess.run(["addr2line", "-f", "-e", self.program, *before], capture_output=True, text=True, check=False)
+        return " < ".join(said.stdout.splitlines()[::2]) if addresses else "nobody"
 
     def trial(self, job, fault):
-        """Run a job with a fault, and again without. \\return (what is wrong, the disturbed run)."""
+        """Run a job with a fault, and again without, unless all is done. \\return (what is wrong, the disturbed run)."""
         trial = self.copy(self.template(job))
         run = self.run(trial, fault)
         wrong = [*judge(run, fault), *self.look_at_output(trial, job, run)]
         wrong += [f"left running: {left}" for left in still_running(trial)]
-        again = self.run(trial)
-        if again.code not in DONE:
-            wrong.append(f"does not resume: {again.codes} {' '.join(again.errors)}")
-        else:
-            wrong += self.look_at_output(trial, job, again)
-            left = {path.name for path in trial.iterdir() if ".locktest." not in path.name}  # MPI-IO's own
-            left -= {"zoo0.h5", "zoo1.h5", "job.yaml", "results.h5"}
-            wrong += [f"left behind: {' '.join(sorted(left))}"] * bool(left)
+        if run.code not in DONE or leftovers(trial):
+            again = self.run(trial)
+            if again.code not in DONE:
+                wrong.append(f"does not resume: {again.codes} {' '.join(again.errors)}")
+            else:
+                wrong += self.look_at_output(trial, job, again)
+                wrong += [f"left behind: {' '.join(leftovers(trial))}"] * bool(leftovers(trial))
         shutil.rmtree(trial)
         return wrong, run
 
@@ -282,6 +299,12 @@ class Laboratory:
         except (OSError, KeyError) as error:
             return [f"unreadable output: {error}"]
         return ["incomplete or wrong output"] * (found != self.expected[job])
+
+
+def leftovers(folder):
+    """Names of what is there beside inputs and results."""
+    names = {path.name for path in folder.iterdir() if ".locktest." not in path.name}  # MPI-IO's own
+    return sorted(names - {"zoo0.h5", "zoo1.h5", "job.yaml", "results.h5"})
 
 
 def end_tree(pid):

@@ -8,6 +8,7 @@
  *     kind     open, read, write, sync, close, rename, unlink, mkdir, truncate:
  *              of files; memory: allocations; mpi: communication
  *     at       the how many-th call, from 1; 0: none, only count
+ *     site     only calls from this place count for `at`: a number that a record gave
  *     from     `once` (default), or `on`: that call and all later ones
  *     rank     of which rank (OMPI_COMM_WORLD_RANK); absent: all, each counting its own
  *     action   fail (default for all kinds but mpi), short (transfer half and say so),
@@ -21,10 +22,16 @@
  *     log      a file <log>.<rank> tells what happened, as a `struct record`:
  *              it is kept in shared memory, so that it survives the process
  *
+ * A site is a place that calls are made from: all calls of the kind with the same
+ * stack, as far as it lies in the program, in HDF5 and in `object`. Return addresses
+ * count from the beginning of what is loaded, so that a site has the same number in
+ * every process of the same program.
+ *
  * Only for tests. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <mpi.h>
@@ -63,20 +70,26 @@ typedef enum action { FAIL, SHORT, EXIT, KILL, SEGV, ABORT, HANG, ACTIONS } acti
 static const char *const actions[ACTIONS] = {"fail", "short", "exit", "kill",
                                              "segv", "abort", "hang"};
 
+enum { DESCRIPTORS = 4096, TEXT = 512, RANGES = 16, FRAMES = 96, SITES = 1 << 14 };
+
 /* What the log file holds. */
 typedef struct record {
   _Atomic int64_t calls; /* of this kind, so far */
   _Atomic int64_t fired; /* how many were made to fail */
-  char where[496];       /* the first of these: function and path */
+  char where[TEXT + 32]; /* the first of these: function and path */
+  char stack[TEXT];      /* and where the program called it: addresses */
+  struct {
+    _Atomic uint64_t number; /* of a site; 0: free */
+    _Atomic int64_t calls;   /* from there */
+  } sites[SITES];
 } record;
-
-enum { DESCRIPTORS = 4096, TEXT = 512, OBJECTS = 16 };
 
 static struct {
   bool active;
   call_kind kind;
   action action;
   int64_t at;
+  uint64_t site;   /* 0: any */
   int error, rank; /* rank -1: all */
   bool lasting;
   char paths[TEXT], object[64];
@@ -85,8 +98,9 @@ static struct {
 static record spare, *the_record = &spare;
 static _Atomic bool watched[DESCRIPTORS]; /* opened under `paths` */
 static struct {
-  uintptr_t first, end;
-} ranges[OBJECTS]; /* of code whose allocations count */
+  uintptr_t base, first, end;
+  bool allocates; /* its allocations count */
+} ranges[RANGES]; /* of code that tells sites apart; the program's first */
 static int range_count;
 
 /* ---- reading the plan ---- */
@@ -142,15 +156,27 @@ static void map_record(const char *log) {
 /* The program itself comes first and has no name. */
 static int add_ranges(struct dl_phdr_info *object, size_t size, void *unused) {
   (void)size, (void)unused;
-  bool wanted = plan.object[0] ? strstr(object->dlpi_name, plan.object) != NULL
-                               : !object->dlpi_name[0] && range_count == 0;
-  for (int k = 0; wanted && k < object->dlpi_phnum && range_count < OBJECTS; k++) {
+  bool own = !object->dlpi_name[0] && range_count == 0;
+  bool named = plan.object[0] && strstr(object->dlpi_name, plan.object);
+  bool wanted = own || named || strstr(object->dlpi_name, "libhdf5");
+  for (int k = 0; wanted && k < object->dlpi_phnum && range_count < RANGES; k++) {
     const ElfW(Phdr) *header = &object->dlpi_phdr[k];
     if (header->p_type != PT_LOAD || !(header->p_flags & PF_X)) continue;
-    ranges[range_count].first = object->dlpi_addr + header->p_vaddr;
-    ranges[range_count++].end = object->dlpi_addr + header->p_vaddr + header->p_memsz;
+    uintptr_t first = object->dlpi_addr + header->p_vaddr;
+    ranges[range_count].base = object->dlpi_addr;
+    ranges[range_count].first = first;
+    ranges[range_count].end = first + header->p_memsz;
+    ranges[range_count++].allocates = plan.object[0] ? named : own;
   }
   return 0;
+}
+
+/* \return the range that an address is in, or -1. */
+static int range_of(const void *address) {
+  uintptr_t at = (uintptr_t)address;
+  for (int k = 0; k < range_count; k++)
+    if (at >= ranges[k].first && at < ranges[k].end) return k;
+  return -1;
 }
 
 static bool is_program(const char *name) {
@@ -177,11 +203,14 @@ __attribute__((constructor)) static void start(void) {
     plan.action = (action)found;
   plan.error = value_of(text, "errno", word, sizeof word) ? error_number(word) : EIO;
   plan.at = value_of(text, "at", word, sizeof word) ? atoll(word) : 0;
+  plan.site = value_of(text, "site", word, sizeof word) ? strtoull(word, NULL, 16) : 0;
   plan.rank = value_of(text, "rank", word, sizeof word) ? atoi(word) : -1;
   plan.lasting = value_of(text, "from", word, sizeof word) && !strcmp(word, "on");
   value_of(text, "paths", plan.paths, sizeof plan.paths);
   value_of(text, "object", plan.object, sizeof plan.object);
   dl_iterate_phdr(add_ranges, NULL);
+  void *frame;
+  backtrace(&frame, 1); /* the first time it allocates */
   map_record(value_of(text, "log", word, sizeof word) ? word : NULL);
   plan.active = true;
 }
@@ -208,14 +237,50 @@ static void end_otherwise(void) {
   }
 }
 
+/* The stack of a call as a number (FNV-1a) that is not 0, and the program's part of it
+ * as text where `text` is not NULL. */
+static uint64_t site_number(char *text, size_t size) {
+  void *frames[FRAMES];
+  int count = backtrace(frames, FRAMES);
+  uint64_t number = 0xcbf29ce484222325;
+  size_t used = 0;
+  for (int f = 0; f < count; f++) {
+    int range = range_of(frames[f]);
+    if (range < 0) continue;
+    uintptr_t offset = (uintptr_t)frames[f] - ranges[range].base;
+    number = (number ^ offset ^ (uint64_t)range << 56) * 0x100000001b3;
+    if (text && range == 0 && used < size)
+      used += (size_t)snprintf(text + used, size - used, "0x%jx ", (uintmax_t)offset);
+  }
+  return number ? number : 1;
+}
+
+/* Count a call from a site. \return the how many-th it is; 0 when there is no room. */
+static int64_t count_at_site(uint64_t number) {
+  for (uint64_t probe = 0; probe < SITES; probe++) {
+    size_t k = (size_t)((number ^ number >> 32) + probe) % SITES;
+    uint64_t found = 0;
+    if (atomic_compare_exchange_strong(&the_record->sites[k].number, &found, number) ||
+        found == number)
+      return atomic_fetch_add(&the_record->sites[k].calls, 1) + 1;
+  }
+  return 0;
+}
+
 /* Count a call. \return whether it has to fail; errno is then set. */
 static bool struck(call_kind kind, const char *function, const char *path) {
   if (!plan.active || kind != plan.kind) return false;
   int64_t number = atomic_fetch_add(&the_record->calls, 1) + 1;
-  bool now = plan.at > 0 && (plan.lasting ? number >= plan.at : number == plan.at);
+  uint64_t site = site_number(NULL, 0);
+  int64_t there = count_at_site(site);
+  if (plan.site) number = plan.site == site ? there : 0;
+  bool now = (plan.at > 0 && number == plan.at) ||
+             (plan.lasting && atomic_load(&the_record->fired) > 0);
   if (!now || (plan.rank >= 0 && plan.rank != own_rank())) return false;
-  if (atomic_fetch_add(&the_record->fired, 1) == 0)
+  if (atomic_fetch_add(&the_record->fired, 1) == 0) {
     snprintf(the_record->where, sizeof the_record->where, "%s %s", function, path);
+    site_number(the_record->stack, sizeof the_record->stack);
+  }
   end_otherwise();
   errno = plan.error;
   return true;
@@ -406,13 +471,10 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 /* Whether an allocation has to fail whose caller is at this address. */
 static bool struck_caller(const char *function, const void *caller) {
   if (!plan.active || plan.kind != MEMORY) return false;
-  uintptr_t address = (uintptr_t)caller;
-  for (int k = 0; k < range_count; k++)
-    if (address >= ranges[k].first && address < ranges[k].end) {
-      plan.error = ENOMEM;
-      return struck(MEMORY, function, "");
-    }
-  return false;
+  int range = range_of(caller);
+  if (range < 0 || !ranges[range].allocates) return false;
+  plan.error = ENOMEM;
+  return struck(MEMORY, function, "");
 }
 #define STRUCK(function) struck_caller(function, __builtin_return_address(0))
 
