@@ -45,8 +45,11 @@ zg_status zg_log_open(bool speaks, bool quiet, const char *path) {
                  strerror(errno));
 }
 
+/* At once, since what comes next may go to standard error. */
 static void end_progress_line(void) {
-  if (the_log.line_open) fputs("\r\033[K", stdout);
+  if (!the_log.line_open) return;
+  fputs("\r\033[K", stdout);
+  fflush(stdout);
   the_log.line_open = false;
 }
 
