@@ -48,9 +48,20 @@ static int64_t largest_edge(const zg_plan *plan) {
   return zg_max(LEAST_EDGE, zg_ceil_div(plan->samples, LEAST_PANELS));
 }
 
+/* With few samples passes are made in double, for which nothing is packed: packed tiles
+ * would only be tiles whose rows are read once more for every one. */
+static bool any_could_be_packed(const zg_plan *plan) {
+  for (int64_t p = 0; p < plan->pass_count; p++) {
+    const zg_pass *pass = &plan->passes[p];
+    if (zg_gram_is(pass) && !pass->spec.gram.batch && pass->precision == ZG_SINGLE)
+      return true;
+  }
+  return false;
+}
+
 static bool may_pack(const zg_request *request, const zg_plan *plan) {
-  return request->packed && plan->team_size == 1 && plan->precision == ZG_SINGLE &&
-         plan->samples >= ZG_PANEL && zg_gram_any_full(plan);
+  return request->packed && plan->team_size == 1 && plan->samples >= ZG_PANEL &&
+         any_could_be_packed(plan);
 }
 
 /* Whole packed panels; only the last tile is smaller. */

@@ -356,10 +356,10 @@ static void check_shards(int64_t bands) {
   tear_down(&s);
 }
 
-/* Three panels of 48, 48 and 34 samples, packed, are not three of 44, 43 and 43,
+/* Three panels of 192, 192 and 16 samples, packed, are not three of 134, 133 and 133,
  * although there are as many tiles. */
 static void tiles_of_another_cut_are_refused(void) {
-  enum { N = 130, BATCH = 60, TILE = 48 };
+  enum { N = 400, BATCH = 60, TILE = 192 };
   setting s;
   set_up(&s, "cut", N, BATCH, ITEMS);
   s.job.precision = ZG_SINGLE;

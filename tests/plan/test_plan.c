@@ -562,6 +562,25 @@ static void batches_need_one_panel(void) {
   free(zoo.arrays);
 }
 
+/* So few that tiles are made in double: all their panels stay, read once, and none of
+ * single precision is packed that nobody needs. */
+static void few_samples_are_not_packed(void) {
+  const int64_t samples[] = {256, 400};
+  zg_call call = make_call("cka", "linear", "debiased", "256");
+  for (int k = 0; k < 2; k++) {
+    zg_zoo zoo = make_zoo(90, samples[k], 46);
+    zg_request request = request_of(&zoo, &call, 1);
+    request.packed = true;
+    zg_plan *plan = plan_of(&request);
+    CU_ASSERT_EQUAL(plan->passes[0].precision, k ? ZG_SINGLE : ZG_DOUBLE);
+    CU_ASSERT_EQUAL(plan->packed, k);
+    CU_ASSERT_EQUAL(plan->resident, k);
+    CU_ASSERT_EQUAL(plan->panels_kept, plan->panel_count);
+    zg_plan_destroy(&plan);
+    free(zoo.arrays);
+  }
+}
+
 static void headers_of_many_arrays_are_counted(void) {
   const int64_t counts[] = {1, 1001, 1 << 20};
   int64_t bytes[3];
@@ -654,6 +673,7 @@ const zg_test zg_tests[] = {
     {"the_samples_that_medians_begin_with_are_counted",
      the_samples_that_medians_begin_with_are_counted},
     {"batches_need_one_panel", batches_need_one_panel},
+    {"few_samples_are_not_packed", few_samples_are_not_packed},
     {"headers_of_many_arrays_are_counted", headers_of_many_arrays_are_counted},
     {"a_plan_prints_itself", a_plan_prints_itself},
     {"a_plan_is_told_to_machines", a_plan_is_told_to_machines},
