@@ -141,9 +141,7 @@ static void inspect_tensor(hid_t dataset, const char *name, zg_tensor_info *info
                            .kind = text_or_empty(dataset, "kind"),
                            .symmetric = zg_h5_int_attribute(dataset, "symmetric", 0)};
   extent(dataset, &info->rows, &info->columns);
-  hsize_t start = 0;
-  H5Aiterate2(dataset, H5_INDEX_NAME, H5_ITER_INC, &start, add_attribute,
-              &info->attributes);
+  zg_h5_each_attribute(dataset, add_attribute, &info->attributes);
 }
 
 zg_status zg_results_inspect(const char *path, zg_results_info **info) {

@@ -52,8 +52,7 @@ static herr_t add_object(hid_t file, const char *name, const H5O_info_t *info,
   zg_hash_add_int(w->hash, (int64_t)info->num_attrs);
   if (object < 0) return -1;
   if (info->type == H5O_TYPE_DATASET) add_dataset(w, object);
-  hsize_t at = 0;
-  return H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, add_attribute, w);
+  return zg_h5_each_attribute(object, add_attribute, w);
 }
 
 uint64_t zg_structure_digest(hid_t file) {

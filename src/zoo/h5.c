@@ -230,6 +230,13 @@ zg_status zg_h5_ordered_members(hid_t group, zg_list *names, bool *ordered) {
   return result < 0 ? zg_fail(ZG_ERR_DATA, "a group cannot be listed") : ZG_OK;
 }
 
+herr_t zg_h5_each_attribute(hid_t object, H5A_operator2_t visit, void *context) {
+  hsize_t at = 0;
+  /* A search in vain decodes all of them, without a table. */
+  if (H5Aexists(object, "none has this name") < 0) return -1;
+  return H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, visit, context);
+}
+
 zg_status zg_h5_members(hid_t group, zg_list *names) {
   bool ordered;
   return zg_h5_ordered_members(group, names, &ordered);

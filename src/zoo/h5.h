@@ -50,6 +50,10 @@ bool zg_h5_number_attribute(hid_t object, const char *name, double **values,
  * is none. \return false when it is there and holds something else. */
 bool zg_h5_list_attribute(hid_t object, const char *name, zg_list *texts);
 
+/** H5Aiterate2 over the attributes of an object by name. HDF5 1.10 crashes over the
+ * table of those of a damaged object; here that is a failure like others. */
+herr_t zg_h5_each_attribute(hid_t object, H5A_operator2_t visit, void *context);
+
 /** Names of a group's members in the zoo's order: by the integer attribute `order`
  * where present, then the rest by creation order where the group tracks it, else in
  * natural order. */

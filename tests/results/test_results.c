@@ -340,6 +340,39 @@ static void where_the_name_is_taken_by_a_directory_all_ranks_say_so(void) {
   CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "directory.h5"));
 }
 
+/* Spoil the last attribute of the root, as a rank does that wrote back what it could
+ * not read: an object header of version 1, whose attribute messages begin with their
+ * version and the length of their name. */
+static void spoil_attribute(const char *path) {
+  static const char job[] = "\1\0\4\0";
+  char bytes[1 << 16];
+  FILE *file = fopen(path, "r+");
+  size_t count = fread(bytes, 1, sizeof bytes, file), at = 0;
+  while (at + 12 < count &&
+         (memcmp(bytes + at, job, 4) != 0 || memcmp(bytes + at + 8, "job", 4) != 0))
+    at++;
+  CU_ASSERT_FATAL(at + 12 < count);
+  fseek(file, (long)at, SEEK_SET);
+  fputc(0, file);
+  fclose(file);
+}
+
+static void a_file_that_was_damaged_meanwhile_does_not_get_the_name(void) {
+  char path[ZG_TEST_PATH_BYTES], part[ZG_TEST_PATH_BYTES];
+  part_of(zg_test_path("spoilt.h5", path), part);
+  zg_results_layout layout = layout_of(false);
+  zg_results *results = NULL;
+  CU_ASSERT_EQUAL_FATAL(zg_results_create(world, path, &layout, &results), ZG_OK);
+  write_tensors(results);
+  MPI_Barrier(world);
+  if (zg_test_rank() == 0) spoil_attribute(part);
+  CU_ASSERT_EQUAL(zg_results_finish(&results), ZG_ERR_WRITE);
+  CU_ASSERT(!exists(path));
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "spoilt.h5"));
+  MPI_Barrier(world);
+  if (zg_test_rank() == 0) unlink(part);
+}
+
 /* ---- reading what is not there ---- */
 
 static void an_unknown_tensor_is_refused_with_those_that_are_there(void) {
@@ -387,6 +420,8 @@ const zg_test zg_tests[] = {
      where_no_file_can_be_made_all_ranks_say_so},
     {"where_the_name_is_taken_by_a_directory_all_ranks_say_so",
      where_the_name_is_taken_by_a_directory_all_ranks_say_so},
+    {"a_file_that_was_damaged_meanwhile_does_not_get_the_name",
+     a_file_that_was_damaged_meanwhile_does_not_get_the_name},
     {"an_unknown_tensor_is_refused_with_those_that_are_there",
      an_unknown_tensor_is_refused_with_those_that_are_there},
     {"kinds_of_files_are_told_apart", kinds_of_files_are_told_apart},
