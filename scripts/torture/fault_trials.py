@@ -62,7 +62,7 @@ JOBS = {  # name: measures
     "gram": ["cka", {"measure": "cka", "kernel": "rbf"}],
     "pairs": [{"measure": "wasserstein", "form": "exact"}, {"measure": "wasserstein", "form": "gaussian"}],
     "vectors": ["gradient_cosine", "attention_kl", "weight_frobenius", "cosine"],
-    "tangent": ["ntk_distance"],
+    "tangent": ["ntk_distance", {"measure": "ntk_distance", "sketch": 64, "name": "sketched"}],
     "profiles": ["isotropy", "path_norm"],
 }
 
@@ -109,6 +109,7 @@ class Fault:
     action: str = "fail"
     lasting: bool = False
     object: str = ""
+    depth: int = 0  # of the object's frames that tell sites apart; 0: all
     site: int = 0  # 0: `at` counts the calls from all sites
 
     def variable(self, paths, log):
@@ -119,6 +120,8 @@ class Fault:
             words["from"] = "on"
         if self.object:
             words["object"] = self.object
+        if self.depth:
+            words["depth"] = self.depth
         if self.site:
             words["site"] = f"{self.site:x}"
         return " ".join(f"{key}={value}" for key, value in words.items())

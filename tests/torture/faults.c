@@ -17,6 +17,8 @@
  *     paths    calls count that concern files whose path contains this
  *     object   allocations count that this object asks for, judged by the
  *              return address: part of a library's name; absent: the program
+ *     depth    of the frames outside the program only so many, the innermost, tell
+ *              sites apart; absent: all
  *     program  only in processes whose executable has this name (default
  *              zoogram), not in shells on the way to it
  *     log      a file <log>.<rank> tells what happened, as a `struct record`:
@@ -91,6 +93,7 @@ static struct {
   int64_t at;
   uint64_t site;   /* 0: any */
   int error, rank; /* rank -1: all */
+  int depth;
   bool lasting;
   char paths[TEXT], object[64];
 } plan;
@@ -204,6 +207,7 @@ __attribute__((constructor)) static void start(void) {
   plan.error = value_of(text, "errno", word, sizeof word) ? error_number(word) : EIO;
   plan.at = value_of(text, "at", word, sizeof word) ? atoll(word) : 0;
   plan.site = value_of(text, "site", word, sizeof word) ? strtoull(word, NULL, 16) : 0;
+  plan.depth = value_of(text, "depth", word, sizeof word) ? atoi(word) : FRAMES;
   plan.rank = value_of(text, "rank", word, sizeof word) ? atoi(word) : -1;
   plan.lasting = value_of(text, "from", word, sizeof word) && !strcmp(word, "on");
   value_of(text, "paths", plan.paths, sizeof plan.paths);
@@ -244,9 +248,9 @@ static uint64_t site_number(char *text, size_t size) {
   int count = backtrace(frames, FRAMES);
   uint64_t number = 0xcbf29ce484222325;
   size_t used = 0;
-  for (int f = 0; f < count; f++) {
+  for (int f = 0, outside = 0; f < count; f++) {
     int range = range_of(frames[f]);
-    if (range < 0) continue;
+    if (range < 0 || (range > 0 && outside++ >= plan.depth)) continue;
     uintptr_t offset = (uintptr_t)frames[f] - ranges[range].base;
     number = (number ^ offset ^ (uint64_t)range << 56) * 0x100000001b3;
     if (text && range == 0 && used < size)
@@ -494,6 +498,14 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
   if (STRUCK("posix_memalign")) return ENOMEM;
   *memory = __libc_memalign(alignment, size);
   return *memory ? 0 : ENOMEM;
+}
+
+void *memalign(size_t alignment, size_t size) {
+  return STRUCK("memalign") ? NULL : __libc_memalign(alignment, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+  return STRUCK("aligned_alloc") ? NULL : __libc_memalign(alignment, size);
 }
 
 /* These allocate inside the C library, for their caller. */
