@@ -8,6 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from arrays import related
@@ -249,19 +250,41 @@ class Outputs(Case):
 
     @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
     def test_any_write_to_the_results(self):
+        """From the file's creation over tensors of one triangle and of two, and what is kept, to the mark that it is
+        complete."""
+        maps = np.random.default_rng(1).random((2, self.samples, 1, 3, 3))
+        with h5py.File(self.path / "zoo.h5", "r+") as file:
+            for k, weights in enumerate(maps):
+                file[f"models/m/attention/layer{k}"] = weights / weights.sum(axis=-1, keepdims=True)
+        self.file = self.job([Measure(), {"measure": "attention_kl"}, {"measure": "isotropy"}], output="place/results.h5")
         words = set()
-        for at in (1, 4, 8, 12, 16, 24, 32, 48, 64):
+        for at in (1, 4, 8, *range(14, 64)):
             finished = self.run_job(faults=f"kind=write at={at} errno=EIO", paths=f"{self.output}.part", ranks=1)
             if finished.code == 0:
                 break
             self.assertFails(finished, {73, 74}, "results.h5.part", "Input/output error")
             words.add(finished.errors[0].split("results.h5.part: ")[1])
         self.assertTrue(any("cannot be written" in text for text in words), words)
+        self.assertEqual(finished.code, 0)
+
+    @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+    def test_a_lock_that_another_rank_cannot_take(self):
+        finished = self.run_job(faults="kind=open at=1 rank=1 paths=/results.h5.lock")
+        self.assertFails(finished, {73}, "results.h5.lock: cannot be made", "Input/output error")
 
     @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
     def test_a_part_that_cannot_be_named(self):
         finished = self.run_job("--shard", "1/2", faults="kind=rename at=1")
         self.assertFails(finished, {73, 74}, "results.h5.shard-1-of-2")
+
+
+@unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")
+class Libraries(Case):
+    def test_one_that_does_not_start(self):
+        for kind, name in (("mpi", "MPI"), ("hdf5", "HDF5")):
+            with self.subTest(name):
+                finished = self.run_job(ranks=1, faults=f"kind={kind} at=1 action=fail")
+                self.assertFails(finished, {71}, f"{name} cannot be started")
 
 
 @unittest.skipUnless(LIBRARY, "ZOOGRAM_FAULTS does not name the library that makes calls fail")

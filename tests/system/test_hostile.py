@@ -81,6 +81,7 @@ class Refused(HostileTestCase):
         "many samples": (unwritten(1 << 60, 2), "too many"),
         "many numbers": (unwritten(1 << 30, 1 << 28), "not written, or damaged"),
         "few million numbers": (unwritten(SAMPLES, 1 << 20), "not written, or damaged"),
+        "many axes": (unwritten(SAMPLES, 1 << 40, 1 << 40), "shape is too large"),
         "contiguous": (lambda group: group.create_dataset("bad", shape=(1 << 30, 1 << 20), dtype="f8"), "not written"),
         "unmapped": (virtual((1 << 30, 1 << 20), SOUND), "not written"),
         "soft loop": (link(h5py.SoftLink("bad")), "cannot be opened"),
@@ -156,6 +157,17 @@ class Outputs(HostileTestCase):
             self.assertEqual((finished.code, len(finished.errors)), (REFUSED, 1), finished.report)
             self.assertIn("results.h5: exists, and reading it was stuck", finished.errors[0])
         self.assertEqual(output.read_bytes(), before)
+
+
+    def test_results_whose_root_is_gone(self):
+        output = self.path / "results.h5"
+        with h5py.File(output, "w") as file:
+            file.attrs.update({"format": "zoogram-results", "version": 1, "complete": 1})
+            file["cka"] = np.eye(2)
+        output.write_bytes(output.read_bytes().replace(b"TREE", b"none"))
+        finished = self.call("show", "results.h5")
+        self.assertEqual((finished.code, len(finished.errors)), (DATA, 1), finished.report)
+        self.assertIn("results.h5: its root cannot be listed: damaged", finished.errors[0])
 
 
 class Meanwhile(HostileTestCase):

@@ -6,7 +6,7 @@
  *     FAULTS="kind=write at=17 rank=1 errno=ENOSPC paths=/tmp/x/ log=/tmp/y"
  *
  *     kind     open, read, write, sync, close, rename, unlink, mkdir, truncate:
- *              of files; memory: allocations; mpi: communication
+ *              of files; memory: allocations; mpi: communication; hdf5: its start
  *     at       the how many-th call, from 1; 0: none, only count
  *     site     only calls from this place count for `at`: a number that a record gave
  *     from     `once` (default), or `on`: that call and all later ones
@@ -62,11 +62,12 @@ typedef enum call_kind {
   TRUNCATE,
   MEMORY,
   MPI,
+  HDF5,
   KINDS
 } call_kind;
 static const char *const kinds[KINDS] = {"open",     "read",   "write",  "sync",
                                          "close",    "rename", "unlink", "mkdir",
-                                         "truncate", "memory", "mpi"};
+                                         "truncate", "memory", "mpi",    "hdf5"};
 
 typedef enum action { FAIL, SHORT, EXIT, KILL, SEGV, ABORT, HANG, ACTIONS } action;
 static const char *const actions[ACTIONS] = {"fail", "short", "exit", "kill",
@@ -519,7 +520,12 @@ int vasprintf(char **text, const char *format, va_list arguments) {
   return STRUCK("vasprintf") ? -1 : next(text, format, arguments);
 }
 
-/* ---- communication ---- */
+/* ---- libraries ---- */
+
+int H5open(void) {
+  NEXT(H5open);
+  return struck(HDF5, "H5open", "") ? -1 : next();
+}
 
 #define ON(name, parameters, arguments)                                                \
   int name parameters {                                                                \

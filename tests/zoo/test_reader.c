@@ -258,6 +258,41 @@ static void files_that_change_under_the_reader_are_reported(void) {
   check_changed(ZG_ERR_DATA, make_shorter);
 }
 
+/* Where deflate has begun to write. */
+static void spoil_chunks(const char *path) {
+  FILE *file = fopen(path, "r+b");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+  for (int before = 0, byte; (byte = fgetc(file)) != EOF; before = byte)
+    if (before == 0x78 && byte == 0x5e) {
+      fseek(file, -2, SEEK_CUR);
+      fputc(0, file);
+      fseek(file, 1, SEEK_CUR);
+    }
+  fclose(file);
+}
+
+static void damaged_numbers_are_reported(void) {
+  char path[ZG_TEST_PATH_BYTES];
+  double values[N * D];
+  int64_t integers[N * D];
+  fill(values);
+  hid_t file = zg_test_zoo_create(zg_test_path("damaged.h5", path));
+  zg_test_zoo_layer(file, "m", "even", N, D, values);
+  add_compressed(file, "/models/m/activations/odd", values);
+  zg_test_zoo_close(file);
+  zg_zoo *zoo = zg_test_zoo_open(path);
+  zg_reader *reader = zg_reader_create(zoo);
+  CU_ASSERT_EQUAL(zg_reader_integers(reader, 1, 0, N, integers), ZG_OK);
+  CU_ASSERT_EQUAL(integers[D], (int64_t)number(D));
+  zg_reader_destroy(&reader);
+  spoil_chunks(path);
+  reader = zg_reader_create(zoo);
+  CU_ASSERT_EQUAL(zg_reader_integers(reader, 1, 0, N, integers), ZG_ERR_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(zg_message(), "'odd': its numbers cannot be read"));
+  zg_reader_destroy(&reader);
+  zg_zoo_destroy(&zoo);
+}
+
 static void strings_come_fixed_and_variable(void) {
   static const char *const texts[] = {"conv", "relu", "", "add"};
   char path[ZG_TEST_PATH_BYTES];
@@ -287,6 +322,7 @@ static void strings_come_fixed_and_variable(void) {
 }
 
 const zg_test zg_tests[] = {
+    {"damaged_numbers_are_reported", damaged_numbers_are_reported},
     {"strings_come_fixed_and_variable", strings_come_fixed_and_variable},
     {"numbers_of_every_type_are_read", numbers_of_every_type_are_read},
     {"single_precision_is_not_widened_and_double_not_narrowed",
