@@ -22,10 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Between the rows of two items' tiles, so that they do not fall on the same cache
- * lines. */
-enum { PADDING = 16 };
-
 /* Numbers per item in zg_pass_state.parameters: the kernel, then these. */
 enum { MEDIAN = sizeof(zg_rbf) / sizeof(double), CODE, PRECISION, PARAMETERS };
 
@@ -160,7 +156,7 @@ static zg_status visit(void *context, const zg_step *step) {
   zg_work *work = s->work;
   int64_t size = zg_step_numbers(step);
   int64_t longest = step->left->packed ? size : step->tile.longest;
-  int64_t stride = s->forming.V ? s->forming.stride : longest + PADDING;
+  int64_t stride = s->forming.V ? s->forming.stride : longest + ZG_TILE_PADDING;
   form_tile(s, step, stride);
   s->forming.formed = false; /* V is the kernels now */
   zg_phase_start(work, ZG_PHASE_REDUCE);
@@ -273,13 +269,14 @@ static void allocate_tiles(zg_pass_state *s) {
       s->pass->spec.gram.batch ? plan->samples % edge : 0; /* the last batch's own */
   int64_t largest = zg_tile_largest(work->team.size, edge);
   if (last) largest = zg_max(largest, zg_tile_largest(work->team.size, last));
-  s->V = zg_alloc_large(plan->items * (largest + PADDING),
+  s->V = zg_alloc_large(plan->items * (largest + ZG_TILE_PADDING),
                         zg_real_size(zg_pass_precision(s)));
   s->wide = /* the kernel of a batch depends on all of it */
       s->pass->spec.gram.batch ? largest : zg_tile_strip_largest(&work->team, edge);
   if (work->team.size > 1)
-    s->forming = (zg_forming){
-        .V = s->V, .stride = largest + PADDING, .precision = zg_pass_precision(s)};
+    s->forming = (zg_forming){.V = s->V,
+                              .stride = largest + ZG_TILE_PADDING,
+                              .precision = zg_pass_precision(s)};
 }
 
 _Static_assert(1 + ZG_CENTRINGS <= ZG_STATE_PAIRS && 3 <= ZG_STATE_VECTORS,

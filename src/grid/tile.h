@@ -40,6 +40,9 @@ void zg_tile_destroy(zg_tile *tile);
 /** Numbers of the largest part that any rank of a team of so many has of a tile whose
  * edges are `edge` or one less, as those of nearly equal panels are. Not collective. */
 int64_t zg_tile_largest(int team_size, int64_t edge);
+/** Numbers left free between the tiles of two items: tiles are mostly whole pages, and
+ * the same place in several of them would fall on the same few lines of a cache. */
+enum { ZG_TILE_PADDING = 64 };
 /** This rank's part of a tile whose values lie at `values`, column-major with leading
  * dimension local_rows. Borrows from the tile. Not collective. */
 zg_block zg_tile_block(const zg_tile *tile, zg_precision precision, void *values,

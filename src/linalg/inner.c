@@ -5,6 +5,7 @@
 #include "linalg/fixed.h"
 #include "linalg/micro.h"
 #include "linalg/square.h"
+#include "linalg/vector.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +16,28 @@ enum {
   LANES = 16,  /* partial sums of an inner product, one per lane of the widest vector */
   ROWS = 6,    /* vectors on one side of a block of inner products */
   COLUMNS = 4, /* and on the other */
-  CHUNK = 512, /* numbers of all vectors that are in the cache at a time */
-  RUN = 16     /* chunks whose terms are added in single precision: 512 per lane */
+  GROUP = 3,   /* blocks of columns that stay near while rows go by */
+  AHEAD = ROWS / GROUP + 1, /* arrays of the next blocks that a block brings near */
+  CHUNK = 384,              /* numbers of all vectors that are in the cache at a time */
+  RUN = 21 /* chunks whose terms are added in single precision: 504 per lane */
 };
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* sums[i][j] += a_i * b_j lane by lane over `steps` steps, of each of which a line from
- * `next` on is brought into the cache. `rows` x `columns` products
+/* What is brought into the cache while products are made, a line of each per step. */
+typedef struct ahead {
+  const float *far;         /* into the second level */
+  const float *near[AHEAD]; /* into the first */
+} ahead;
+
+/* sums[i][j] += a_i * b_j lane by lane over `steps` steps. `rows` x `columns` products
  * at a time fill the registers. This file is compiled so that products and sums
  * contract to fused multiply-adds. */
 #define UNROLLED _Pragma("GCC unroll 8")
 #define DEFINE_DOTS(suffix, isa, rows, columns)                                        \
   __attribute__((target(isa))) static void dots_##suffix(                              \
       int64_t steps, const float *const a[ROWS], const float *const b[COLUMNS],        \
-      float *sums, const float *next) {                                                \
+      float *sums, const ahead *next) {                                                \
     for (int i0 = 0; i0 < ROWS; i0 += rows)                                            \
       for (int j0 = 0; j0 < COLUMNS; j0 += columns) {                                  \
         lanes sum[rows][columns], *at = (lanes *)sums + i0 * COLUMNS + j0;             \
@@ -38,7 +46,9 @@ typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias
                 at[i * COLUMNS + j];                                                   \
         for (int64_t k = 0; k < steps; k++) {                                          \
           lanes x[columns];                                                            \
-          __builtin_prefetch(next + k * LANES, 0, 2);                                  \
+          __builtin_prefetch(next->far + k * LANES, 0, 2);                             \
+          UNROLLED for (int l = 0; l < AHEAD; l++)                                     \
+              __builtin_prefetch(next->near[l] + k * LANES, 0, 3);                     \
           UNROLLED for (int j = 0; j < columns; j++) x[j] =                            \
               *(const lanes *)(b[j0 + j] + k * LANES);                                 \
           UNROLLED for (int i = 0; i < rows; i++) {                                    \
@@ -58,7 +68,7 @@ DEFINE_DOTS(avx2, "avx2,fma", 3, 2)
 #endif
 
 static void dots_c(int64_t steps, const float *const a[ROWS],
-                   const float *const b[COLUMNS], float *sums, const float *next) {
+                   const float *const b[COLUMNS], float *sums, const ahead *next) {
   (void)next;
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < COLUMNS; j++, sums += LANES)
@@ -67,7 +77,7 @@ static void dots_c(int64_t steps, const float *const a[ROWS],
 }
 
 typedef void dots_fn(int64_t steps, const float *const a[ROWS],
-                     const float *const b[COLUMNS], float *sums, const float *next);
+                     const float *const b[COLUMNS], float *sums, const ahead *next);
 
 static dots_fn *const dots[] = {[ZG_ISA_C] = dots_c,
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -78,14 +88,14 @@ static dots_fn *const dots[] = {[ZG_ISA_C] = dots_c,
 
 /* A block of inner products: rows [row, row + ROWS) with columns [column, ...). */
 typedef struct block {
-  int64_t row, column;
-  float sums[ROWS][COLUMNS][LANES];
+  _Alignas(64) float sums[ROWS][COLUMNS][LANES]; /* a line of the cache each */
   double total[ROWS][COLUMNS];
+  int64_t row, column;
 } block;
 
 /* The blocks that hold something of the lower triangle. \return how many. */
 static int64_t list_blocks(int64_t n, block *blocks) {
-  const int64_t group = 3 * COLUMNS; /* columns that stay near while rows go by */
+  const int64_t group = GROUP * COLUMNS;
   int64_t count = 0;
   for (int64_t first = 0; first < n; first += group)
     for (int64_t row = first / ROWS * ROWS; row < n; row += ROWS)
@@ -102,27 +112,34 @@ static int64_t list_blocks(int64_t n, block *blocks) {
   return count;
 }
 
-/* Vectors beyond the last are the last again; nobody looks at their products.
- * \param [in] next  what is brought into the cache meanwhile. */
-static void multiply_block(dots_fn *multiply, int64_t n, int64_t steps, const float *V,
-                           int64_t ldv, const float *next, block *b) {
+/* The numbers of all vectors that are multiplied. */
+typedef struct chunk {
+  const float *numbers;
+  int64_t leading;
+} chunk;
+
+/* Vectors beyond the last are the last again; nobody looks at their products. */
+static void multiply_block(dots_fn *multiply, int64_t n, int64_t steps, const chunk *x,
+                           const ahead *next, block *b) {
   const float *rows[ROWS], *columns[COLUMNS];
   for (int i = 0; i < ROWS; i++)
-    rows[i] = V + zg_min(n - 1, b->row + i) * ldv;
+    rows[i] = x->numbers + zg_min(n - 1, b->row + i) * x->leading;
   for (int j = 0; j < COLUMNS; j++)
-    columns[j] = V + zg_min(n - 1, b->column + j) * ldv;
+    columns[j] = x->numbers + zg_min(n - 1, b->column + j) * x->leading;
   multiply(steps, rows, columns, &b->sums[0][0][0], next);
 }
 
-/* End a run: lanes to doubles. */
-static void flush_block(block *b) {
+/* End a run: lanes to doubles, those of all products at a time. */
+ZG_VECTOR static void flush_block(block *b) {
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < COLUMNS; j++) {
-      double half[LANES / 2], *total = &b->total[i][j];
+      const float *restrict sums = b->sums[i][j];
+      double half[LANES / 2], quarter[LANES / 4];
       for (int l = 0; l < LANES / 2; l++)
-        half[l] = (double)b->sums[i][j][l] + (double)b->sums[i][j][l + LANES / 2];
-      *total += ((half[0] + half[4]) + (half[1] + half[5])) +
-                ((half[2] + half[6]) + (half[3] + half[7]));
+        half[l] = (double)sums[l] + (double)sums[l + LANES / 2];
+      for (int l = 0; l < LANES / 4; l++)
+        quarter[l] = half[l] + half[l + LANES / 4];
+      b->total[i][j] += (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
     }
   memset(b->sums, 0, sizeof b->sums);
 }
@@ -144,6 +161,17 @@ static float *copy_rest(int64_t n, int64_t length, const float *V, int64_t ldv,
   return rest;
 }
 
+/* What a block brings into the cache: the sums of the next one, and of the rows of the
+ * one below, which as many blocks lie between, its share. */
+static ahead what_follows(int64_t n, const chunk *x, const block *b, const block *end) {
+  const block *next = b + 1 < end ? b + 1 : b, *below = b + GROUP < end ? b + GROUP : b;
+  ahead follows = {.near = {&next->sums[0][0][0]}};
+  int64_t row = below->row + b->column / COLUMNS % GROUP;
+  for (int k = 1; k < AHEAD; k++, row += GROUP)
+    follows.near[k] = x->numbers + zg_min(n - 1, row) * x->leading;
+  return follows;
+}
+
 static void accumulate_few(int64_t n, int64_t k, double alpha, const float *V,
                            int64_t ldv, double *coarse, double *fine) {
   dots_fn *multiply = dots[zg_micro_isa()];
@@ -158,12 +186,13 @@ static void accumulate_few(int64_t n, int64_t k, double alpha, const float *V,
     for (int64_t c = 0; c < chunks; c++) {
       bool is_rest = rest && c == chunks - 1, ends = (c + 1) % RUN == 0;
       int64_t steps = zg_ceil_div(zg_min(CHUNK, k - c * CHUNK), LANES);
+      const chunk x = is_rest ? (chunk){rest, tail} : (chunk){V + c * CHUNK, ldv};
       for (int64_t b = zg_part(count, threads, t); b < zg_part(count, threads, t + 1);
            b++) {
+        ahead next = what_follows(n, &x, &blocks[b], blocks + count);
         /* Each block brings a vector's next chunk; there are more blocks. */
-        const float *next = V + zg_min(b, n - 1) * ldv + (c + 1) * CHUNK;
-        multiply_block(multiply, n, steps, is_rest ? rest : V + c * CHUNK,
-                       is_rest ? tail : ldv, next, &blocks[b]);
+        next.far = V + zg_min(b, n - 1) * ldv + (c + 1) * CHUNK;
+        multiply_block(multiply, n, steps, &x, &next, &blocks[b]);
         if (ends || c + 1 == chunks) flush_block(&blocks[b]);
       }
     }

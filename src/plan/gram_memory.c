@@ -144,7 +144,7 @@ zg_memory zg_gram_memory(const zg_plan *plan, int64_t tile) {
   if (zg_gram_any_full(plan))
     m.panels = zg_max(m.panels, zg_min(2, zg_ceil_div(plan->samples, tile)) *
                                     zg_gram_panel_bytes(plan, tile, false));
-  m.tiles = N * (part + 64) * real + wide_bytes(plan, tile, batch) +
+  m.tiles = N * (part + ZG_TILE_PADDING) * real + wide_bytes(plan, tile, batch) +
             product_bytes(plan, edge, real);
   int64_t medians = median_bytes(plan, tile);
   bool together = Q > 1 && tile >= plan->samples; /* see zg_plan_keeps_tile */

@@ -71,8 +71,9 @@ static void check(int64_t n, int64_t k, int64_t ldv) {
 
 static void few_vectors(void) {
   static const int64_t shapes[][3] = {
-      {1, 1, 1},     {1, 700, 700},   {2, 16, 16},      {5, 511, 515},
-      {6, 512, 512}, {7, 8195, 8200}, {13, 9000, 9000}, {25, 8192, 8208}};
+      {1, 1, 1},        {1, 700, 700},   {2, 16, 16},      {5, 511, 515},
+      {6, 512, 512},    {7, 8195, 8200}, {13, 9000, 9000}, {25, 8192, 8208},
+      {23, 8064, 8065}, {31, 8065, 8080}};
   for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
     check(shapes[k][0], shapes[k][1], shapes[k][2]);
 }
