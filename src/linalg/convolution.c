@@ -130,11 +130,22 @@ static int64_t numbers_of_group(const zg_convolution *c, bool bounded) {
   return bounded ? zg_max(numbers, of_bound) : numbers;
 }
 
+/* Whether an image of either side has so many numbers, 8 TiB, that it could not be
+ * held, nor what is made of it be counted. */
+static bool is_hopeless(const zg_convolution *c) {
+  const double most = 0x1p40;
+  int64_t output[2];
+  zg_convolution_output(c, output);
+  double inputs = (double)c->in * (double)c->input[0] * (double)c->input[1];
+  double outputs = (double)c->out * (double)output[0] * (double)output[1];
+  return inputs * (double)c->groups > most || outputs > most;
+}
+
 int64_t zg_convolution_norm_memory(const zg_convolution *c) {
+  if (is_hopeless(c)) return ZG_CONVOLUTION_HOPELESS;
   zg_convolution one = group_of(c, 0);
-  int64_t weights = c->out * c->in * c->kernel[0] * c->kernel[1];
   int64_t numbers = numbers_of_group(&one, c->groups > 1);
-  return (numbers + weights + 2 * c->groups) * (int64_t)sizeof(double);
+  return (numbers + 2 * c->groups) * (int64_t)sizeof(double);
 }
 
 static zg_norm unscaled_norm(const zg_convolution *c) {
@@ -156,7 +167,7 @@ zg_norm zg_convolution_norm(const zg_convolution *c) {
   int64_t count = c->out * c->in * c->kernel[0] * c->kernel[1];
   double unit = zg_unit_scale(count, c->weights);
   if (isnan(unit)) return (zg_norm){.value = NAN, .residual = INFINITY};
-  if (unit > 0x1p-300 && unit < 0x1p300) return unscaled_norm(c);
+  if (!zg_is_extreme(unit)) return unscaled_norm(c);
   double *scaled = ZG_NEW(double, count);
   for (int64_t k = 0; k < count; k++)
     scaled[k] = c->weights[k] * unit;

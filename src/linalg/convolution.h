@@ -40,7 +40,11 @@ void zg_convolution_output(const zg_convolution *c, int64_t output[2]);
  *   is not smaller than another group's norm.
  * The kernel must fit. Memory: zg_convolution_norm_memory bytes. */
 zg_norm zg_convolution_norm(const zg_convolution *c);
-/** Bytes that zg_convolution_norm allocates at most; BLAS keeps a buffer of its own. */
+/** Bytes that are more than there can be. */
+#define ZG_CONVOLUTION_HOPELESS (INT64_C(1) << 60)
+/** Bytes that zg_convolution_norm allocates at most, but for a copy of extreme weights
+ * (zg_is_extreme); BLAS keeps a buffer of its own.
+ * ZG_CONVOLUTION_HOPELESS where an image has more than 2^40 numbers. */
 int64_t zg_convolution_norm_memory(const zg_convolution *c);
 
 #endif

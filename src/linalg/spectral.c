@@ -463,9 +463,8 @@ static zg_norm unscaled_norm(int64_t rows, int64_t columns, const double *A) {
 
 int64_t zg_dense_norm_memory(int64_t rows, int64_t columns) {
   int64_t n = zg_min(rows, columns), size = (int64_t)sizeof(double);
-  int64_t scaled = rows * columns * size;
-  if (n > MOST_GRAM) return scaled + zg_operator_norm_memory(rows, columns, 1);
-  return scaled + n * n * size + zg_operator_norm_memory(n, n, 1) + 64 * n * size;
+  if (n > MOST_GRAM) return zg_operator_norm_memory(rows, columns, 1);
+  return n * n * size + zg_operator_norm_memory(n, n, 1) + 64 * n * size;
 }
 
 zg_norm zg_dense_norm(int64_t rows, int64_t columns, const double *A) {
@@ -473,7 +472,7 @@ zg_norm zg_dense_norm(int64_t rows, int64_t columns, const double *A) {
   if (count == 0) return (zg_norm){.converged = true};
   double unit = zg_unit_scale(count, A);
   if (isnan(unit)) return (zg_norm){.value = NAN, .residual = INFINITY};
-  if (unit > 0x1p-300 && unit < 0x1p300) return unscaled_norm(rows, columns, A);
+  if (!zg_is_extreme(unit)) return unscaled_norm(rows, columns, A);
   double *scaled = ZG_NEW(double, count);
   for (int64_t k = 0; k < count; k++)
     scaled[k] = A[k] * unit;

@@ -42,7 +42,8 @@ int64_t zg_operator_norm_memory(int64_t rows, int64_t columns, int vectors);
  * overflows or underflows.
  * \param [in] A  [rows, columns], row-major. */
 zg_norm zg_dense_norm(int64_t rows, int64_t columns, const double *A);
-/** Bytes that zg_dense_norm allocates at most. */
+/** Bytes that zg_dense_norm allocates at most, but for a copy of an extreme A
+ * (zg_is_extreme). */
 int64_t zg_dense_norm_memory(int64_t rows, int64_t columns);
 
 /** A symmetric positive semidefinite operator, y := G x for `count` vectors behind each
@@ -58,5 +59,10 @@ zg_norm zg_largest_eigenvalue(int64_t n, zg_symmetric_apply *apply,
 /** The factor 2^k, 2^-1022 <= 2^k <= 2^1022, that brings the largest of `count`
  * absolute values into [1/2, 1); 1 when all are zero, NaN when one is not finite. */
 double zg_unit_scale(int64_t count, const double *values);
+/** Whether numbers are so large or small that their norm is found from a copy that is
+ * multiplied by this factor. */
+static inline bool zg_is_extreme(double unit) {
+  return !(unit > 0x1p-300 && unit < 0x1p300);
+}
 
 #endif

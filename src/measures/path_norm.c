@@ -67,35 +67,52 @@ static void keep_certified(zg_norm norm, zg_finding *finding) {
            "the operator norm has not converged (residual %.1e)", norm.residual);
 }
 
-/* The operator of a convolution, or what its attributes lack. */
-static zg_status describe(zg_reader *reader, const zg_zoo *zoo, int64_t index,
-                          zg_convolution *convolution, zg_finding *finding) {
-  const zg_array *array = &zoo->arrays[index];
-  zg_conv_attributes a;
-  ZG_TRY(zg_reader_convolution(reader, index, &a));
-  *convolution =
-      (zg_convolution){.out = array->n, .groups = a.groups, .circular = a.circular};
+/* The operator of a convolution that can be used; its weights are not set. */
+static zg_convolution operator_of(const zg_array *array) {
+  const zg_conv_geometry *g = &array->conv;
+  zg_convolution c = {.out = array->n,
+                      .in = array->dims[1],
+                      .groups = g->groups,
+                      .circular = g->circular};
   for (int k = 0; k < 2; k++) {
-    convolution->input[k] = a.input[k];
-    convolution->stride[k] = a.stride[k];
-    convolution->dilation[k] = a.dilation[k];
-    convolution->kernel[k] = array->rank == 4 ? array->dims[2 + k] : 0;
+    c.input[k] = g->input[k];
+    c.stride[k] = g->stride[k];
+    c.dilation[k] = g->dilation[k];
+    c.kernel[k] = array->dims[2 + k];
   }
-  memcpy(convolution->padding, a.padding, sizeof convolution->padding);
-  convolution->in = array->rank == 4 ? array->dims[1] : 0;
-  int64_t output[2] = {1, 1};
-  if (!a.problem[0]) zg_convolution_output(convolution, output);
-  if (a.problem[0])
-    snprintf(finding->note, sizeof finding->note, "%s", a.problem);
-  else if (output[0] < 1 || output[1] < 1)
-    snprintf(finding->note, sizeof finding->note,
-             "kernel of %lld x %lld does not fit its 'input_size'",
-             (long long)convolution->kernel[0], (long long)convolution->kernel[1]);
-  else if (a.groups < 1 || convolution->out % a.groups)
-    snprintf(finding->note, sizeof finding->note,
-             "attribute 'groups' does not divide it");
-  if (finding->note[0]) finding->code = ZG_CODE_ABSENT;
+  memcpy(c.padding, g->padding, sizeof c.padding);
+  return c;
+}
+
+static bool is_usable(const zg_array *array) {
+  return array->kind != ZG_WEIGHT_CONV || array->conv.input[0];
+}
+
+/* What the attributes of a convolution lack. */
+static zg_status complain(zg_reader *reader, int64_t index, zg_finding *finding) {
+  zg_conv_attributes attributes;
+  ZG_TRY(zg_reader_convolution(reader, index, &attributes));
+  snprintf(finding->note, sizeof finding->note, "%s", attributes.problem);
+  finding->code = ZG_CODE_ABSENT;
   return ZG_OK;
+}
+
+/* Extreme weights are scaled in place, so that nobody makes a copy. */
+static zg_norm norm_of_weight(const zg_array *array, double *weights) {
+  int64_t size = array->n * array->d;
+  double unit = zg_unit_scale(size, weights);
+  zg_norm norm;
+  for (int64_t k = 0; zg_is_extreme(unit) && k < size; k++)
+    weights[k] *= unit;
+  if (array->kind == ZG_WEIGHT_CONV) {
+    zg_convolution convolution = operator_of(array);
+    convolution.weights = weights;
+    norm = zg_convolution_norm(&convolution);
+  } else {
+    norm = zg_dense_norm(array->n, array->d, weights);
+  }
+  if (zg_is_extreme(unit)) norm.value /= unit;
+  return norm;
 }
 
 static zg_status measure_weight(const zg_call *call, zg_reader *reader,
@@ -104,21 +121,14 @@ static zg_status measure_weight(const zg_call *call, zg_reader *reader,
   (void)call, (void)count;
   const zg_array *array = &zoo->arrays[index];
   if (array->kind != ZG_WEIGHT_LINEAR && array->kind != ZG_WEIGHT_CONV) return ZG_OK;
-  bool conv = array->kind == ZG_WEIGHT_CONV;
-  zg_convolution convolution;
-  if (conv) ZG_TRY(describe(reader, zoo, index, &convolution, finding));
-  if (finding->code != ZG_CODE_OK) return ZG_OK;
+  if (!is_usable(array)) return complain(reader, index, finding);
   int64_t size = array->n * array->d;
   double *weights = ZG_NEW(double, size);
   zg_status status = zg_reader_doubles(reader, index, 0, array->n, weights);
-  if (status == ZG_OK && !zg_all_finite(ZG_DOUBLE, weights, size)) {
+  if (status == ZG_OK && !zg_all_finite(ZG_DOUBLE, weights, size))
     finding->code = ZG_CODE_NONFINITE;
-  } else if (status == ZG_OK && conv) {
-    convolution.weights = weights;
-    keep_certified(zg_convolution_norm(&convolution), finding);
-  } else if (status == ZG_OK) {
-    keep_certified(zg_dense_norm(array->n, array->d, weights), finding);
-  }
+  else if (status == ZG_OK)
+    keep_certified(norm_of_weight(array, weights), finding);
   free(weights);
   return status;
 }
@@ -263,14 +273,14 @@ static double chain_cost(const zg_array *array) {
   return (double)array->n * (double)array->d;
 }
 
-/* The weights, and what their decomposition needs beside them. How large the vectors of
- * a convolution are is known only once its attributes are read. */
+/* The weights, and what their norm needs beside them. */
 static int64_t weight_memory(const zg_array *array) {
-  const int64_t most = (int64_t)192 << 20;
   int64_t weights = 8 * array->n * array->d;
-  return array->kind == ZG_WEIGHT_CONV
-             ? 2 * weights + zg_min(most, 4096 * weights)
-             : weights + zg_dense_norm_memory(array->n, array->d);
+  if (array->kind == ZG_WEIGHT_LINEAR)
+    return weights + zg_dense_norm_memory(array->n, array->d);
+  if (array->kind != ZG_WEIGHT_CONV || !is_usable(array)) return 0;
+  zg_convolution convolution = operator_of(array);
+  return weights + zg_convolution_norm_memory(&convolution);
 }
 
 static int64_t chain_memory(const zg_array *array) {

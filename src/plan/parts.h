@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "plan/plan.h"
 
-/** What libraries and MPI take, and HDF5 for the headers of the zoo's arrays: about
- * 8 KiB for each, as long as its cache of 32 MiB a file lasts. */
+/** What libraries and MPI take, and HDF5 for chunks and the headers of the zoo's
+ * arrays: about 8 KiB for each, as long as its cache of 32 MiB a file lasts. */
 int64_t zg_plan_program_bytes(const zg_plan *plan);
 
 /** The plan's precision, or double where so few terms enter a pass that the rounding of

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "measures/profile.h"
 #include "plan/parts.h"
+#include "zoo/reader.h"
 
 #include <stdlib.h>
 
@@ -38,7 +39,8 @@ zg_precision zg_plan_precision(const zg_plan *plan, double terms) {
 
 int64_t zg_plan_program_bytes(const zg_plan *plan) {
   const int64_t libraries = 48 << 20, header = 8 << 10, cache = 32 << 20;
-  return libraries + zg_min(header * plan->arrays, cache * zg_max(1, plan->files));
+  return libraries + plan->chunk_bytes +
+         zg_min(header * plan->arrays, cache * zg_max(1, plan->files));
 }
 
 int64_t zg_plan_number_bytes(const zg_zoo *zoo, zg_data data) {
@@ -179,6 +181,7 @@ zg_status zg_plan_create(const zg_request *request, zg_plan **created) {
   plan->call_count = request->call_count;
   plan->arrays = request->zoo->array_count;
   plan->files = request->zoo->file_count;
+  plan->chunk_bytes = zg_reader_chunk_bytes(request->zoo);
   zg_status status = make(request, plan);
   if (status != ZG_OK) zg_plan_destroy(&plan);
   *created = plan;

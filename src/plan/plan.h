@@ -84,6 +84,7 @@ typedef struct zg_plan {
   /* The gram form; all zero when no measure has it. */
   int64_t items, samples;   /**< N, n */
   int64_t features, widest; /**< D = sum of all widths, and the largest width */
+  int64_t wide_features;    /**< of layers whose numbers are double in the file */
   int64_t number_bytes;     /**< that reading takes for a number of the layers */
   bool packed;              /**< tiles of single precision are made of packed panels
                                  (linalg/micro.h) */
@@ -101,6 +102,7 @@ typedef struct zg_plan {
   int64_t *pass_of_call; /**< [calls], owned */
   int64_t call_count;
   int64_t arrays, files; /**< of the zoo's catalogue */
+  int64_t chunk_bytes;   /**< that HDF5 keeps of arrays stored in chunks */
   zg_memory memory;
   int64_t memory_limit;
   double flop;  /**< useful: per gram pass n^2 (D + N^2/2), medians as one more
@@ -231,6 +233,9 @@ static inline bool zg_plan_keeps_tile(const zg_plan *plan, const zg_pass *pass) 
 }
 /** Numbers of every vector of a slice that are worked on at a time, in the cache. */
 enum { ZG_PLAN_RUN = 1024 };
+/** Features of an item that are made double at a time, where they are kept as they are
+ * in the file. */
+enum { ZG_PLAN_WIDENED = 512 };
 /** Numbers of a tensor that a rank finishes and writes at a time. */
 enum { ZG_PLAN_WRITTEN = 1 << 21 };
 /** Samples that a sampled median is made of at most. */

@@ -2,6 +2,7 @@
 
 #include "zoo/h5.h"
 #include "zoo/open.h"
+#include "zoo/scan.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -50,7 +51,7 @@ static void read_mode(hid_t dataset, zg_conv_attributes *conv) {
   if (!zg_h5_list_attribute(dataset, "padding_mode", &words) || words.count > 1)
     object(conv, "attribute 'padding_mode' is not one word");
   else if (words.count && !strcmp(words.items[0], "circular"))
-    conv->circular = true;
+    conv->geometry.circular = true;
   else if (words.count && strcmp(words.items[0], "zeros"))
     object(conv, "padding_mode '%.60s' is not supported", words.items[0]);
   zg_list_clear(&words);
@@ -58,33 +59,41 @@ static void read_mode(hid_t dataset, zg_conv_attributes *conv) {
 
 /* What has to hold between the numbers and the kernel's shape. */
 static void check_geometry(const int64_t *dims, zg_conv_attributes *conv) {
-  if (dims[0] % conv->groups)
+  const zg_conv_geometry *g = &conv->geometry;
+  if (dims[0] % g->groups)
     object(conv, "%lld output channels are not divisible by %lld groups",
-           (long long)dims[0], (long long)conv->groups);
+           (long long)dims[0], (long long)g->groups);
   for (int k = 0; k < 2; k++) {
-    int64_t reach = conv->dilation[k] * (dims[2 + k] - 1) + 1;
-    int64_t room = conv->input[k] + conv->padding[2 * k] + conv->padding[2 * k + 1];
+    int64_t reach = g->dilation[k] * (dims[2 + k] - 1) + 1;
+    int64_t room = g->input[k] + g->padding[2 * k] + g->padding[2 * k + 1];
     if (reach > room)
       object(conv, "its kernel reaches over %lld positions, the padded input has %lld",
              (long long)reach, (long long)room);
   }
 }
 
-zg_status zg_reader_convolution(zg_reader *reader, int64_t index,
-                                zg_conv_attributes *conv) {
-  const zg_array *array = zg_reader_array(reader, index);
-  hid_t dataset;
-  *conv = (zg_conv_attributes){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
-  ZG_TRY(zg_reader_open(reader, index, &dataset));
+void zg_read_convolution(hid_t dataset, const zg_array *array,
+                         zg_conv_attributes *conv) {
+  *conv = (zg_conv_attributes){
+      .geometry = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1}};
+  zg_conv_geometry *g = &conv->geometry;
   if (array->rank != 4)
     object(conv, "has %d axes; a conv weight has 4 axes", array->rank);
-  if (!read_numbers(dataset, "input_size", 1, 2, conv->input, conv))
+  if (!read_numbers(dataset, "input_size", 1, 2, g->input, conv))
     object(conv, "has no attribute 'input_size'");
-  read_numbers(dataset, "stride", 1, 2, conv->stride, conv);
-  read_numbers(dataset, "dilation", 1, 2, conv->dilation, conv);
-  read_numbers(dataset, "padding", 0, 4, conv->padding, conv);
-  read_numbers(dataset, "groups", 1, 1, &conv->groups, conv);
+  read_numbers(dataset, "stride", 1, 2, g->stride, conv);
+  read_numbers(dataset, "dilation", 1, 2, g->dilation, conv);
+  read_numbers(dataset, "padding", 0, 4, g->padding, conv);
+  read_numbers(dataset, "groups", 1, 1, &g->groups, conv);
   read_mode(dataset, conv);
   if (!conv->problem[0]) check_geometry(array->dims, conv);
+}
+
+zg_status zg_reader_convolution(zg_reader *reader, int64_t index,
+                                zg_conv_attributes *conv) {
+  hid_t dataset;
+  *conv = (zg_conv_attributes){.problem = ""};
+  ZG_TRY(zg_reader_open(reader, index, &dataset));
+  zg_read_convolution(dataset, zg_reader_array(reader, index), conv);
   return ZG_OK;
 }

@@ -7,14 +7,9 @@
 #include "zoo/reader.h"
 
 typedef struct zg_conv_attributes {
-  int64_t input[2];    /**< h, w, from `input_size` */
-  int64_t stride[2];   /**< h, w; default 1 */
-  int64_t dilation[2]; /**< h, w; default 1 */
-  int64_t padding[4];  /**< top, bottom, left, right; default 0 */
-  int64_t groups;      /**< default 1 */
-  bool circular;       /**< `padding_mode`; default zeros */
-  char problem[160];   /**< why it cannot be used, "" when it can: "has no
-                          attribute 'input_size'" */
+  zg_conv_geometry geometry;
+  char problem[160]; /**< why it cannot be used, "" when it can: "has no attribute
+                        'input_size'" */
 } zg_conv_attributes;
 
 /** \param [in] array  a weight of kind conv, [out, in / groups, kh, kw].

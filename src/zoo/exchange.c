@@ -128,12 +128,12 @@ static zg_status hash_radius(zg_reader *reader, int64_t array, zg_hash *hash) {
 static zg_status hash_convolution(zg_reader *reader, int64_t array, zg_hash *hash) {
   zg_conv_attributes conv;
   ZG_TRY(zg_reader_convolution(reader, array, &conv));
-  zg_hash_add(hash, conv.input, sizeof conv.input);
-  zg_hash_add(hash, conv.stride, sizeof conv.stride);
-  zg_hash_add(hash, conv.dilation, sizeof conv.dilation);
-  zg_hash_add(hash, conv.padding, sizeof conv.padding);
-  zg_hash_add_int(hash, conv.groups);
-  zg_hash_add_int(hash, conv.circular);
+  zg_hash_add(hash, conv.geometry.input, sizeof conv.geometry.input);
+  zg_hash_add(hash, conv.geometry.stride, sizeof conv.geometry.stride);
+  zg_hash_add(hash, conv.geometry.dilation, sizeof conv.geometry.dilation);
+  zg_hash_add(hash, conv.geometry.padding, sizeof conv.geometry.padding);
+  zg_hash_add_int(hash, conv.geometry.groups);
+  zg_hash_add_int(hash, conv.geometry.circular);
   zg_hash_add_text(hash, conv.problem);
   return ZG_OK;
 }

@@ -153,9 +153,29 @@ static zg_status read_kind(zg_zoo *zoo, int64_t index, hid_t dataset) {
   return status;
 }
 
-static bool has_filter(hid_t dataset) {
+static void keep_geometry(zg_array *array, hid_t dataset) {
+  zg_conv_attributes conv;
+  if (array->kind != ZG_WEIGHT_CONV) return;
+  zg_read_convolution(dataset, array, &conv);
+  if (!conv.problem[0]) array->conv = conv.geometry;
+}
+
+/* HDF5 has chunks of less than 4 GiB; what a damaged file says is no more here. */
+static void read_layout(zg_array *array, hid_t dataset) {
+  hsize_t edges[ZG_MAX_DIMS];
   ZG_H5 creation = H5Dget_create_plist(dataset);
-  return H5Pget_nfilters(creation) > 0;
+  ZG_H5 type = H5Dget_type(dataset);
+  array->compressed = H5Pget_nfilters(creation) > 0;
+  if (H5Pget_layout(creation) != H5D_CHUNKED ||
+      H5Pget_chunk(creation, array->rank, edges) != array->rank)
+    return;
+  array->chunk = (int64_t)H5Tget_size(type);
+  array->chunks = 1;
+  for (int k = 0; k < array->rank; k++) {
+    int64_t edge = zg_max(1, zg_min((int64_t)edges[k], UINT32_MAX));
+    array->chunk = zg_min(array->chunk * edge, UINT32_MAX);
+    array->chunks *= zg_ceil_div(array->dims[k], edge);
+  }
 }
 
 zg_status zg_read_header(zg_zoo *zoo, int64_t index, hid_t group, const char *link) {
@@ -168,6 +188,9 @@ zg_status zg_read_header(zg_zoo *zoo, int64_t index, hid_t group, const char *li
   ZG_TRY(read_shape(zoo, index, dataset));
   ZG_TRY(check_size(zoo, index));
   ZG_TRY(check_storage(zoo, index, dataset));
-  zoo->arrays[index].compressed = has_filter(dataset);
-  return zoo->arrays[index].data == ZG_WEIGHTS ? read_kind(zoo, index, dataset) : ZG_OK;
+  read_layout(&zoo->arrays[index], dataset);
+  if (zoo->arrays[index].data != ZG_WEIGHTS) return ZG_OK;
+  ZG_TRY(read_kind(zoo, index, dataset));
+  keep_geometry(&zoo->arrays[index], dataset);
+  return ZG_OK;
 }

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Measures read slices of many arrays in turn, so that some datasets stay open. Each
- * may have HDF5's chunk cache of 1 MiB. */
-enum { OPEN_DATASETS = 64 };
+/* Measures read slices of many arrays in turn, so that some datasets stay open. Of each
+ * HDF5 keeps the chunks read last, in a cache that larger chunks do not enter. */
+enum { OPEN_DATASETS = 64, CHUNK_CACHE = 1 << 20 };
 
 typedef struct open_dataset {
   int64_t array; /* -1: none */
@@ -54,6 +54,31 @@ void zg_reader_destroy(zg_reader **reader) {
   free((*reader)->converted);
   free(*reader);
   *reader = NULL;
+}
+
+static int64_t cached_bytes(const zg_array *array) {
+  if (array->chunk == 0 || array->chunk > CHUNK_CACHE) return 0;
+  return zg_min(array->chunks, CHUNK_CACHE / array->chunk) * array->chunk;
+}
+
+static int by_falling_bytes(const void *a, const void *b) {
+  const int64_t *x = a, *y = b;
+  return (*x < *y) - (*x > *y);
+}
+
+int64_t zg_reader_chunk_bytes(const zg_zoo *zoo) {
+  int64_t *cached = ZG_NEW(int64_t, zoo->array_count), bytes = 0, unpacked = 0;
+  for (int64_t k = 0; k < zoo->array_count; k++) {
+    const zg_array *array = &zoo->arrays[k];
+    cached[k] = cached_bytes(array);
+    if (array->compressed) unpacked = zg_max(unpacked, array->chunk);
+  }
+  if (zoo->array_count)
+    qsort(cached, (size_t)zoo->array_count, sizeof *cached, by_falling_bytes);
+  for (int64_t k = 0; k < zg_min(OPEN_DATASETS, zoo->array_count); k++)
+    bytes += cached[k];
+  free(cached);
+  return bytes + 2 * unpacked; /* one in front of a filter and one behind it */
 }
 
 void zg_reader_absorb(zg_reader *reader, zg_reader **other) {

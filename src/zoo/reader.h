@@ -18,6 +18,9 @@ typedef struct zg_reader zg_reader;
 /** \param [in] zoo  borrowed; must outlive the reader. */
 zg_reader *zg_reader_create(const zg_zoo *zoo);
 void zg_reader_destroy(zg_reader **reader);
+/** Bytes that HDF5 takes at most for the chunks of the arrays that one reader of a zoo
+ * has open, those of virtual datasets' sources not counted. */
+int64_t zg_reader_chunk_bytes(const zg_zoo *zoo);
 /** Destroy a reader and add what it has read to the counts of another. */
 void zg_reader_absorb(zg_reader *reader, zg_reader **other);
 

@@ -3,6 +3,7 @@
 #ifndef ZG_ZOO_SCAN_H
 #define ZG_ZOO_SCAN_H
 
+#include "zoo/convolution.h"
 #include "zoo/zoo.h"
 
 #include <hdf5.h>
@@ -11,6 +12,10 @@
  * the dataset `link` of `group`. Not collective. \return ZG_ERR_DATA, naming it, when
  * it is not what its data have to be. */
 zg_status zg_read_header(zg_zoo *zoo, int64_t array, hid_t group, const char *link);
+
+/** What the dataset of a weight of kind conv says of its geometry. Not collective. */
+void zg_read_convolution(hid_t dataset, const zg_array *array,
+                         zg_conv_attributes *conv);
 
 /** Like zg_zoo_open; with `report`, models and arrays that cannot be used are reported
  * and left out. Not collective.

@@ -74,6 +74,16 @@ typedef enum zg_weight_kind {
 /** "linear", ... */
 const char *zg_weight_kind_name(zg_weight_kind kind);
 
+/** The geometry of a convolution as a zoo states it beside the weight. */
+typedef struct zg_conv_geometry {
+  int64_t input[2];    /**< h, w, from `input_size` */
+  int64_t stride[2];   /**< h, w; default 1 */
+  int64_t dilation[2]; /**< h, w; default 1 */
+  int64_t padding[4];  /**< top, bottom, left, right; default 0 */
+  int64_t groups;      /**< default 1 */
+  bool circular;       /**< `padding_mode`; default zeros */
+} zg_conv_geometry;
+
 /** One array of a model: row-major, its first axis apart from the others. */
 typedef struct zg_array {
   char *name;    /**< of the layer, parameter or task; "" where a model has one array of
@@ -88,8 +98,12 @@ typedef struct zg_array {
   int rank;  /**< axes in the file */
   int64_t dims[ZG_MAX_DIMS];
   zg_dtype dtype;
-  bool compressed;     /**< chunks pass a filter */
-  zg_weight_kind kind; /**< of a weight */
+  bool compressed;       /**< chunks pass a filter */
+  int64_t chunk;         /**< bytes of a chunk, unpacked; 0: not stored in chunks */
+  int64_t chunks;        /**< that the whole array has in the file */
+  zg_weight_kind kind;   /**< of a weight */
+  zg_conv_geometry conv; /**< of a weight of kind conv; its input is 0 where it cannot
+                            be used (zoo/convolution.h says why) */
   bool bias; /**< of an ntk layer: it has a bias, whose derivative is the signal */
 } zg_array;
 

@@ -1,6 +1,7 @@
 /** \file
  * What a zoo's catalogue says of files made here: order, types, shapes, selection, and
  * what is said of files that are no zoo. */
+#include "base/memory.h"
 #include "files.h"
 #include "mpi_main.h"
 #include "zoo/zoo.h"
@@ -162,12 +163,13 @@ static void trailing_axes_are_flattened(void) {
 }
 
 static void compression_is_noticed(void) {
+  const hsize_t chunk[2] = {2, small[1]};
   char path[ZG_TEST_PATH_BYTES];
   hid_t file = zg_test_zoo_create(zg_test_path("filters.h5", path));
   add_model(file, "m", "a");
   hid_t space = H5Screate_simple(2, small, NULL),
         creation = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_chunk(creation, 2, small);
+  H5Pset_chunk(creation, 2, chunk);
   H5Pset_deflate(creation, 4);
   hid_t dataset = H5Dcreate2(file, "/models/m/activations/b", H5T_IEEE_F32LE, space,
                              H5P_DEFAULT, creation, H5P_DEFAULT);
@@ -176,6 +178,11 @@ static void compression_is_noticed(void) {
   zg_zoo *zoo = open_zoo(path, NULL);
   CU_ASSERT_FALSE(zoo->arrays[0].compressed);
   CU_ASSERT(zoo->arrays[1].compressed);
+  CU_ASSERT(zoo->arrays[0].chunk == 0 && zoo->arrays[0].chunks == 0);
+  CU_ASSERT_EQUAL(zoo->arrays[1].chunk, (int64_t)(chunk[0] * chunk[1] * 4));
+  CU_ASSERT_EQUAL(zoo->arrays[1].chunks,
+                  zg_ceil_div((int64_t)small[0], (int64_t)chunk[0]) *
+                      zg_ceil_div((int64_t)small[1], (int64_t)chunk[1]));
   zg_zoo_destroy(&zoo);
 }
 

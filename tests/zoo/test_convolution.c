@@ -6,6 +6,7 @@
 #include "zoo/convolution.h"
 
 #include <hdf5_hl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,12 @@ static zg_conv_attributes read_back(int rank, const attribute *attributes) {
   zg_reader *reader = zg_reader_create(zoo);
   zg_conv_attributes conv;
   CU_ASSERT_EQUAL(zg_reader_convolution(reader, 0, &conv), ZG_OK);
+  /* The catalogue has the same, and nothing of one that cannot be used. */
+  const zg_conv_geometry unknown = {.groups = 0};
+  zg_conv_geometry known = conv.problem[0] ? unknown : conv.geometry;
+  const zg_conv_geometry *listed = &zoo->arrays[0].conv;
+  CU_ASSERT_EQUAL(memcmp(listed, &known, offsetof(zg_conv_geometry, circular)), 0);
+  CU_ASSERT_EQUAL(listed->circular, known.circular);
   zg_reader_destroy(&reader);
   zg_zoo_destroy(&zoo);
   return conv;
@@ -66,18 +73,18 @@ static void check_pair(const int64_t pair[2], int64_t h, int64_t w) {
 static void check_padding(zg_conv_attributes c, int64_t top, int64_t bottom,
                           int64_t left, int64_t right) {
   CU_ASSERT_STRING_EQUAL(c.problem, "");
-  CU_ASSERT(c.padding[0] == top && c.padding[1] == bottom && c.padding[2] == left &&
-            c.padding[3] == right);
+  CU_ASSERT(c.geometry.padding[0] == top && c.geometry.padding[1] == bottom &&
+            c.geometry.padding[2] == left && c.geometry.padding[3] == right);
 }
 
 static void what_is_absent_has_its_default(void) {
   zg_conv_attributes c =
       read_back(4, (attribute[]){NUMBERS("input_size", 2, 8, 9), END});
-  check_pair(c.input, 8, 9);
-  check_pair(c.stride, 1, 1);
-  check_pair(c.dilation, 1, 1);
+  check_pair(c.geometry.input, 8, 9);
+  check_pair(c.geometry.stride, 1, 1);
+  check_pair(c.geometry.dilation, 1, 1);
   check_padding(c, 0, 0, 0, 0);
-  CU_ASSERT(c.groups == 1 && !c.circular);
+  CU_ASSERT(c.geometry.groups == 1 && !c.geometry.circular);
 }
 
 static void numbers_count_for_both_directions_or_for_each(void) {
@@ -85,14 +92,14 @@ static void numbers_count_for_both_directions_or_for_each(void) {
       4, (attribute[]){NUMBERS("input_size", 2, 8, 9), NUMBERS("stride", -1, 2),
                        NUMBERS("dilation", 2, 2, 1), NUMBERS("groups", -1, 3), END});
   CU_ASSERT_STRING_EQUAL(c.problem, "");
-  check_pair(c.stride, 2, 2);
-  check_pair(c.dilation, 2, 1);
-  CU_ASSERT_EQUAL(c.groups, 3);
+  check_pair(c.geometry.stride, 2, 2);
+  check_pair(c.geometry.dilation, 2, 1);
+  CU_ASSERT_EQUAL(c.geometry.groups, 3);
   c = read_back(
       4, (attribute[]){NUMBERS("input_size", -1, 7), NUMBERS("stride", 1, 4), END});
   CU_ASSERT_STRING_EQUAL(c.problem, "");
-  check_pair(c.input, 7, 7);
-  check_pair(c.stride, 4, 4);
+  check_pair(c.geometry.input, 7, 7);
+  check_pair(c.geometry.stride, 4, 4);
 }
 
 static void padding_may_have_one_two_or_four_numbers(void) {
@@ -110,9 +117,9 @@ static void the_edge_is_zeros_or_circular(void) {
   const attribute size = NUMBERS("input_size", 2, 8, 9);
   zg_conv_attributes c =
       read_back(4, (attribute[]){size, WORD("padding_mode", "zeros"), END});
-  CU_ASSERT(!c.problem[0] && !c.circular);
+  CU_ASSERT(!c.problem[0] && !c.geometry.circular);
   c = read_back(4, (attribute[]){size, WORD("padding_mode", "circular"), END});
-  CU_ASSERT(!c.problem[0] && c.circular);
+  CU_ASSERT(!c.problem[0] && c.geometry.circular);
 }
 
 static void what_cannot_be_used_is_said(void) {

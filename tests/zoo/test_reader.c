@@ -321,8 +321,29 @@ static void strings_come_fixed_and_variable(void) {
   zg_zoo_destroy(&zoo);
 }
 
+/* As many chunks of an array as fit into 1 MiB stay while it is open, none that is
+ * larger; of 64 arrays at a time. */
+static void chunks_take_memory(void) {
+  const int64_t KiB = 1024, MiB = 1024 * KiB;
+  zg_array arrays[70] = {{.chunk = 0},
+                         {.chunk = 300 * KiB, .chunks = 2},
+                         {.chunk = 300 * KiB, .chunks = 10},
+                         {.chunk = 5 * MiB, .chunks = 10}};
+  zg_zoo zoo = {.arrays = arrays, .array_count = 4};
+  CU_ASSERT_EQUAL(zg_reader_chunk_bytes(&zoo), (2 + 3) * 300 * KiB);
+  arrays[3].compressed = true; /* packed and unpacked */
+  CU_ASSERT_EQUAL(zg_reader_chunk_bytes(&zoo), (2 + 3) * 300 * KiB + 10 * MiB);
+  for (int k = 4; k < 70; k++)
+    arrays[k] = (zg_array){.chunk = MiB / 2, .chunks = 7};
+  zoo.array_count = 70;
+  CU_ASSERT_EQUAL(zg_reader_chunk_bytes(&zoo), 64 * MiB + 10 * MiB);
+  zoo.array_count = 0;
+  CU_ASSERT_EQUAL(zg_reader_chunk_bytes(&zoo), 0);
+}
+
 const zg_test zg_tests[] = {
     {"damaged_numbers_are_reported", damaged_numbers_are_reported},
+    {"chunks_take_memory", chunks_take_memory},
     {"strings_come_fixed_and_variable", strings_come_fixed_and_variable},
     {"numbers_of_every_type_are_read", numbers_of_every_type_are_read},
     {"single_precision_is_not_widened_and_double_not_narrowed",
