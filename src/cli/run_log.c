@@ -82,6 +82,12 @@ static void log_words(const zg_session *s, const zg_report *report) {
           zg_format_si(c, read.most, ""), zg_format_si(d, sent.most, ""), model);
 }
 
+/* What the ranks of a node share counts once. */
+static int64_t peak_of(const zg_report *report) {
+  int64_t resident = zg_peak_memory();
+  return resident > report->resident ? resident : report->peak;
+}
+
 static void log_rates(const zg_session *s, const zg_report *report) {
   static const zg_phase computing[] = {ZG_PHASE_MEDIAN, ZG_PHASE_PREPARE, ZG_PHASE_FORM,
                                        ZG_PHASE_KERNEL, ZG_PHASE_REDUCE};
@@ -91,8 +97,7 @@ static void log_rates(const zg_session *s, const zg_report *report) {
   zg_rank_stat seconds = zg_rank_stat_of(s->comm, busy);
   zg_rank_stat flop = zg_rank_stat_of(s->comm, report->flop);
   zg_rank_stat bytes = zg_rank_stat_of(s->comm, (double)report->bytes_read);
-  zg_rank_stat memory =
-      zg_rank_stat_of(s->comm, (double)(zg_peak_memory() - report->shared));
+  zg_rank_stat memory = zg_rank_stat_of(s->comm, (double)peak_of(report));
   char a[ZG_UNIT_BYTES], b[ZG_UNIT_BYTES];
   zg_note("  work          %s, %s per busy rank", zg_format_si(a, flop.sum, "flop"),
           zg_format_si(b, seconds.sum > 0 ? flop.sum / seconds.sum : 0, "flop/s"));

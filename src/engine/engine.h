@@ -59,8 +59,9 @@ typedef struct zg_report {
   int64_t numbers_read, numbers_sent; /**< in all (zg_numbers_sent) */
   int64_t numbers_measured;           /**< of those read: for statistics of items */
   int64_t tiles;
-  int64_t shared; /**< bytes of memory shared on the node that are counted as other
-                     ranks' */
+  int64_t resident; /**< largest resident size of this rank as long as there was memory
+                       shared on the node, in bytes; 0: there was none */
+  int64_t peak;     /**< the same, but of that memory only its own share */
   int64_t entries[ZG_CODES]; /**< entries of all tensors by code; summed over ranks */
 } zg_report;
 

@@ -18,7 +18,8 @@ typedef struct features {
   zg_work *work;
   const zg_pass *pass;
   zg_precision precision;
-  zg_scatter scatter; /* of the centred features of a slice, all items side by side */
+  int64_t most;       /* rows of a slice that are multiplied at a time */
+  zg_scatter scatter; /* of their centred features, all items side by side */
   zg_pairs norms;     /* sums of a_i.a_j times n, both triangles */
   double *traces;     /* [N] of kernels */
   bool once;          /* centres are estimates */
@@ -53,17 +54,21 @@ static void create(zg_work *work, const zg_pass *pass, bool once, features *f) {
   const zg_plan *plan = work->run->plan;
   zg_precision precision = choose_precision(work, pass);
   size_t real = zg_real_size(precision);
+  /* What is in double though the plan has it in single takes no more memory. */
   int64_t rows = pass->piece, room = zg_max(CENTRED, plan->widest);
+  int64_t most =
+      zg_max(1, rows * (int64_t)zg_real_size(pass->precision) / (int64_t)real);
   *f = (features){.work = work,
                   .pass = pass,
                   .precision = precision,
+                  .most = most,
                   .once = once,
                   .traces = ZG_NEW(double, plan->items),
                   .row_norms = ZG_NEW(double, plan->items *rows),
                   .room = room,
                   .rows = zg_alloc(zg_threads() * room, real)};
   zg_pairs_create(&work->solo, plan->items, &f->norms);
-  zg_scatter_create(precision, plan->features, rows, &f->scatter);
+  zg_scatter_create(precision, plan->features, most, &f->scatter);
   f->sums = (zg_sums){.pairs = {&f->norms},
                       .vectors = {f->scatter.sums},
                       .lengths = {f->scatter.count}};
@@ -105,13 +110,13 @@ static void centre(features *f, const zg_item *item, const zg_slab *slab, int64_
   }
 }
 
-/* Rows of one item, from this column on; zeros where it cannot be used. */
+/* Rows of one item, from this column on; zeros where it cannot be used.
+ * \param [out] norms  of these rows. */
 static zg_status load_item(features *f, int64_t i, int64_t column, int64_t first,
-                           int64_t rows) {
+                           int64_t rows, double *norms) {
   zg_work *work = f->work;
   const zg_item *item = &work->items.items[i];
   int64_t d = zg_work_width(work, i), step = zg_reader_slab_rows(d);
-  double *norms = f->row_norms + i * f->pass->piece;
   if (!zg_item_usable(item)) memset(norms, 0, (size_t)rows * sizeof *norms);
   for (int64_t done = 0; zg_item_usable(item) && done < rows; done += step) {
     zg_slab slab;
@@ -122,10 +127,12 @@ static zg_status load_item(features *f, int64_t i, int64_t column, int64_t first
   return ZG_OK;
 }
 
-static zg_status load(features *f, int64_t first, int64_t rows) {
+/* Rows [first + done, first + done + rows) of a slice that begins with the first. */
+static zg_status load(features *f, int64_t first, int64_t done, int64_t rows) {
   int64_t column = 0;
   for (int64_t i = 0; i < f->work->run->plan->items; i++) {
-    ZG_TRY(load_item(f, i, column, first, rows));
+    double *norms = f->row_norms + i * f->pass->piece + done;
+    ZG_TRY(load_item(f, i, column, first + done, rows, norms));
     column += zg_work_width(f->work, i);
   }
   return ZG_OK;
@@ -140,19 +147,27 @@ static void expect(features *f, int64_t task) {
     zg_reader_expect(f->work->reader, i, first, rows);
 }
 
+static zg_status add_rows(features *f, int64_t first, int64_t done, int64_t rows) {
+  zg_phase_start(f->work, ZG_PHASE_READ);
+  zg_status status = load(f, first, done, rows);
+  zg_phase_stop(f->work, ZG_PHASE_READ);
+  if (status != ZG_OK) return status;
+  zg_phase_start(f->work, ZG_PHASE_REDUCE);
+  zg_scatter_add(&f->scatter, rows);
+  zg_phase_stop(f->work, ZG_PHASE_REDUCE);
+  return ZG_OK;
+}
+
 static zg_status visit(void *context, int64_t task) {
   features *f = context;
   zg_work *work = f->work;
   const zg_plan *plan = work->run->plan;
   int64_t first, rows;
   zg_plan_rows(plan, f->pass, task, &first, &rows);
-  zg_phase_start(work, ZG_PHASE_READ);
-  zg_status status = load(f, first, rows);
+  for (int64_t done = 0; done < rows; done += f->most)
+    ZG_TRY(add_rows(f, first, done, zg_min(f->most, rows - done)));
   expect(f, task + 1);
-  zg_phase_stop(work, ZG_PHASE_READ);
-  if (status != ZG_OK) return status;
   zg_phase_start(work, ZG_PHASE_REDUCE);
-  zg_scatter_add(&f->scatter, rows);
   zg_pairs_add_vectors((double)plan->samples, f->row_norms, rows, f->pass->piece,
                        &f->norms);
   if (f->once)

@@ -364,9 +364,10 @@ static zg_status sweep(zg_pass_state *s, int64_t band) {
   zg_text_add(&what, "Gram tiles");
   if (bands > 1)
     zg_text_add(&what, ", band %lld of %lld", (long long)band + 1, (long long)bands);
-  zg_panels_open(s->work, s->pass, s->end, &s->forming.panels);
-  zg_status status = zg_sweep_tiles(s->work, &s->forming.panels, s->pass, what.data,
-                                    &s->sums, visit, s);
+  zg_status status = zg_panels_open(s->work, s->pass, s->end, &s->forming.panels);
+  if (status == ZG_OK)
+    status = zg_sweep_tiles(s->work, &s->forming.panels, s->pass, what.data, &s->sums,
+                            visit, s);
   zg_panels_destroy(&s->forming.panels);
   zg_text_clear(&what);
   return status;

@@ -59,7 +59,7 @@ typedef struct sample {
   int64_t *positions;
 } sample;
 
-enum { COLUMNS = 256 };
+enum { COLUMNS = 64 };
 
 static void create_sample(const zg_work *work, int64_t i, sample *s) {
   int64_t d = zg_work_width(work, i), rows = rows_for(work->run->plan->samples, d);

@@ -413,9 +413,9 @@ static void destroy_finder(finder *f) {
 zg_status zg_medians_search(zg_work *work, const zg_pass *pass, zg_forming *forming,
                             zg_medians *medians) {
   finder f;
-  zg_status status = ZG_OK;
   create_finder(work, forming, medians, &f);
-  zg_panels_open(work, pass, work->run->plan->items, &forming->panels);
+  zg_status status =
+      zg_panels_open(work, pass, work->run->plan->items, &forming->panels);
   while (status == ZG_OK && !all_done(&f)) {
     status = zg_scattered_sweep(work, &forming->panels, pass, "medians", visit, &f);
     if (status == ZG_OK && f.brackets)

@@ -13,52 +13,60 @@ static bool is_packed(const zg_work *work, int64_t i, bool packed) {
   return packed && work->items.items[i].precision == ZG_SINGLE;
 }
 
-static bool is_stored(const zg_work *work, int64_t i, bool packed) {
-  return packed && zg_store_has(work->store, i);
+static bool is_stored(const zg_panels *panels, int64_t i) {
+  return panels->packed && zg_store_has(panels->work->store, i);
+}
+
+/* In which an item's features are kept. */
+static zg_precision kept_precision(const zg_panels *panels, int64_t i) {
+  bool raw = panels->raw && zg_work_is_raw(panels->work, i);
+  return raw ? ZG_SINGLE : panels->work->items.items[i].precision;
 }
 
 /* Bytes of this rank's part of one item's panel: whole cache lines. */
-static int64_t part_bytes(const zg_work *work, int64_t i, int64_t rows, bool packed) {
+static int64_t part_bytes(const zg_panels *panels, int64_t i, int64_t rows) {
   const int64_t line = 64;
-  const zg_item *item = &work->items.items[i];
-  if (!zg_item_usable(item) || is_stored(work, i, packed)) return 0;
+  const zg_work *work = panels->work;
+  if (!zg_item_usable(&work->items.items[i]) || is_stored(panels, i)) return 0;
   int64_t d = zg_work_width(work, i);
-  int64_t numbers = is_packed(work, i, packed) ? zg_packed_rows(rows) * d
-                                               : zg_panel_size(&work->team, rows, d);
-  int64_t bytes = numbers * (int64_t)zg_real_size(item->precision);
+  int64_t numbers = is_packed(work, i, panels->packed)
+                        ? zg_packed_rows(rows) * d
+                        : zg_panel_size(&work->team, rows, d);
+  int64_t bytes = numbers * (int64_t)zg_real_size(kept_precision(panels, i));
   return zg_ceil_div(bytes, line) * line;
 }
 
-static int64_t panel_bytes(const zg_work *work, int64_t items, int64_t rows,
-                           bool packed) {
+static int64_t panel_bytes(const zg_panels *panels, int64_t rows) {
   int64_t bytes = 0;
-  for (int64_t i = 0; i < items; i++)
-    bytes += part_bytes(work, i, rows, packed) + rows * (int64_t)sizeof(double);
+  for (int64_t i = 0; i < panels->items; i++)
+    bytes += part_bytes(panels, i, rows) + rows * (int64_t)sizeof(double);
   return bytes;
 }
 
-void zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
-                    zg_panels *panels) {
-  if (panels->kept && panels->items == items) return;
+zg_status zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
+                         zg_panels *panels) {
+  if (panels->kept && panels->items == items) return ZG_OK;
   zg_panels_destroy(panels);
   ZG_WAIT;
   const zg_plan *plan = work->run->plan;
   int64_t batch = zg_min(pass->spec.gram.batch, plan->samples), capacity = 2;
-  bool packed = zg_plan_packs(plan, pass);
-  int64_t bytes = panel_bytes(work, items, batch ? batch : plan->tile, packed);
+  *panels = (zg_panels){.work = work,
+                        .centre = batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
+                        .items = items,
+                        .packed = zg_plan_packs(plan, pass),
+                        .raw = pass->precision == ZG_SINGLE && !batch};
+  if (panels->packed) ZG_TRY(zg_store_suit(work->store));
+  int64_t bytes = panel_bytes(panels, batch ? batch : plan->tile);
   if (zg_team_works(&work->team)) capacity = plan->panel_room / zg_max(1, bytes);
   capacity = zg_max(2, zg_min(capacity, plan->panels_kept * plan->items / items));
   if (batch) capacity = 1; /* each is looked at once */
   if (work->team.size > 1 && zg_team_works(&work->team))
     MPI_Allreduce(MPI_IN_PLACE, &capacity, 1, MPI_INT64_T, MPI_MIN, work->team.comm);
-  *panels = (zg_panels){.work = work,
-                        .centre = batch ? ZG_CENTRE_PANEL : ZG_CENTRE_ITEM,
-                        .items = items,
-                        .packed = packed,
-                        .kept = ZG_NEW0(zg_panel, capacity),
-                        .capacity = capacity};
+  panels->kept = ZG_NEW0(zg_panel, capacity);
+  panels->capacity = capacity;
   for (int64_t k = 0; k < capacity; k++)
     panels->kept[k].used = -1;
+  return ZG_OK;
 }
 
 static void clear_panel(zg_panel *panel) {
@@ -88,7 +96,7 @@ static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
   const zg_work *work = panels->work;
   int64_t N = panels->items, bytes = 0;
   for (int64_t i = 0; i < N; i++)
-    bytes += part_bytes(work, i, rows, panels->packed);
+    bytes += part_bytes(panels, i, rows);
   *panel = (zg_panel){.first = first,
                       .rows = rows,
                       .features = ZG_NEW0(void *, work->run->plan->items),
@@ -96,18 +104,19 @@ static void allocate_panel(const zg_panels *panels, int64_t first, int64_t rows,
                       .traces = ZG_NEW0(double, N),
                       .storage = zg_alloc_large(bytes, 1),
                       .packed = panels->packed,
+                      .raw = panels->raw,
                       .used = -1};
   char *at = panel->storage;
   for (int64_t i = 0; i < N; i++) {
     if (!zg_item_usable(&work->items.items[i])) continue;
-    if (is_stored(work, i, panels->packed)) {
+    if (is_stored(panels, i)) {
       panel->features[i] = zg_store_panel(work->store, i, first);
       continue;
     }
     panel->features[i] = at;
     if (is_packed(work, i, panels->packed))
       clear_rest(rows, zg_work_width(work, i), panel->features[i]);
-    at += part_bytes(work, i, rows, panels->packed);
+    at += part_bytes(panels, i, rows);
   }
 }
 
@@ -131,6 +140,20 @@ static zg_status read_about_item(zg_work *work, int64_t i, int64_t row, int64_t 
   }
   free(centred);
   return status;
+}
+
+/* The same rows as they are in the file, and what their norms are in double. */
+static zg_status read_raw(zg_work *work, int64_t i, int64_t row, int64_t count,
+                          float *to, double *norms) {
+  int64_t d = zg_work_width(work, i), step = zg_min(count, zg_reader_slab_rows(d));
+  for (int64_t done = 0; done < count; done += step) {
+    zg_slab slab;
+    int64_t rows = zg_min(step, count - done);
+    ZG_TRY(zg_reader_rows(work->reader, i, row + done, rows, &slab));
+    zg_keep_rows(&slab, work->items.items[i].mean, work->items.items[i].scale,
+                 to + done * d, norms + done);
+  }
+  return ZG_OK;
 }
 
 /* A batch: all its rows are read by every rank of the team, since each needs their
@@ -160,22 +183,26 @@ static zg_status read_about_batch(zg_work *work, int64_t i, const zg_panel *pane
 static zg_status read_item(zg_panels *panels, int64_t i, zg_panel *panel,
                            void *buffer) {
   zg_work *work = panels->work;
-  if (is_stored(work, i, panels->packed)) {
+  if (is_stored(panels, i)) {
     memcpy(panel->norms + i * panel->rows,
            zg_store_norms(work->store, i) + panel->first,
            (size_t)panel->rows * sizeof *panel->norms);
     return ZG_OK;
   }
-  zg_precision precision = work->items.items[i].precision;
+  zg_precision precision = kept_precision(panels, i);
   int64_t skip, count, d = zg_work_width(work, i);
   zg_panel_share(&work->team, panel->rows, &skip, &count);
   void *to = work->team.size == 1 ? panel->features[i] : buffer;
   double *norms = panel->norms + i * panel->rows + skip;
-  zg_status status =
-      panels->centre == ZG_CENTRE_ITEM
-          ? read_about_item(work, i, panel->first + skip, count,
-                            is_packed(work, i, panels->packed), to, norms)
-          : read_about_batch(work, i, panel, skip, count, to, norms);
+  int64_t row = panel->first + skip;
+  zg_status status;
+  if (panels->centre == ZG_CENTRE_PANEL)
+    status = read_about_batch(work, i, panel, skip, count, to, norms);
+  else if (zg_panel_is_raw(work, panel, i))
+    status = read_raw(work, i, row, count, to, norms);
+  else
+    status = read_about_item(work, i, row, count, is_packed(work, i, panels->packed),
+                             to, norms);
   if (work->team.size == 1) return status;
   ZG_TRY(zg_agree(work->team.comm, status));
   zg_panel_distribute(&work->team, precision, panel->rows, d, to, panel->features[i]);

@@ -14,6 +14,9 @@ typedef struct zg_panel {
                         precision, or packed (linalg/micro.h); NULL where the item
                       cannot be used; owned */
   bool packed;     /**< items of single precision are */
+  bool raw;        /**< items of double precision whose numbers are single in the file
+                      are kept as they are there, neither centred nor scaled; only rows
+                      are distributed (zg_panel_is_raw) */
   double *norms;   /**< [N, rows] squared norms of the rows, on every rank of the team;
                       owned */
   double *traces;  /**< [N] their sums; owned */
@@ -33,7 +36,7 @@ typedef struct zg_panels {
   zg_work *work; /**< borrowed */
   zg_centre centre;
   int64_t items; /**< N, the first of the plan's */
-  bool packed;
+  bool packed, raw;
   zg_panel *kept; /**< [capacity], owned */
   int64_t capacity, clock;
 } zg_panels;
@@ -42,9 +45,10 @@ typedef struct zg_panels {
  * what the plan gives them, at least 2. The items' precisions must be chosen, and stay
  * as they are until the panels are destroyed.
  * \param [in] items  so many items, from the first on, are wanted.
- * Collective over the team, whose ranks keep equally many. */
-void zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
-                    zg_panels *panels);
+ * Collective over the run's communicator, the same status on all ranks; those of a team
+ * keep equally many. */
+zg_status zg_panels_open(zg_work *work, const zg_pass *pass, int64_t items,
+                         zg_panels *panels);
 /** Also of those that were never opened. */
 void zg_panels_destroy(zg_panels *panels);
 
@@ -53,6 +57,13 @@ void zg_panels_destroy(zg_panels *panels);
  * Collective over the team, the same status on its ranks. */
 zg_status zg_panels_get(zg_panels *panels, int64_t first, int64_t rows,
                         const zg_panel **panel);
+
+/** Whether an item's features are single precision though products have them in double:
+ * x in the file is (x - mean) * scale there. It takes half the memory. */
+static inline bool zg_panel_is_raw(const zg_work *work, const zg_panel *panel,
+                                   int64_t item) {
+  return panel->raw && zg_work_is_raw(work, item);
+}
 
 /** Norms of one item. */
 static inline const double *zg_panel_norms(const zg_panel *panel, int64_t item) {

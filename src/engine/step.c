@@ -251,14 +251,82 @@ static void finish_block(zg_work *work, const zg_step *step, int64_t item,
   zg_phase_stop(work, ZG_PHASE_KERNEL);
 }
 
+/* The panels of an item as products need them. */
+typedef struct sides {
+  const void *left, *right;
+  double *owned[2];
+} sides;
+
+/* This rank's part of a panel of a larger team that is kept as it is in the file. */
+static double *widened(const zg_work *work, const zg_panel *panel, int64_t item) {
+  const zg_item *about = &work->items.items[item];
+  int64_t d = zg_work_width(work, item);
+  double *wide =
+      zg_alloc_large(zg_panel_size(&work->team, panel->rows, d), sizeof *wide);
+  zg_panel_widen(&work->team, panel->rows, d, panel->features[item], about->mean,
+                 about->scale, wide);
+  return wide;
+}
+
+/* On a larger team; the caller frees what is owned. */
+static sides sides_of(const zg_work *work, const zg_step *step, int64_t item) {
+  sides s = {.left = step->left->features[item], .right = step->right->features[item]};
+  if (!zg_panel_is_raw(work, step->left, item)) return s;
+  s.left = s.right = s.owned[0] = widened(work, step->left, item);
+  if (!step->diagonal) s.right = s.owned[1] = widened(work, step->right, item);
+  return s;
+}
+
+/* Some features of a panel that is kept as it is in the file. */
+static void widen(const zg_work *work, const zg_panel *panel, int64_t item,
+                  int64_t first, int64_t count, double *to) {
+  const zg_item *about = &work->items.items[item];
+  zg_centre_kept((const float *)panel->features[item] + first,
+                 zg_work_width(work, item), panel->rows, count, about->mean + first,
+                 about->scale, to);
+}
+
+/* K on a team of one rank from panels that are kept as they are in the file. */
+static void raw_product(const zg_work *work, const zg_step *step, int64_t item,
+                        double *K) {
+  int64_t d = zg_work_width(work, item), most = zg_min(d, ZG_PLAN_WIDENED);
+  int64_t rows = step->left->rows, columns = step->right->rows;
+  double *left = ZG_NEW(double, rows *most), *right = NULL;
+  if (!step->diagonal) right = ZG_NEW(double, columns *most);
+  for (int64_t first = 0; first < d; first += most) {
+    int64_t count = zg_min(most, d - first);
+    widen(work, step->left, item, first, count, left);
+    if (!step->diagonal) widen(work, step->right, item, first, count, right);
+    if (step->diagonal)
+      zg_self_product(ZG_DOUBLE, rows, count, 1, left, count, first > 0, K, rows);
+    else
+      zg_product(ZG_DOUBLE, rows, columns, count, 1, left, count, right, count,
+                 first > 0, K, rows);
+  }
+  free(left);
+  free(right);
+}
+
+static void whole_product(zg_work *work, const zg_step *step, int64_t item,
+                          zg_precision precision, void *K) {
+  if (work->team.size == 1 && zg_panel_is_raw(work, step->left, item)) {
+    raw_product(work, step, item, K);
+    return;
+  }
+  sides s = sides_of(work, step, item);
+  zg_tile_product(&work->team, precision, &step->tile, zg_work_width(work, item),
+                  s.left, s.right, K);
+  free(s.owned[0]);
+  free(s.owned[1]);
+}
+
 static void form_whole(zg_work *work, const zg_step *step, int64_t item,
                        const zg_shift *shift, void *values, zg_block_fn *visit,
                        void *context) {
   zg_precision precision = work->items.items[item].precision;
   zg_block block = zg_tile_block(&step->tile, precision, values, step->diagonal);
   zg_phase_start(work, ZG_PHASE_FORM);
-  zg_tile_product(&work->team, precision, &step->tile, zg_work_width(work, item),
-                  step->left->features[item], step->right->features[item], values);
+  whole_product(work, step, item, precision, values);
   zg_phase_stop(work, ZG_PHASE_FORM);
   finish_block(work, step, item, shift, &block, visit, context);
 }
@@ -289,15 +357,19 @@ void zg_step_form_strips(zg_work *work, const zg_step *step, int64_t item,
     zg_step_form(work, step, item, shift, values, visit, context);
     return;
   }
+  zg_phase_start(work, ZG_PHASE_FORM);
+  sides s = sides_of(work, step, item);
+  zg_phase_stop(work, ZG_PHASE_FORM);
   for (int64_t k = 0; k < zg_tile_strips(team, &step->tile); k++) {
     zg_block block = zg_tile_strip(&step->tile, k, precision, values, step->diagonal);
     zg_phase_start(work, ZG_PHASE_FORM);
     zg_tile_strip_product(team, precision, &step->tile, k, zg_work_width(work, item),
-                          step->left->features[item], step->right->features[item],
-                          values);
+                          s.left, s.right, values);
     zg_phase_stop(work, ZG_PHASE_FORM);
     finish_block(work, step, item, shift, &block, visit, context);
   }
+  free(s.owned[0]);
+  free(s.owned[1]);
   count_flop(work, step, item);
 }
 

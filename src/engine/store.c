@@ -14,6 +14,7 @@ struct zg_store {
   int64_t *offset; /* [N] of each item's panels in the memory, in bytes; -1: not kept */
   int64_t norms;   /* offset of the norms, [N, n] doubles */
   int *node_of;    /* [ranks] a number for each rank's node */
+  bool *raw;       /* [N] whether its rows are here as they are in the file */
 };
 
 /* Numbers that are single precision in the file, or half. */
@@ -56,26 +57,34 @@ zg_store *zg_store_create(zg_work *work) {
     free(store);
     return NULL;
   }
+  store->raw = ZG_NEW0(bool, work->run->plan->items);
   store->node_of = find_nodes(work->run->comm, store->memory.node);
   return store;
 }
 
+/* How much memory there was so far, of which this rank has touched more and more of
+ * what is shared. */
+static void note_peak(const zg_store *store) {
+  zg_report *report = store->work->report;
+  int64_t own = zg_ceil_div(store->memory.bytes, store->memory.ranks);
+  int64_t touched = zg_min(store->memory.bytes, zg_shared_memory());
+  report->resident = zg_peak_memory();
+  report->peak = zg_max(report->peak, report->resident - zg_max(0, touched - own));
+}
+
 void zg_store_destroy(zg_store **store) {
   if (!*store) return;
-  const zg_shared *memory = &(*store)->memory;
-  int64_t own = zg_ceil_div(memory->bytes, memory->ranks);
-  int64_t touched = zg_min(memory->bytes, zg_shared_memory());
-  (*store)->work->report->shared = zg_max(0, touched - own);
+  note_peak(*store);
   zg_shared_destroy(&(*store)->memory);
   free((*store)->offset);
   free((*store)->node_of);
+  free((*store)->raw);
   free(*store);
   *store = NULL;
 }
 
 bool zg_store_has(const zg_store *store, int64_t item) {
-  return store && store->offset[item] >= 0 &&
-         store->work->items.items[item].precision == ZG_SINGLE;
+  return store && store->offset[item] >= 0;
 }
 
 static float *panels_of(const zg_store *store, int64_t item) {
@@ -161,6 +170,65 @@ zg_status zg_store_finish(zg_store *store, int64_t groups) {
     if (store->offset[i] >= 0 && zg_item_usable(&work->items.items[i]))
       centre_panel(store, i, t % panels);
   }
+  zg_shared_meet(&store->memory);
+  return ZG_OK;
+}
+
+/* ---- another form ---- */
+
+/* Whole packed panels [first, end) of an item, read again. */
+static zg_status read_again(zg_store *store, int64_t item, int64_t first, int64_t end) {
+  const zg_work *work = store->work;
+  const zg_item *about = &work->items.items[item];
+  int64_t d = zg_work_width(work, item), n = work->run->plan->samples;
+  int64_t step = zg_reader_slab_rows(d), last = zg_min(n, end * ZG_PANEL);
+  for (int64_t row = first * ZG_PANEL; row < last; row += step) {
+    zg_slab slab;
+    ZG_TRY(zg_work_go_on(work));
+    ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, last - row), &slab));
+    if (store->raw[item])
+      zg_keep_rows(&slab, about->mean, about->scale, panels_of(store, item) + row * d,
+                   norms_of(store, item) + row);
+    else
+      zg_store_put(store, item, row, &slab);
+  }
+  for (int64_t p = first; !store->raw[item] && p < end; p++)
+    centre_panel(store, item, p);
+  return ZG_OK;
+}
+
+/* Whether an item is here in another form than its precision asks for. */
+static bool is_to_change(const zg_store *store, int64_t item) {
+  const zg_work *work = store->work;
+  return store->offset[item] >= 0 && zg_item_usable(&work->items.items[item]) &&
+         store->raw[item] != zg_work_is_raw(work, item);
+}
+
+/* The ranks of a node share the panels of every item that changes. */
+static zg_status change(zg_store *store) {
+  zg_work *work = store->work;
+  int64_t panels = zg_packed_rows(work->run->plan->samples) / ZG_PANEL;
+  int64_t first = zg_part(panels, store->memory.ranks, store->memory.rank);
+  int64_t end = zg_part(panels, store->memory.ranks, store->memory.rank + 1);
+  zg_status status = ZG_OK;
+  zg_phase_start(work, ZG_PHASE_READ);
+  for (int64_t i = 0; i < work->run->plan->items; i++) {
+    if (!is_to_change(store, i)) continue;
+    store->raw[i] = !store->raw[i];
+    if (status == ZG_OK) status = read_again(store, i, first, end);
+  }
+  zg_phase_stop(work, ZG_PHASE_READ);
+  return status;
+}
+
+zg_status zg_store_suit(zg_store *store) {
+  bool any = false;
+  if (store) note_peak(store);
+  for (int64_t i = 0; store && i < store->work->run->plan->items; i++)
+    any |= is_to_change(store, i);
+  if (!any) return ZG_OK;
+  zg_shared_meet(&store->memory); /* nobody uses it now */
+  ZG_TRY(zg_agree(store->work->run->comm, change(store)));
   zg_shared_meet(&store->memory);
   return ZG_OK;
 }

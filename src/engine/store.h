@@ -2,7 +2,8 @@
  * The packed panels of all samples, where there is memory for them: one copy on each
  * node, which its ranks fill together and read (grid/shared.h). What is read for the
  * statistics is kept here as it comes, and centred in place once the means are known,
- * so that each number is read once. */
+ * so that each number is read once. Only what turns out to be formed in double is read
+ * again, and kept as it is in the file: centred it would need twice the room. */
 #ifndef ZG_ENGINE_STORE_H
 #define ZG_ENGINE_STORE_H
 
@@ -26,9 +27,15 @@ void zg_store_put(zg_store *store, int64_t item, int64_t row, const zg_slab *sla
  * all ranks. */
 zg_status zg_store_finish(zg_store *store, int64_t groups);
 
-/** Whether an item's panels in single precision are here. */
+/** Bring all items into the form that their precisions ask for: centred and packed, or,
+ * for double, as they are in the file; this is needed before panels are asked for.
+ * Collective over the run's communicator; the same status on all ranks. */
+zg_status zg_store_suit(zg_store *store);
+
+/** Whether an item's panels are here. */
 bool zg_store_has(const zg_store *store, int64_t item);
-/** The packed panel of rows [first, ...), a multiple of the plan's tile. */
+/** The panel of rows [first, ...), a multiple of the plan's tile: packed, or, of an
+ * item in double, [rows, d] as they are in the file. */
 float *zg_store_panel(const zg_store *store, int64_t item, int64_t first);
 /** Squared norms of all rows of an item, [n]. */
 const double *zg_store_norms(const zg_store *store, int64_t item);

@@ -74,6 +74,12 @@ void zg_items_clear(zg_items *items);
  * close together), and may be in any small batch. Not collective. */
 void zg_items_choose_precision(zg_work *work, const zg_pass *pass);
 
+/** Whether an item is formed in double from numbers that are single in the file. */
+static inline bool zg_work_is_raw(const zg_work *work, int64_t item) {
+  return work->items.items[item].precision == ZG_DOUBLE &&
+         zg_dtype_bytes(work->run->zoo->arrays[item].dtype) <= (int64_t)sizeof(float);
+}
+
 /** Whether an item's features can enter products. */
 static inline bool zg_item_usable(const zg_item *item) {
   return item->code == ZG_CODE_OK;

@@ -131,6 +131,12 @@ int64_t zg_panel_size(const zg_team *team, int64_t rows, int64_t d) {
   return layout.features * layout.samples;
 }
 
+int64_t zg_panel_largest(int team_size, int64_t rows, int64_t d) {
+  int height = zg_team_rows(team_size), width = team_size / height;
+  return (int64_t)local_count(d, block_for(d, height), 0, height) *
+         local_count(rows, block_for(rows, width), 0, width);
+}
+
 static void describe_panel(const zg_team *team, int64_t rows, int64_t d,
                            int descriptor[9]) {
   panel_layout layout = panel_layout_of(team, rows, d);
@@ -160,6 +166,20 @@ void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t ro
   else
     pdgemr2d_(&m, &n, read, &one, &one, from, panel, &one, &one, to,
               &team->square.context);
+}
+
+void zg_panel_widen(const zg_team *team, int64_t rows, int64_t d, const float *panel,
+                    const double *mean, double scale, double *wide) {
+  const zg_grid *grid = &team->square;
+  panel_layout layout = panel_layout_of(team, rows, d);
+  int64_t *feature =
+      positions(layout.features, layout.feature_block, grid->my_row, grid->rows);
+  for (int64_t a = 0; a < layout.samples; a++)
+    for (int64_t k = 0; k < layout.features; k++) {
+      int64_t at = a * layout.features + k;
+      wide[at] = ((double)panel[at] - mean[feature[k]]) * scale;
+    }
+  free(feature);
 }
 
 /* B := A', A being rows x columns; in squares that fit the cache. */

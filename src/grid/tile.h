@@ -55,12 +55,21 @@ void zg_panel_share(const zg_team *team, int64_t rows, int64_t *first, int64_t *
 /** Numbers of this rank's part of a panel of rows x d. Not collective. */
 int64_t zg_panel_size(const zg_team *team, int64_t rows, int64_t d);
 
+/** Numbers of the largest part that any rank of a team of so many has. */
+int64_t zg_panel_largest(int team_size, int64_t rows, int64_t d);
+
 /** Turn the rows that the ranks have read into the team's panel. On a team of one rank
  * the rows are the panel and `panel` may be `rows` itself.
  * \param [in] read  this rank's share, [count, d] row-major.
  * \param [out] panel  zg_panel_size numbers. Collective over the team. */
 void zg_panel_distribute(const zg_team *team, zg_precision precision, int64_t rows,
                          int64_t d, const void *read, void *panel);
+
+/** Centre and scale a panel of rows that were distributed as they were read, in double.
+ * \param [in]  mean  [d]
+ * \param [out] wide  zg_panel_size numbers: (x - mean) * scale. Not collective. */
+void zg_panel_widen(const zg_team *team, int64_t rows, int64_t d, const float *panel,
+                    const double *mean, double scale, double *wide);
 
 /** Strips of a larger team's tile: runs of columns that are whole blocks on every rank,
  * of which a product can be formed where there is no room for all of it. Not

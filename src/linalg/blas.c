@@ -62,19 +62,6 @@ void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double al
   }
 }
 
-void zg_row_product(zg_precision precision, int64_t n64, int64_t k64, const void *A,
-                    int64_t lda64, void *C, int64_t ldc64) {
-  int n = zg_int(n64), k = zg_int(k64), lda = zg_int(lda64), ldc = zg_int(ldc64);
-  if (!n) return;
-  if (precision == ZG_SINGLE) {
-    float a = 1, b = 0;
-    ssyrk_("L", "N", &n, &k, &a, A, &lda, &b, C, &ldc);
-  } else {
-    double a = 1, b = 0;
-    dsyrk_("L", "N", &n, &k, &a, A, &lda, &b, C, &ldc);
-  }
-}
-
 ZG_VECTOR
 static void add_single(const float *restrict x, int64_t count, double *restrict coarse,
                        double *restrict fine) {

@@ -39,10 +39,6 @@ void zg_outer_product(zg_precision precision, int64_t m, int64_t n, int64_t k,
 void zg_self_product(zg_precision precision, int64_t n, int64_t k, double alpha,
                      const void *A, int64_t lda, double beta, void *C, int64_t ldc);
 
-/** Lower triangle of C := A A'; A is n x k. */
-void zg_row_product(zg_precision precision, int64_t n, int64_t k, const void *A,
-                    int64_t lda, void *C, int64_t ldc);
-
 /** Lower triangle (by columns) of H += alpha V' V for V in either precision: runs of at
  * most 4096 terms are summed in V's precision, the runs as in linalg/fixed.h. Single
  * precision by kernels of our own where they are faster (linalg/inner.h).

@@ -1,9 +1,12 @@
 #include "linalg/features.h"
 
+#include "base/memory.h"
+
 #include "linalg/micro.h"
 #include "linalg/vector.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 void zg_slab_doubles(const zg_slab *slab, double *out) {
@@ -171,6 +174,29 @@ void zg_centre_rows(const zg_slab *slab, const double *mean, double scale,
       norms[a] = from_single ? centre_single_double(row, d, mean, scale, to)
                              : centre_double_double(row, d, mean, scale, to);
   }
+}
+
+void zg_keep_rows(const zg_slab *slab, const double *mean, double scale, float *out,
+                  double *norms) {
+  int64_t d = slab->d;
+  double *centred = ZG_NEW(double, d);
+  memcpy(out, slab->data, (size_t)(slab->rows * d) * sizeof *out);
+  for (int64_t a = 0; a < slab->rows; a++)
+    norms[a] = centre_single_double(out + a * d, d, mean, scale, centred);
+  free(centred);
+}
+
+ZG_VECTOR static void centre_columns(int64_t columns, const float *restrict x,
+                                     const double *restrict mean, double scale,
+                                     double *restrict out) {
+  for (int64_t k = 0; k < columns; k++)
+    out[k] = ((double)x[k] - mean[k]) * scale;
+}
+
+void zg_centre_kept(const float *x, int64_t stride, int64_t rows, int64_t columns,
+                    const double *mean, double scale, double *out) {
+  for (int64_t a = 0; a < rows; a++)
+    centre_columns(columns, x + a * stride, mean, scale, out + a * columns);
 }
 
 ZG_VECTOR static void centre_feature(double mean, double scale, float *restrict x,

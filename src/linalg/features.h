@@ -47,7 +47,19 @@ bool zg_is_constant(double squares, int64_t rows, int64_t d, double epsilon,
 void zg_centre_rows(const zg_slab *slab, const double *mean, double scale,
                     zg_precision precision, void *out, double *norms);
 
-/** The same in place for rows that were packed as they were read (linalg/micro.h): the
+/** Keep rows of single precision as they are.
+ * \param [out] out    [rows, d].
+ * \param [out] norms  [rows]: of what zg_centre_rows makes of them in double. */
+void zg_keep_rows(const zg_slab *slab, const double *mean, double scale, float *out,
+                  double *norms);
+/** Some columns of rows that were kept, as zg_centre_rows makes them in double.
+ * \param [in]  x     [rows, columns], `stride` numbers from row to row.
+ * \param [in]  mean  [columns]
+ * \param [out] out   [rows, columns]. */
+void zg_centre_kept(const float *x, int64_t stride, int64_t rows, int64_t columns,
+                    const double *mean, double scale, double *out);
+
+/** Centre in place rows that were packed as they were read (linalg/micro.h): the
  * same bits.
  * \param [in]     rows   that count, up to ZG_PANEL; the others become zero.
  * \param [in]     mean   [d]

@@ -12,7 +12,8 @@
 
 enum {
   DEPTH = 64, /* packed rows: of all features so many are in the cache at a time */
-  SIDE = 16   /* panels of features whose products are made at a time */
+  SIDE = 16,  /* panels of features whose products are made at a time */
+  COLUMNS = 2 * ZG_PANEL /* features that BLAS multiplies with the others at a time */
 };
 
 static int64_t panel_count(int64_t D) {
@@ -38,13 +39,14 @@ static int64_t row_numbers(bool packed, int64_t D, int64_t capacity) {
 
 static int64_t product_numbers(bool packed, int64_t D) {
   int64_t side = zg_min(panel_count(D), SIDE) * ZG_PANEL;
-  return packed ? side * side : D * D;
+  return packed ? side * side : D * zg_min(D, COLUMNS);
 }
 
-int64_t zg_scatter_bytes(int64_t D, int64_t capacity) {
-  int64_t real = (int64_t)sizeof(double), padded = panel_count(D) * ZG_PANEL;
-  return real * (sums_before(panel_count(D)) +
-                 zg_ceil_div(capacity, DEPTH) * DEPTH * D + padded * padded);
+int64_t zg_scatter_bytes(zg_precision precision, int64_t D, int64_t capacity) {
+  bool packs = precision == ZG_SINGLE;
+  int64_t product = zg_max(product_numbers(packs, D), product_numbers(false, D));
+  return (int64_t)sizeof(double) * sums_before(panel_count(D)) +
+         (int64_t)zg_real_size(precision) * (row_numbers(packs, D, capacity) + product);
 }
 
 void zg_scatter_create(zg_precision precision, int64_t D, int64_t capacity,
@@ -222,20 +224,30 @@ void zg_scatter_subtract(zg_scatter *s, double alpha, const double *x) {
       s->sums[place_of(i, j)] -= alpha * x[i] * x[j];
 }
 
+/* Column k of the product of the features from `first` on with some of them. */
+static void add_column(zg_scatter *s, int64_t first, int64_t k) {
+  int64_t rows = s->D - first, j = first + k;
+  for (int64_t i = j; i < s->D;) {
+    int64_t next = zg_min(s->D, (i / ZG_PANEL + 1) * ZG_PANEL);
+    const void *from = zg_real_at(s->precision, s->product, k * rows + i - first);
+    if (s->precision == ZG_SINGLE)
+      add_single(next - i, from, s->sums + place_of(i, j));
+    else
+      add_double(next - i, from, s->sums + place_of(i, j));
+    i = next;
+  }
+}
+
 static void add_by_blas(zg_scatter *s, int64_t first, int64_t end) {
   int64_t D = s->D;
-  zg_row_product(s->precision, D, end - first,
-                 zg_real_at(s->precision, s->Z, first * D), D, s->product, D);
-  for (int64_t j = 0; j < D; j++)
-    for (int64_t i = j; i < D;) {
-      int64_t next = zg_min(D, (i / ZG_PANEL + 1) * ZG_PANEL);
-      const void *from = zg_real_at(s->precision, s->product, j * D + i);
-      if (s->precision == ZG_SINGLE)
-        add_single(next - i, from, s->sums + place_of(i, j));
-      else
-        add_double(next - i, from, s->sums + place_of(i, j));
-      i = next;
-    }
+  for (int64_t j = 0; j < D; j += COLUMNS) {
+    const void *Z = zg_real_at(s->precision, s->Z, first * D + j);
+    int64_t columns = zg_min(COLUMNS, D - j);
+    zg_outer_product(s->precision, D - j, columns, end - first, Z, D, Z, D, s->product,
+                     D - j);
+    for (int64_t k = 0; k < columns; k++)
+      add_column(s, j, k);
+  }
 }
 
 void zg_scatter_add(zg_scatter *s, int64_t rows) {

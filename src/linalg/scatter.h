@@ -30,8 +30,8 @@ typedef struct zg_scatter {
 void zg_scatter_create(zg_precision precision, int64_t D, int64_t capacity,
                        zg_scatter *s);
 void zg_scatter_clear(zg_scatter *s);
-/** Bytes that it takes at most. */
-int64_t zg_scatter_bytes(int64_t D, int64_t capacity);
+/** Bytes that it takes, at most: on some CPUs less. */
+int64_t zg_scatter_bytes(zg_precision precision, int64_t D, int64_t capacity);
 
 /** Set features [column, column + d) of rows [row, row + rows).
  * \param [in] values  [rows, d] in the scatter's precision. */

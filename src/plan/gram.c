@@ -28,6 +28,8 @@ static void plan_sizes(const zg_request *request, zg_plan *plan) {
     const zg_array *layer = &zoo->arrays[k];
     plan->features += layer->d;
     plan->widest = zg_max(plan->widest, layer->d);
+    if (zg_dtype_bytes(layer->dtype) > (int64_t)sizeof(float))
+      plan->wide_features += layer->d;
     plan->bytes += (double)(plan->samples * layer->d * zg_dtype_bytes(layer->dtype));
   }
 }
@@ -298,6 +300,15 @@ static int64_t resident_share(const zg_plan *plan) {
   return zg_ceil_div(bytes, plan->local_ranks);
 }
 
+/* What panels take beside those: norms, and two panels of what is not in them, numbers
+ * that are double in the file; or a batch. */
+static int64_t resident_room(const zg_plan *plan) {
+  int64_t norms = plan->items * plan->samples * (int64_t)sizeof(double);
+  int64_t panels = 2 * plan->tile * plan->wide_features * (int64_t)sizeof(double);
+  return zg_max(norms + panels,
+                zg_gram_panel_bytes(plan, zg_gram_largest_batch(plan), true));
+}
+
 /* What passes by features take, during which the panels of the others stay. */
 static int64_t most_by_features(const zg_plan *plan) {
   int64_t most = 0;
@@ -311,17 +322,22 @@ static int64_t most_by_features(const zg_plan *plan) {
 
 static void keep_panels(zg_plan *plan, int64_t limit) {
   int64_t panel = zg_gram_panel_bytes(plan, plan->tile, false);
-  int64_t share = resident_share(plan), norms = plan->items * plan->samples * 8;
-  int64_t most = zg_max(plan->memory.total + norms, most_by_features(plan));
-  plan->resident = plan->packed && most + share <= limit;
+  int64_t others = plan->memory.total - plan->memory.panels;
+  int64_t room = resident_room(plan), share = resident_share(plan);
+  int64_t resident =
+      room + zg_max(share, plan->memory.panels); /* if it cannot be shared */
+  int64_t sampling = zg_gram_sampling_bytes(plan, plan->tile) - room;
+  int64_t more = zg_max(0, sampling - plan->memory.tiles);
+  int64_t most = zg_max(others + more + resident, most_by_features(plan) + share);
+  plan->resident = plan->packed && most <= limit;
   if (plan->resident) {
     plan->panels_kept = plan->panel_count;
-    plan->panel_room = plan->memory.panels + norms;
-    plan->memory.panels += share + norms;
-    plan->memory.total += share + norms;
+    plan->panel_room = room;
+    plan->memory.panels = resident;
+    plan->memory.tiles += more;
+    plan->memory.total = others + more + resident;
     return;
   }
-  int64_t others = plan->memory.total - plan->memory.panels;
   plan->panels_kept = zg_min(plan->panel_count, (limit - others) / panel);
   plan->panels_kept = zg_max(zg_min(2, plan->panel_count), plan->panels_kept);
   plan->memory.panels = zg_max(plan->memory.panels, plan->panels_kept * panel);

@@ -51,7 +51,7 @@ static bool any_full_rbf(const zg_plan *plan) {
 
 /* What the larger sample of one item takes (engine/median_sample.c). */
 static int64_t sample_bytes(const zg_plan *plan) {
-  const int64_t numbers = (int64_t)1 << 23, least = 512, columns = 256, kept = 1 << 18;
+  const int64_t numbers = (int64_t)1 << 23, least = 512, columns = 64, kept = 1 << 18;
   int64_t rows = zg_min(plan->samples, ZG_PLAN_MEDIAN_ROWS), numbers_read = 0;
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (plan->passes[p].spec.gram.sampled)
@@ -67,10 +67,18 @@ static int64_t first_sample_bytes(const zg_plan *plan) {
   return 8 * (rows * plan->widest + rows * rows * 3 / 2);
 }
 
+/* Numbers of one rank's part of a panel: exact where all items are as wide as the
+ * widest. */
+static int64_t panel_numbers(const zg_plan *plan, int64_t rows) {
+  double part = (double)zg_panel_largest(plan->team_size, rows, plan->widest);
+  double wholes = (double)plan->features / (double)plan->widest;
+  return plan->team_size == 1 ? rows * plan->features : (int64_t)ceil(part * wholes);
+}
+
 int64_t zg_gram_panel_bytes(const zg_plan *plan, int64_t rows, bool batch) {
   int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
-  int64_t features = rows * zg_ceil_div(plan->features, plan->team_size) * real;
-  return features + plan->items * rows * 8; /* and the squared norms */
+  return panel_numbers(plan, rows) * real +
+         plan->items * rows * 8; /* and the squared norms */
 }
 
 /* A rank's part of the tiles tells the median's place to about n^-1/2 of them. */
@@ -107,27 +115,89 @@ static int64_t wide_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
   return 8 * zg_max(tile * block, zg_ceil_div(batch * batch, plan->team_size));
 }
 
-/* What finding medians takes before there are tiles: samples of an item, then tiles of
- * one, and of all items counts and distances to select from. */
-static int64_t median_bytes(const zg_plan *plan, int64_t tile) {
-  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
-  int64_t search =
-      8 * (2 * zg_plan_median_run(tile) + N * (ZG_MEDIAN_SLICES + values)) +
-      wide_bytes(plan, tile, 0);
-  if (!any_full_rbf(plan)) return 0;
-  return 8 * N * ZG_PLAN_QUANTILES +
-         zg_max(search, zg_max(first_sample_bytes(plan), sample_bytes(plan)));
+/* Both panels of such an item in double: some of the features (engine/step.c), or a
+ * larger team's. */
+static int64_t sides_bytes(const zg_plan *plan, int64_t tile) {
+  int64_t sides = tile < plan->samples ? 2 : 1;
+  if (widest_precision(plan) == ZG_DOUBLE || !zg_gram_any_full(plan)) return 0;
+  if (plan->team_size == 1) return 8 * 2 * tile * zg_min(plan->widest, ZG_PLAN_WIDENED);
+  return 8 * sides * zg_panel_largest(plan->team_size, tile, plan->widest);
 }
 
-/* What a product of a larger team takes: a copy of one item's panel, and either what
- * that is made of and sent in or PBLAS's buffers, two sides of the tile as wide as its
+/* PBLAS's buffers for a product of a larger team: two sides of the tile as wide as its
  * step. */
-static int64_t product_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
-  int64_t Q = plan->team_size, copy = edge * zg_ceil_div(plan->widest, Q);
+static int64_t buffer_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
   int64_t width = zg_min(ZG_PRODUCT_STEP, plan->widest);
-  return Q == 1
-             ? 0
-             : real * (copy + zg_max(2 * copy, (edge + zg_ceil_div(edge, Q)) * width));
+  return real * (edge + zg_ceil_div(edge, plan->team_size)) * width;
+}
+
+/* What p?gemr2d takes to deal a panel of one item out anew: what it sends and receives,
+ * and a part of either. */
+static int64_t dealing_bytes(const zg_plan *plan, int64_t edge, int64_t real) {
+  return 3 * real * zg_panel_largest(plan->team_size, edge, plan->widest);
+}
+
+/* What making a tile takes beside it. On a larger team that is a copy of one item's
+ * panel, and either dealing it out or the buffers; of an item in double, its panel and
+ * a strip. */
+static int64_t product_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
+  int64_t real = (int64_t)zg_real_size(widest_precision(plan));
+  int64_t wide = wide_bytes(plan, tile, batch) + sides_bytes(plan, tile);
+  if (plan->team_size == 1) return wide;
+  int64_t edge = zg_max(tile, batch);
+  int64_t copy = real * zg_panel_largest(plan->team_size, edge, plan->widest);
+  return zg_max(
+      copy + zg_max(dealing_bytes(plan, edge, real), buffer_bytes(plan, edge, real)),
+      wide + buffer_bytes(plan, edge, 8));
+}
+
+/* What a rank of a larger team takes to read a panel of one item, with room for
+ * doubles, and to deal it out. */
+static int64_t loading_bytes(const zg_plan *plan, int64_t edge, bool batch) {
+  int64_t real = (int64_t)zg_real_size(batch ? ZG_DOUBLE : widest_precision(plan));
+  int64_t read = zg_ceil_div(edge, plan->team_size) * plan->widest;
+  return plan->team_size == 1 ? 0 : 8 * read + dealing_bytes(plan, edge, real);
+}
+
+/* What the search for medians takes beside panels: counts and distances to select from
+ * of all items. */
+static int64_t search_bytes(const zg_plan *plan, int64_t tile) {
+  int64_t N = plan->items, values = zg_plan_median_values(N, plan->samples);
+  return 8 * (2 * zg_plan_median_run(tile) +
+              N * (ZG_PLAN_QUANTILES + ZG_MEDIAN_SLICES + values));
+}
+
+static int64_t own_tiles(const zg_plan *plan, int64_t edge) {
+  int64_t real = (int64_t)zg_real_size(widest_precision(plan));
+  return plan->items * (zg_tile_largest(plan->team_size, edge) + ZG_TILE_PADDING) *
+         real;
+}
+
+/* The tiles of all items, and what is needed to make them. A larger team has room for
+ * tiles when it looks for medians (engine/median.h), one rank only after that. */
+static int64_t tile_bytes(const zg_plan *plan, int64_t tile, int64_t batch) {
+  int64_t edge = zg_max(tile, batch), tiles = own_tiles(plan, edge);
+  int64_t forming =
+      zg_max(product_bytes(plan, tile, batch), loading_bytes(plan, edge, batch));
+  int64_t search = any_full_rbf(plan) ? search_bytes(plan, tile) : 0;
+  return zg_max(tiles, search + (plan->team_size > 1 ? tiles : 0)) + forming;
+}
+
+int64_t zg_gram_sampling_bytes(const zg_plan *plan, int64_t tile) {
+  int64_t edge = zg_max(tile, zg_gram_largest_batch(plan));
+  if (!any_full_rbf(plan)) return 0;
+  return 8 * plan->items * ZG_PLAN_QUANTILES +
+         (plan->team_size > 1 ? own_tiles(plan, edge) : 0) +
+         zg_max(first_sample_bytes(plan), sample_bytes(plan));
+}
+
+/* The two panels of a tile, of items in double with whatever their numbers are in the
+ * file (engine/panels.h). */
+static int64_t least_panels(const zg_plan *plan, int64_t tile) {
+  int64_t panels = zg_min(2, zg_ceil_div(plan->samples, tile)), wider = 0;
+  if (widest_precision(plan) == ZG_SINGLE)
+    wider = 4 * tile * zg_ceil_div(plan->wide_features, plan->team_size);
+  return panels * (zg_gram_panel_bytes(plan, tile, false) + wider);
 }
 
 zg_memory zg_gram_memory(const zg_plan *plan, int64_t tile) {
@@ -135,20 +205,13 @@ zg_memory zg_gram_memory(const zg_plan *plan, int64_t tile) {
   int64_t real = (int64_t)zg_real_size(widest_precision(plan));
   int64_t batch = zg_gram_largest_batch(plan), edge = zg_max(tile, batch);
   int64_t slab = zg_plan_slab(plan->widest * (batch ? batch : 1));
-  int64_t shared = Q > 1 ? zg_ceil_div(edge, Q) * plan->widest * 8 : 0;
-  int64_t share = zg_ceil_div(N, Q), part = zg_tile_largest(plan->team_size, edge);
+  int64_t share = zg_ceil_div(N, Q);
   zg_memory m = {.program = zg_plan_program_bytes(plan)};
-  m.reading =
-      slab * plan->number_bytes + shared + (N >= 32 ? 2 : 5) * plan->features * 8;
+  m.reading = slab * plan->number_bytes + (N >= 32 ? 2 : 5) * plan->features * 8;
   m.panels = zg_gram_panel_bytes(plan, batch, true);
-  if (zg_gram_any_full(plan))
-    m.panels = zg_max(m.panels, zg_min(2, zg_ceil_div(plan->samples, tile)) *
-                                    zg_gram_panel_bytes(plan, tile, false));
-  m.tiles = N * (part + ZG_TILE_PADDING) * real + wide_bytes(plan, tile, batch) +
-            product_bytes(plan, edge, real);
-  int64_t medians = median_bytes(plan, tile);
-  bool together = Q > 1 && tile >= plan->samples; /* see zg_plan_keeps_tile */
-  m.tiles = together ? m.tiles + medians : zg_max(m.tiles, medians);
+  if (zg_gram_any_full(plan)) m.panels = zg_max(m.panels, least_panels(plan, tile));
+  m.tiles = tile_bytes(plan, tile, batch);
+  m.tiles = zg_max(m.tiles, zg_gram_sampling_bytes(plan, tile) - m.panels);
   int64_t owners = Q > 1 ? Q : 1; /* the ranks must not matter */
   int64_t numbers = Q > 1 ? N * share : plan->band_numbers;
   m.sums =
@@ -162,10 +225,11 @@ zg_memory zg_gram_memory(const zg_plan *plan, int64_t tile) {
 
 /* What the products of all features take, the row norms of a slice, and their products
  * with features. */
-static int64_t feature_bytes(const zg_plan *plan, int64_t rows) {
+static int64_t feature_bytes(const zg_plan *plan, const zg_pass *pass) {
+  int64_t rows = pass->piece;
   int64_t centred = zg_max(plan->widest, 1 << 13); /* before they are laid out */
-  return zg_scatter_bytes(plan->features, rows) +
-         zg_scatter_bytes(plan->items + 1, rows) +
+  return zg_scatter_bytes(pass->precision, plan->features, rows) +
+         zg_scatter_bytes(ZG_SINGLE, plan->items + 1, rows) +
          8 * ((rows + plan->features + 3) * plan->items + centred);
 }
 
@@ -173,6 +237,6 @@ zg_memory zg_gram_feature_memory(const zg_plan *plan, const zg_pass *pass) {
   int64_t N = plan->items, slab = zg_plan_slab(plan->widest);
   return (zg_memory){.reading = slab * plan->number_bytes +
                                 (N >= 32 ? 2 : 5) * plan->features * 8,
-                     .tiles = feature_bytes(plan, pass->piece),
+                     .tiles = feature_bytes(plan, pass),
                      .sums = N * N * (16 * 2 + 17)};
 }

@@ -22,7 +22,10 @@ int64_t zg_gram_panel_bytes(const zg_plan *plan, int64_t rows, bool batch);
 /** Everything a rank holds at once with panels of `tile` rows, two of them kept unless
  * one has all samples. Teams, packing and band_numbers are the plan's. */
 zg_memory zg_gram_memory(const zg_plan *plan, int64_t tile);
-/** The same of a pass by features; its total is left to the caller. */
+/** What the samples that medians begin with take beside statistics, at a time when
+ * there are no panels but those that ranks share. */
+int64_t zg_gram_sampling_bytes(const zg_plan *plan, int64_t tile);
+/** Of a pass by features, as zg_gram_memory; its total is left to the caller. */
 zg_memory zg_gram_feature_memory(const zg_plan *plan, const zg_pass *pass);
 
 #endif

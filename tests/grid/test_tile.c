@@ -91,6 +91,9 @@ static void check_shares(const zg_team *team, shape s) {
     wrong += read[k] != 1;
   CU_ASSERT_EQUAL(wrong, 0);
   int64_t held = zg_panel_size(team, s.rows, s.d);
+  double most = (double)held;
+  zg_max_doubles(team->comm, &most, 1);
+  CU_ASSERT_EQUAL((int64_t)most, zg_panel_largest(team->size, s.rows, s.d));
   zg_sum_counts(team->comm, &held, 1);
   CU_ASSERT_EQUAL(held, s.rows * s.d);
   free(read);
@@ -150,6 +153,37 @@ static void *make_panel(const zg_team *team, zg_precision precision, unsigned lo
   zg_panel_distribute(team, precision, rows, d, read, panel);
   free(read);
   return panel;
+}
+
+/* A panel that is centred where it lies is that of rows centred before. */
+static void check_widening(const zg_team *team, shape s) {
+  const double scale = 0.5;
+  int64_t first, count, size = zg_panel_size(team, s.rows, s.d), wrong = 0;
+  zg_panel_share(team, s.rows, &first, &count);
+  double *mean = calloc((size_t)s.d, sizeof *mean);
+  double *read = calloc((size_t)(count * s.d) + 1, sizeof *read);
+  double *expected = calloc((size_t)size + 1, sizeof *expected);
+  double *wide = calloc((size_t)size + 1, sizeof *wide);
+  float *panel = make_panel(team, ZG_SINGLE, 9, s.rows, s.d);
+  for (int64_t k = 0; k < s.d; k++)
+    mean[k] = (double)k;
+  for (int64_t a = 0; a < count; a++)
+    for (int64_t k = 0; k < s.d; k++)
+      read[a * s.d + k] = (feature(9, s.d, first + a, k) - mean[k]) * scale;
+  zg_panel_distribute(team, ZG_DOUBLE, s.rows, s.d, read, expected);
+  zg_panel_widen(team, s.rows, s.d, panel, mean, scale, wide);
+  for (int64_t k = 0; k < size; k++)
+    wrong += wide[k] != expected[k];
+  CU_ASSERT_EQUAL(wrong, 0);
+  free(mean);
+  free(read);
+  free(expected);
+  free(wide);
+  free(panel);
+}
+
+static void panels_are_centred_where_they_lie(void) {
+  on_teams_of_every_size(check_widening);
 }
 
 static double product_of(unsigned long left, int64_t a, unsigned long right, int64_t b,
@@ -262,6 +296,7 @@ const zg_test zg_tests[] = {
     {"a_block_is_the_local_part_of_a_tile", a_block_is_the_local_part_of_a_tile},
     {"every_row_of_a_panel_is_read_and_kept_once",
      every_row_of_a_panel_is_read_and_kept_once},
+    {"panels_are_centred_where_they_lie", panels_are_centred_where_they_lie},
     {"products_of_panels_are_those_of_plain_loops",
      products_of_panels_are_those_of_plain_loops},
     {"strips_are_parts_of_the_tile", strips_are_parts_of_the_tile},

@@ -236,7 +236,30 @@ static void rows_are_centred_scaled_and_measured(void) {
   }
 }
 
+/* Rows that are kept as they are become the same numbers as those that are centred at
+ * once, whole or a few columns at a time, and have the same norms. */
+static void kept_rows_are_centred_later(void) {
+  enum { ROWS = 9, D = 21, FIRST = 4, COLUMNS = 10 };
+  float x[ROWS * D], kept[ROWS * D];
+  double mean[D], expected[ROWS * D], later[ROWS * D], norms[2][ROWS];
+  for (int k = 0; k < ROWS * D; k++)
+    x[k] = (float)(1000 + zg_test_random(5, (unsigned long)k));
+  for (int k = 0; k < D; k++)
+    mean[k] = 1000 + 0.01 * k;
+  zg_slab slab = {.precision = ZG_SINGLE, .data = x, .rows = ROWS, .d = D};
+  zg_centre_rows(&slab, mean, 0.3, ZG_DOUBLE, expected, norms[0]);
+  zg_keep_rows(&slab, mean, 0.3, kept, norms[1]);
+  CU_ASSERT(!memcmp(kept, x, sizeof x) && !memcmp(norms[0], norms[1], sizeof norms[0]));
+  zg_centre_kept(kept, D, ROWS, D, mean, 0.3, later);
+  CU_ASSERT(!memcmp(later, expected, sizeof later));
+  zg_centre_kept(kept + FIRST, D, ROWS, COLUMNS, mean + FIRST, 0.3, later);
+  for (int r = 0; r < ROWS; r++)
+    CU_ASSERT(!memcmp(later + r * COLUMNS, expected + r * D + FIRST,
+                      COLUMNS * sizeof *later));
+}
+
 const zg_test zg_tests[] = {
+    {"kept_rows_are_centred_later", kept_rows_are_centred_later},
     {"slabs_of_any_size_give_the_moments_of_all_rows",
      slabs_of_any_size_give_the_moments_of_all_rows},
     {"a_mean_far_from_zero_costs_no_digits", a_mean_far_from_zero_costs_no_digits},

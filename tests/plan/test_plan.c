@@ -356,7 +356,7 @@ static void bands_leave_room_for_panels(void) {
     bool resident;
     double loads, formations; /* at most */
   } cases[] = {{700, true, 0, 1},    {550, true, 0, 2},    {450, true, 0, 3},
-               {350, true, 0, 5},    {300, false, 9, 5},   {250, false, 12, 5},
+               {350, true, 0, 5},    {300, true, 0, 8},    {250, false, 12, 5},
                {200, false, 30, 12}, {150, false, 100, 12}};
   zg_call call = make_call("cka", "linear", "debiased", "256");
   zg_zoo zoo = make_zoo(5000, 512, 16);
@@ -538,13 +538,20 @@ static zg_plan *plan_of_teams(const zg_zoo *zoo, zg_call calls[CALLS]) {
   return plan_of(&request);
 }
 
-/* 512 rows of the widest layer in double. */
+/* 512 rows of the widest layer in double, before there are panels unless these are
+ * there all the time. */
 static void the_samples_that_medians_begin_with_are_counted(void) {
+  const int64_t sample = (int64_t)8 * 512 * (1 << 17);
   zg_zoo zoo = make_zoo(2, 512, 1 << 17);
   zg_call call = make_call("cka", "rbf", "biased", "256");
   zg_request request = request_of(&zoo, &call, 1);
   zg_plan *plan = plan_of(&request);
-  CU_ASSERT(plan->memory.tiles >= (int64_t)8 * 512 * (1 << 17));
+  CU_ASSERT(plan->memory.tiles + plan->memory.panels >= sample);
+  zg_plan_destroy(&plan);
+  request.packed = true;
+  plan = plan_of(&request);
+  CU_ASSERT(plan->resident);
+  CU_ASSERT(plan->memory.tiles + plan->memory.panels >= sample + sample);
   zg_plan_destroy(&plan);
   free(zoo.arrays);
 }
@@ -581,11 +588,38 @@ static void few_samples_are_not_packed(void) {
   }
 }
 
+/* Panels of all samples in single precision, of which each rank of a node has its
+ * share, and norms in double; two panels of 192 samples in double of what is double in
+ * the file. */
+static void panels_that_stay_are_counted(void) {
+  const int64_t N = 40, n = 4800, d = 100, wide = 3;
+  zg_zoo zoo = make_zoo(N, n, d);
+  zg_call call = make_call("cka", "rbf", "debiased", "256");
+  zg_request request = request_of(&zoo, &call, 1);
+  request.packed = true;
+  for (int ranks = 1; ranks <= 4; ranks *= 2) {
+    request.ranks = request.local_ranks = ranks;
+    zg_plan *plan = plan_of(&request);
+    CU_ASSERT(plan->resident && plan->tile == 192);
+    int64_t shared = 4 * N * n * d + 8 * N * n;
+    CU_ASSERT_EQUAL(plan->memory.panels, zg_ceil_div(shared, ranks) + 8 * N * n);
+    zg_plan_destroy(&plan);
+  }
+  for (int64_t k = 0; k < wide; k++)
+    zoo.arrays[k].dtype = ZG_FLOAT64;
+  zg_plan *plan = plan_of(&request);
+  CU_ASSERT_EQUAL(plan->memory.panels,
+                  N * n * d + 2 * N * n + 8 * N * n + 2 * 192 * 8 * wide * d);
+  zg_plan_destroy(&plan);
+  free(zoo.arrays);
+}
+
 static void headers_of_many_arrays_are_counted(void) {
   const int64_t counts[] = {1, 1001, 1 << 20};
   int64_t bytes[3];
-  zg_zoo zoo = make_zoo(1, 100, 4);
+  zg_zoo zoo = make_zoo(counts[2], 100, 4); /* what is no layer may be anything */
   zg_call call = make_call("cka", "linear", "biased", "256");
+  zoo.layer_count = 1;
   for (int k = 0; k < 3; k++) {
     zoo.array_count = counts[k];
     zg_request request = request_of(&zoo, &call, 1);
@@ -674,6 +708,7 @@ const zg_test zg_tests[] = {
      the_samples_that_medians_begin_with_are_counted},
     {"batches_need_one_panel", batches_need_one_panel},
     {"few_samples_are_not_packed", few_samples_are_not_packed},
+    {"panels_that_stay_are_counted", panels_that_stay_are_counted},
     {"headers_of_many_arrays_are_counted", headers_of_many_arrays_are_counted},
     {"a_plan_prints_itself", a_plan_prints_itself},
     {"a_plan_is_told_to_machines", a_plan_is_told_to_machines},

@@ -22,11 +22,11 @@ class Packed(ValuesTestCase):
 
     MEASURES = [Measure("cka", kernel, estimator) for kernel in ("linear", "rbf") for estimator in ("debiased", "biased")]
 
-    def layers(self):
-        layers = related(701, (1, 5, 48, 97), seed=5)
+    def layers(self, samples=701):
+        layers = related(samples, (1, 5, 48, 97), seed=5)
         layers["outlier"] = layers["layer2"].copy()
         layers["outlier"][13] *= 1e3  # formed in double among packed ones
-        layers["constant"] = np.ones((701, 2))
+        layers["constant"] = np.ones((samples, 2))
         return {name: layer.astype(np.float32) for name, layer in layers.items()}
 
     def test_values(self):
@@ -67,6 +67,16 @@ class Packed(ValuesTestCase):
         found = [self.compute(self.MEASURES, ranks=2, memory_per_rank=memory) for memory in ("1GiB", tight)]
         for name, first in found[0].items():
             self.assertEqual(found[1][name].values.tobytes(), first.values.tobytes(), name)
+
+    def test_panels_take_the_form_that_a_pass_needs(self):
+        """Layers of many features of noise, whose distances are nearly equal, are formed in double by RBF kernels only."""
+        noise = np.random.default_rng(3).standard_normal((601, 3000)).astype(np.float32)
+        self.zoo({"m": {**self.layers(601), "noise": noise}})
+        measures = [Measure(kernel="rbf"), Measure(kernel="linear"), Measure(kernel="rbf", bandwidth=2)]
+        together = self.compute(measures, ranks=3, code=3)
+        for measure in measures:
+            alone = self.compute([measure], ranks=2, code=3)
+            self.assertEqual(alone[measure.name].values.tobytes(), together[measure.name].values.tobytes(), measure.name)
 
     def plan(self, memory):
         finished = zoogram("plan", self.job(self.MEASURES, memory_per_rank=memory), "--ranks", "2", "--json")
