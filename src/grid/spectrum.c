@@ -43,6 +43,23 @@ static const zg_grid *grid_of(const zg_symmetric *matrix) {
   return matrix->spread ? &matrix->team.square : &alone;
 }
 
+static bool is_spread(int64_t n, int ranks) {
+  return n > ONE_RANK && ranks > 1;
+}
+
+/* No more ranks than blocks on an edge: each has one, even of a prime number. */
+static int holders(int64_t n, int ranks) {
+  return is_spread(n, ranks) ? (int)zg_min(ranks, n / BLOCK) : 1;
+}
+
+int64_t zg_symmetric_bytes(int64_t n, int ranks) {
+  int count = holders(n, ranks), height = zg_team_rows(count);
+  int64_t rows = zg_cyclic_first(n, 0, height);
+  int64_t columns = zg_cyclic_first(n, 0, count / height);
+  /* and the diagonals, and what LAPACK and ScaLAPACK work in */
+  return 8 * (rows * columns + BLOCK * (rows + 1) + 3 * (columns + BLOCK) + 3 * n);
+}
+
 zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix) {
   ZG_WAIT;
   zg_symmetric *m = ZG_NEW0(zg_symmetric, 1);
@@ -51,10 +68,9 @@ zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix) {
   MPI_Comm_rank(comm, &m->rank);
   m->comm = comm;
   m->n = n;
-  m->spread = n > ONE_RANK && ranks > 1;
+  m->spread = is_spread(n, ranks);
   *matrix = m;
-  /* No more ranks than blocks on an edge: each has one, even of a prime number. */
-  if (m->spread) zg_team_create(comm, (int)zg_min(ranks, n / BLOCK), &m->team);
+  if (m->spread) zg_team_create(comm, holders(n, ranks), &m->team);
   m->holds = m->spread ? m->team.team == 0 : m->rank == 0;
   const zg_grid *grid = grid_of(m);
   int64_t most =

@@ -15,6 +15,9 @@ typedef struct zg_symmetric zg_symmetric;
  * ranks bytes on each. */
 zg_status zg_symmetric_create(MPI_Comm comm, int64_t n, zg_symmetric **matrix);
 void zg_symmetric_destroy(zg_symmetric **matrix);
+/** Bytes that a matrix and its eigenvalues take at most on one of so many ranks. Not
+ * collective. */
+int64_t zg_symmetric_bytes(int64_t n, int ranks);
 
 /** Set the entries [row, row + rows) x [column, column + columns) and their mirror
  * image from a block that every rank has; entries set twice keep the later value.

@@ -50,17 +50,22 @@ static int64_t block_vectors(int64_t n, int64_t d) {
   return zg_min(zg_max(n, d), zg_max(LEAST_VECTORS, BLOCK_NUMBERS / each));
 }
 
+/* The triangle; a block, of wide layers also transposed, and what reading one takes
+ * beyond a usual slab; means, norms and singular values. */
 static int64_t memory(const zg_array *array) {
   int64_t sides = zg_min(array->n, array->d);
   int64_t block = block_vectors(array->n, array->d) * sides;
+  int64_t blocks = array->n < array->d ? 2 : 1,
+          beyond = zg_max(0, block - BLOCK_NUMBERS);
   int64_t triangle = sides <= MOST_ALONE ? zg_tsqr_memory(sides) : 0;
-  return triangle + 8 * (4 * block + 4 * array->d + array->n);
+  return triangle + 8 * (blocks * block + beyond + 3 * array->d + array->n + sides);
 }
 
 static int64_t memory_together(const zg_array *array, int ranks) {
   int64_t sides = zg_min(array->n, array->d);
   if (sides <= MOST_ALONE) return 0;
-  return memory(array) + zg_distributed_singular_memory(sides, ranks);
+  int64_t block = block_vectors(array->n, array->d) * sides;
+  return memory(array) + 16 * block + zg_distributed_singular_memory(sides, ranks);
 }
 
 static double cost(const zg_array *array) {

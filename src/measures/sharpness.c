@@ -157,9 +157,10 @@ static int64_t recorded_memory(const zg_array *array) {
   return 16 * array->d;
 }
 
-/* The Gram matrix, its eigenvectors and workspace, a slice. */
+/* The Gram matrix, which becomes its eigenvectors, and what LAPACK works in; a slice
+ * and its products. */
 static int64_t quadratic_memory(const zg_array *array) {
-  return 32 * array->n * array->n + (16 << 20);
+  return 24 * array->n * array->n + (16 << 20);
 }
 
 static const zg_profile_form recorded = {.data = ZG_SHARPNESS,

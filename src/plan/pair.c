@@ -175,8 +175,9 @@ static zg_status check_sizes(const zg_zoo *zoo, const zg_pass *pass) {
 static zg_memory divide_memory(const zg_request *request, const zg_plan *plan,
                                zg_pass *pass, const demand *most) {
   const zg_pair_form *form = pass->spec.pair;
-  zg_memory m = {.reading = most->rows + most->slab,
-                 .tiles = zg_max(most->room, most->preparing),
+  /* An item's rows are gone when pairs are compared. */
+  zg_memory m = {.reading = most->slab,
+                 .tiles = zg_max(most->room, most->rows + most->preparing),
                  .sums = 8 * pass->items * pass->items * (form->terms + 1) +
                          zg_plan_written_bytes(pass->items, plan->ranks)};
   int64_t others = zg_plan_program_bytes(plan) + m.reading + m.tiles + m.sums;

@@ -2,6 +2,7 @@
  * The plan of tangent passes: the layers that kernels are made of, which models can be
  * compared, how large tiles are and how many pieces stay in memory. */
 #include "base/memory.h"
+#include "grid/spectrum.h"
 #include "plan/parts.h"
 
 #include <math.h>
@@ -132,22 +133,38 @@ static int64_t reading_bytes(const zg_zoo *zoo, bool streams) {
   return 3 * 8 * widest + (4 << 20);
 }
 
-/* Whether a layer of any member is multiplied out sample by sample, or streamed. */
-static bool needs_slabs(const zg_zoo *zoo, const zg_pass *pass, const zg_group *group,
-                        int64_t samples, bool *streams) {
+/* Numbers that a layer with positions, or one that is streamed, is multiplied out in
+ * (engine/theta.c). */
+static int64_t slab_numbers(const zg_tangent_layer *layer, bool full, int64_t samples) {
+  int64_t S = layer->positions, E = full ? layer->classes : 1;
+  int64_t W = full ? layer->out : layer->classes * layer->out;
+  int64_t each = samples * E * (layer->in + layer->bias), pairs = S * E * S * E;
+  if (!zg_plan_layer_numbers(layer, samples)) {
+    each = samples * layer->classes;
+    return 2 * each * zg_max(1, zg_min(layer->out, ZG_EXPANDED / each));
+  }
+  if (S == 1 || layer->input < 0) return 0;
+  if (zg_plan_expands(layer, full, samples))
+    return 2 * each * zg_max(1, zg_min(W, ZG_EXPANDED / each));
+  return (S * S + pairs) * zg_max(1, zg_min(samples, ZG_EXPANDED / pairs));
+}
+
+/* The most of any layer of any member; and whether one is streamed. */
+static int64_t most_slabs(const zg_zoo *zoo, const zg_pass *pass, const zg_group *group,
+                          int64_t samples, bool *streams) {
   const zg_tangent_spec *spec = &pass->spec.tangent;
-  bool any = false;
+  int64_t most = 0;
   *streams = false;
   for (int64_t k = 0; k < group->count && !spec->sketch; k++) {
     zg_tangent_layer *layers;
     int64_t count = zg_plan_tangent_layers(zoo, spec, group->members[k], &layers);
     for (int64_t l = 0; l < count; l++) {
       *streams |= !zg_plan_layer_numbers(&layers[l], samples);
-      any |= layers[l].positions > 1 && layers[l].input >= 0;
+      most = zg_max(most, slab_numbers(&layers[l], spec->full, samples));
     }
     free(layers);
   }
-  return any || *streams;
+  return most;
 }
 
 static int64_t copies_of(const zg_pass *pass) {
@@ -156,23 +173,32 @@ static int64_t copies_of(const zg_pass *pass) {
 
 static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass,
                             const zg_group *group, int64_t samples) {
-  int64_t real = (int64_t)zg_real_size(pass->precision);
   int64_t edge = samples * group->width, V = group->count * copies_of(pass);
   int64_t rows = group->length * group->width, all = pass->items * copies_of(pass);
-  bool streams, slabs = needs_slabs(zoo, pass, group, samples, &streams);
+  bool streams;
+  int64_t slabs = most_slabs(zoo, pass, group, samples, &streams);
   zg_memory m = {.reading = reading_bytes(zoo, streams),
                  .panels = 2 * piece_bytes(zoo, pass, group, samples)};
-  m.tiles = V * edge * edge * 8 + 3 * edge * edge * 8 +
-            (slabs ? 3 * ZG_EXPANDED * real : 0) + V * ZG_RUN * 8;
+  m.tiles = V * edge * edge * 8 + 3 * edge * edge * 8 + slabs * 8 + V * ZG_RUN * 8;
   m.sums = all * all * (3 * 16) + pass->items * pass->items * (4 * 8 + 17);
   m.sides = 16 * V * rows;
   return m;
 }
 
-/* Kernels that are kept: tiles of all ranks in a round, a distributed matrix. */
-static int64_t keeping_bytes(const zg_plan *plan, const zg_group *group) {
-  int64_t n = group->length, tile = group->piece * group->piece;
-  return 8 * (3 * tile + 3 * n * n / plan->ranks);
+/* What keeping kernels takes once the tiles of the pass are gone (engine/kernels.c): a
+ * distributed matrix, this rank's tile in both orders, another's and what they are made
+ * of, two pieces; all in double. */
+static int64_t keeping_bytes(const zg_zoo *zoo, const zg_plan *plan,
+                             const zg_pass *pass, const zg_group *group) {
+  zg_pass kept = *pass;
+  kept.precision = ZG_DOUBLE;
+  kept.spec.tangent.sketch = 0;
+  kept.spec.tangent.full = false;
+  int64_t tile = group->piece * group->piece;
+  bool streams;
+  int64_t slabs = most_slabs(zoo, &kept, group, group->piece, &streams);
+  return zg_symmetric_bytes(group->length, plan->ranks) + 8 * 5 * tile + 8 * slabs +
+         2 * piece_bytes(zoo, &kept, group, group->piece);
 }
 
 /* On one rank BLAS has reached its speed with tiles of about 512 rows; with few samples
@@ -186,19 +212,17 @@ static zg_status cut(const zg_zoo *zoo, zg_plan *plan, zg_pass *pass, zg_group *
     group->pieces = zg_max(1, zg_ceil_div(group->length, samples));
     group->piece = zg_ceil_div(group->length, group->pieces);
     zg_memory memory = memory_for(zoo, pass, group, group->piece);
-    int64_t others = zg_plan_program_bytes(plan) + memory.reading + memory.tiles +
-                     memory.sums + memory.sides;
-    int64_t room = plan->memory_limit - others;
-    /* Only where kernels that are kept take what is left do pieces depend on the ranks.
-     */
-    int64_t keeping = pass->spec.tangent.keep ? keeping_bytes(plan, group) : 0;
-    room -= keeping;
-    memory.sides += keeping;
-    if (room < memory.panels && samples > 1) continue;
+    int64_t always = zg_plan_program_bytes(plan) + memory.reading + memory.sums;
+    int64_t room = plan->memory_limit - always - memory.tiles - memory.sides;
+    int64_t keeping =
+        pass->spec.tangent.keep ? keeping_bytes(zoo, plan, pass, group) : 0;
+    bool fits = room >= memory.panels && always + keeping <= plan->memory_limit;
+    if (!fits && samples > 1) continue;
     int64_t piece = piece_bytes(zoo, pass, group, group->piece);
     int64_t kept = zg_max(2, zg_min(group->count * group->pieces, room / piece));
     pass->pieces_kept = pass->pieces_kept ? zg_min(pass->pieces_kept, kept) : kept;
     memory.panels = kept * piece;
+    memory.sides += zg_max(0, keeping - memory.panels - memory.tiles - memory.sides);
     group->tasks = group->pieces * (group->pieces + 1) / 2;
     return zg_plan_add_memory(plan, pass, memory);
   }

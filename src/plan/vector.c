@@ -212,29 +212,46 @@ static int64_t reading_bytes(const zg_zoo *zoo, const zg_pass *pass, int64_t num
                        beside ? zg_plan_number_bytes(zoo, form->rows) : 0);
 }
 
+/* Projections of all gradients, coarse and fine, and those of a model's on a slice. */
+static int64_t projection_bytes(const zg_zoo *zoo, const zg_pass *pass) {
+  zg_data rows = pass->spec.vector->rows;
+  int64_t all = 0, most = 0;
+  for (int64_t k = zoo->first[rows]; k < zoo->first[rows + 1]; k++) {
+    all += zoo->arrays[k].n;
+    most = zg_max(most, zoo->arrays[k].n);
+  }
+  return 8 * (2 * all + most) * zg_plan_most_members(pass);
+}
+
+/* Bytes per pair of items of what is kept until the tensor is written: distances,
+ * cosines, and marks of what is known of them (engine/products.h). */
+static int64_t kept_bytes(const zg_vector_form *form) {
+  bool cosines = form->unit || form->kind == ZG_VECTOR_GRIDDED;
+  return 8 + 8 * cosines + 2;
+}
+
 /* Matrices of all pairs of items: sums, distances, products. */
 static zg_memory memory_for(const zg_zoo *zoo, const zg_pass *pass, int ranks) {
   int64_t members = zg_plan_most_members(pass);
   int64_t real = (int64_t)zg_real_size(zg_plan_stored(zoo, pass->spec.vector));
-  int64_t spare = pass->spec.vector->kind == ZG_VECTOR_QUADRATIC;
-  /* What products and distances are kept in, and sums of them that are gone when the
-   * tensor is written. */
-  int64_t pairs = pass->items * pass->items, sums = 24 * pairs + 16 * members * members;
+  bool quadratic = pass->spec.vector->kind == ZG_VECTOR_QUADRATIC;
+  /* What products are added up in, of one slice and of all: gone when the tensor is
+   * written. */
+  int64_t pairs = pass->items * pass->items;
+  int64_t sums = quadratic ? 0 : 16 * pairs + 16 * members * members;
   int64_t written = zg_plan_written_bytes(pass->items, ranks);
-  zg_memory memory = {.sums = 18 * pairs + zg_max(sums, written),
+  zg_memory memory = {.sums =
+                          kept_bytes(pass->spec.vector) * pairs + zg_max(sums, written),
                       .sides = ZG_PLAN_RUN * members * 12}; /* doubles and singles */
   if (pass->spec.vector->kind == ZG_VECTOR_DIVERGENCE)
     memory.sides += beside_divergences(pass, members);
   for (int64_t g = 0; g < pass->group_count; g++) {
     const zg_group *group = &pass->groups[g];
     int64_t numbers = group->piece * group->width;
-    memory.tiles = zg_max(memory.tiles, real * numbers * (group->count + spare));
+    memory.tiles = zg_max(memory.tiles, real * numbers * group->count);
     memory.reading = zg_max(memory.reading, reading_bytes(zoo, pass, numbers));
   }
-  if (pass->spec.vector->kind == ZG_VECTOR_QUADRATIC)
-    for (int64_t k = zoo->first[pass->spec.vector->rows];
-         k < zoo->first[pass->spec.vector->rows + 1]; k++)
-      memory.sides += 8 * zoo->arrays[k].n * pass->items;
+  if (quadratic) memory.sides = projection_bytes(zoo, pass);
   return memory;
 }
 
