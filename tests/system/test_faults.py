@@ -283,7 +283,7 @@ class Libraries(Case):
     def test_one_that_does_not_start(self):
         for kind, name in (("mpi", "MPI"), ("hdf5", "HDF5")):
             with self.subTest(name):
-                finished = self.run_job(ranks=1, faults=f"kind={kind} at=1 action=fail")
+                finished = self.run_job(ranks=1, faults=f"kind={kind} at=1 from=on action=fail")
                 self.assertFails(finished, {71}, f"{name} cannot be started")
 
 
