@@ -27,26 +27,39 @@ _Noreturn static void end_with(const char *message) {
 
 static const char no_memory[] = "zoogram: error: out of memory (in a library)\n";
 
-static struct sigaction otherwise; /* done about all other faults */
+static struct fault {
+  int signal;
+  struct sigaction otherwise; /* done where it is not for want of memory */
+} faults[] = {{.signal = SIGSEGV}, {.signal = SIGABRT}};
+enum { FAULTS = sizeof faults / sizeof *faults };
+
+static bool wants_memory(const siginfo_t *info) {
+  if (errno != ENOMEM) return false;
+  if (info->si_signo == SIGABRT)
+    return info->si_code == SI_TKILL && info->si_pid == getpid(); /* by abort() */
+  return info->si_code > 0 && (uintptr_t)info->si_addr < NEAR_ZERO;
+}
 
 static void on_fault(int number, siginfo_t *info, void *context) {
   (void)context;
-  bool by_address = info->si_code > 0; /* and not by kill() */
-  if (errno == ENOMEM && by_address && (uintptr_t)info->si_addr < NEAR_ZERO)
-    end_with(no_memory);
+  if (wants_memory(info)) end_with(no_memory);
+  const struct sigaction *otherwise = &faults[number == SIGABRT].otherwise;
   void *frames[FRAMES];
-  if (otherwise.sa_handler == SIG_DFL)
+  if (otherwise->sa_handler == SIG_DFL)
     backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
-  sigaction(number, &otherwise, NULL);
-  if (!by_address) raise(number); /* else the same instruction fails once more */
+  sigaction(number, otherwise, NULL);
+  bool by_address = info->si_code > 0; /* and not by kill() or abort() */
+  if (!by_address) raise(number);      /* else the same instruction fails once more */
 }
 
-static void take_signal(void) {
+static void take_signals(void) {
   if (ZG_SANITIZED) return; /* then more is told of a fault */
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, before;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGSEGV, &action, &before);
-  if (before.sa_sigaction != on_fault) otherwise = before;
+  for (int k = 0; k < FAULTS; k++) {
+    sigaction(faults[k].signal, &action, &before);
+    if (before.sa_sigaction != on_fault) faults[k].otherwise = before;
+  }
 }
 
 static void on_leaving(int code, void *unused) {
@@ -65,10 +78,10 @@ void zg_crash_watch(void) {
   void *frames[FRAMES];
   backtrace(frames, FRAMES); /* the first call loads a library */
   on_exit(on_leaving, NULL);
-  take_signal();
+  take_signals();
   watches = true;
 }
 
 void zg_crash_keep_watching(void) {
-  if (watches) take_signal();
+  if (watches) take_signals();
 }

@@ -34,6 +34,16 @@ static void go_astray(void) {
   *(volatile int *)((uintptr_t)1 << 45) = 1;
 }
 
+static void give_up_without_memory(void) {
+  nowhere = malloc(too_much);
+  abort();
+}
+
+static void give_up(void) {
+  errno = 0;
+  abort();
+}
+
 static void be_killed(void) {
   errno = ENOMEM;
   raise(SIGSEGV);
@@ -80,7 +90,8 @@ static int end_of(void (*act)(void), char *said, size_t size) {
   pid_t child = fork();
   if (child == 0) {
     dup2(ends[1], STDERR_FILENO);
-    signal(SIGSEGV, SIG_DFL); /* as it is before MPI starts */
+    signal(SIGSEGV, SIG_DFL); /* as they are before MPI starts */
+    signal(SIGABRT, SIG_DFL);
     zg_on_abort(NULL);
     on_exit(quit, NULL);
     zg_crash_watch();
@@ -131,11 +142,11 @@ static void be_killed_later(void) {
   be_killed();
 }
 
-static void check_fault(void (*act)(void)) {
+static void check_fault(void (*act)(void), int number) {
   char said[4096];
   int end = end_of(act, said, sizeof said);
   CU_ASSERT(WIFSIGNALED(end));
-  CU_ASSERT_EQUAL(WTERMSIG(end), SIGSEGV);
+  CU_ASSERT_EQUAL(WTERMSIG(end), number);
   CU_ASSERT_PTR_NULL(strstr(said, "out of memory"));
   CU_ASSERT_PTR_NOT_NULL(strstr(said, "test_crash")); /* in the trace */
 }
@@ -144,9 +155,16 @@ static void null_that_stands_for_memory_is_told_from_other_faults(void) {
   if (ZG_SANITIZED) return; /* it tells of faults itself */
   check_code(follow_null_without_memory, ZG_ERR_SYSTEM,
              "zoogram: error: out of memory (in a library)\n");
-  check_fault(follow_null);
-  check_fault(go_astray);
-  check_fault(be_killed);
+  check_fault(follow_null, SIGSEGV);
+  check_fault(go_astray, SIGSEGV);
+  check_fault(be_killed, SIGSEGV);
+}
+
+static void giving_up_without_memory_is_told_from_other_aborts(void) {
+  if (ZG_SANITIZED) return; /* it tells of faults itself */
+  check_code(give_up_without_memory, ZG_ERR_SYSTEM,
+             "zoogram: error: out of memory (in a library)\n");
+  check_fault(give_up, SIGABRT);
 }
 
 static void other_faults_go_to_who_has_taken_the_signal(void) {
@@ -174,6 +192,8 @@ static void what_the_program_wants_stays(void) {
 const zg_test zg_tests[] = {
     {"null_that_stands_for_memory_is_told_from_other_faults",
      null_that_stands_for_memory_is_told_from_other_faults},
+    {"giving_up_without_memory_is_told_from_other_aborts",
+     giving_up_without_memory_is_told_from_other_aborts},
     {"other_faults_go_to_who_has_taken_the_signal",
      other_faults_go_to_who_has_taken_the_signal},
     {"libraries_that_leave_are_told", libraries_that_leave_are_told},
