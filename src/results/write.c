@@ -85,20 +85,28 @@ static void remove_semaphore(const char *part) {
   zg_text_clear(&path);
 }
 
-/* A plain open comes first, as MPI-IO would not say why it fails. */
+/* Why the system does not open a file for writing; NULL where it does. */
+static const char *why_closed(const char *path) {
+  int descriptor = open(path, O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return strerror(errno);
+  close(descriptor);
+  return NULL;
+}
+
+/* A plain open comes first, and again where the file may have gone meanwhile, as MPI-IO
+ * would not say why it fails. */
 static zg_status open_part(zg_results *results, const zg_results_layout *layout) {
   ZG_PLACE("opening", results->part);
   remove_semaphore(results->part);
   int64_t failures = zg_h5_failures();
-  int descriptor = open(results->part, O_RDWR | O_CLOEXEC);
-  if (descriptor >= 0) {
-    close(descriptor);
+  const char *why = why_closed(results->part);
+  if (!why) {
     ZG_H5 access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_mpio(access, MPI_COMM_SELF, MPI_INFO_NULL);
     results->file = H5Fopen(results->part, H5F_ACC_RDWR, access);
-  } else {
-    zg_set_reason(strerror(errno));
+    if (results->file < 0) why = why_closed(results->part);
   }
+  if (why) zg_set_reason(why);
   if (results->file >= 0) open_tensors(results, layout);
   if (results->file >= 0 && zg_h5_failures() == failures) return ZG_OK;
   return zg_fail(ZG_ERR_CREATE, "%s: cannot be opened by rank %d", results->part,
