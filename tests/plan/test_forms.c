@@ -626,7 +626,7 @@ static void matrices_of_pairs_are_counted(void) {
   const int64_t N = 3000, pairs = N * N;
   zg_zoo zoo = {0};
   for (int64_t k = 0; k < N; k++) {
-    char name[16];
+    char name[24];
     snprintf(name, sizeof name, "w%lld", (long long)k);
     add(&zoo, ZG_WEIGHTS, 0, name, DIMS(2, 2));
     add(&zoo, ZG_GRADIENTS, 0, name, DIMS(4));
