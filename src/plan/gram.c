@@ -300,10 +300,12 @@ static int64_t resident_share(const zg_plan *plan) {
   return zg_ceil_div(bytes, plan->local_ranks);
 }
 
-/* What panels take beside those: norms, and two panels of what is not in them, numbers
- * that are double in the file; or a batch. */
+/* What panels take beside those: the norms of all, the last of which has room for a
+ * whole one, and two panels of what is not in them, numbers that are double in the
+ * file; or a batch. */
 static int64_t resident_room(const zg_plan *plan) {
-  int64_t norms = plan->items * plan->samples * (int64_t)sizeof(double);
+  int64_t rows = plan->panel_count * plan->tile;
+  int64_t norms = plan->items * rows * (int64_t)sizeof(double);
   int64_t panels = 2 * plan->tile * plan->wide_features * (int64_t)sizeof(double);
   return zg_max(norms + panels,
                 zg_gram_panel_bytes(plan, zg_gram_largest_batch(plan), true));

@@ -94,10 +94,19 @@ static void check_teams(const zg_plan *plan, int ranks) {
   CU_ASSERT(plan->idle >= 0 && plan->idle < plan->team_size);
 }
 
+/* Panels that a node keeps need their norms besides, the last as many as the others: a
+ * rank with less room would not have all of them at hand. */
+static void check_panels(const zg_plan *plan) {
+  int64_t rows = plan->panel_count * plan->tile;
+  if (plan->resident)
+    CU_ASSERT(plan->panel_room >= plan->items * rows * (int64_t)sizeof(double));
+}
+
 static void check_plan(const zg_plan *plan, const zg_request *request) {
   check_memory(plan, request->memory);
   check_tiles(plan);
   check_teams(plan, request->ranks);
+  check_panels(plan);
   CU_ASSERT(isfinite(plan->flop) && plan->flop > 0);
   CU_ASSERT(isfinite(plan->bytes) && plan->bytes > 0);
 }
