@@ -33,6 +33,13 @@ static struct fault {
 } faults[] = {{.signal = SIGSEGV}, {.signal = SIGABRT}};
 enum { FAULTS = sizeof faults / sizeof *faults };
 
+static const struct fault *fault_of(int number) {
+  const struct fault *fault = faults;
+  while (fault->signal != number)
+    fault++;
+  return fault;
+}
+
 static bool wants_memory(const siginfo_t *info) {
   if (errno != ENOMEM) return false;
   if (info->si_signo == SIGABRT)
@@ -43,7 +50,7 @@ static bool wants_memory(const siginfo_t *info) {
 static void on_fault(int number, siginfo_t *info, void *context) {
   (void)context;
   if (wants_memory(info)) end_with(no_memory);
-  const struct sigaction *otherwise = &faults[number == SIGABRT].otherwise;
+  const struct sigaction *otherwise = &fault_of(number)->otherwise;
   void *frames[FRAMES];
   if (otherwise->sa_handler == SIG_DFL)
     backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);

@@ -59,8 +59,6 @@ typedef struct sample {
   int64_t *positions;
 } sample;
 
-enum { COLUMNS = 64 };
-
 static void create_sample(const zg_work *work, int64_t i, sample *s) {
   int64_t d = zg_work_width(work, i), rows = rows_for(work->run->plan->samples, d);
   zg_precision precision = work->items.items[i].precision;
@@ -69,8 +67,8 @@ static void create_sample(const zg_work *work, int64_t i, sample *s) {
                 .rows = rows,
                 .d = d,
                 .X = zg_alloc_large(rows * d, real),
-                .K = zg_alloc_large(rows * COLUMNS, real),
-                .distances = zg_alloc_large(rows * COLUMNS, real),
+                .K = zg_alloc_large(rows * ZG_PLAN_MEDIAN_COLUMNS, real),
+                .distances = zg_alloc_large(rows * ZG_PLAN_MEDIAN_COLUMNS, real),
                 .norms = ZG_NEW(double, rows),
                 .positions = ZG_NEW(int64_t, rows)};
   for (int64_t a = 0; a < rows; a++)
@@ -87,8 +85,9 @@ static void destroy_sample(sample *s) {
 
 /* Squared distances of all pairs into the bracket, a run of columns at a time. */
 static void add_distances(sample *s, double share, zg_bracket *bracket) {
-  for (int64_t first = 0; first < s->rows; first += COLUMNS) {
-    int64_t columns = zg_min(COLUMNS, s->rows - first), rows = s->rows - first;
+  for (int64_t first = 0; first < s->rows; first += ZG_PLAN_MEDIAN_COLUMNS) {
+    int64_t columns = zg_min(ZG_PLAN_MEDIAN_COLUMNS, s->rows - first),
+            rows = s->rows - first;
     const void *X = zg_real_at(s->precision, s->X, first * s->d);
     zg_product(s->precision, rows, columns, s->d, 1, X, s->d, X, s->d, 0, s->K, rows);
     zg_block block = {.precision = s->precision,

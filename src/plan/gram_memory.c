@@ -51,12 +51,13 @@ static bool any_full_rbf(const zg_plan *plan) {
 
 /* What the larger sample of one item takes (engine/median_sample.c). */
 static int64_t sample_bytes(const zg_plan *plan) {
-  const int64_t numbers = (int64_t)1 << 23, least = 512, columns = 64, kept = 1 << 18;
+  const int64_t numbers = (int64_t)1 << 23, least = 512, kept = 1 << 18;
   int64_t rows = zg_min(plan->samples, ZG_PLAN_MEDIAN_ROWS), numbers_read = 0;
   for (int64_t p = 0; p < plan->pass_count; p++)
     if (plan->passes[p].spec.gram.sampled)
       numbers_read = zg_min(rows * plan->widest, zg_max(numbers, least * plan->widest));
-  return numbers_read ? 8 * (numbers_read + 2 * rows * columns + kept) : 0;
+  return numbers_read ? 8 * (numbers_read + 2 * rows * ZG_PLAN_MEDIAN_COLUMNS + kept)
+                      : 0;
 }
 
 /* The small sample that all medians begin with: its rows, products and distances

@@ -240,6 +240,8 @@ enum { ZG_PLAN_WIDENED = 512 };
 enum { ZG_PLAN_WRITTEN = 1 << 21 };
 /** Samples that a sampled median is made of at most. */
 enum { ZG_PLAN_MEDIAN_ROWS = 2048 };
+/** And of the distances from so many of them to the others at a time. */
+enum { ZG_PLAN_MEDIAN_COLUMNS = 64 };
 /** Distances of a tile with such edges that are looked at together: so many that it
  * does not matter what is done once for each run, and else so few that they stay in the
  * cache. */

@@ -3,7 +3,6 @@
 #include "zoo/exchange.h"
 
 #include "base/memory.h"
-#include "zoo/convolution.h"
 #include "zoo/open.h"
 
 #include <stdlib.h>
@@ -125,17 +124,13 @@ static zg_status hash_radius(zg_reader *reader, int64_t array, zg_hash *hash) {
   return ZG_OK;
 }
 
-static zg_status hash_convolution(zg_reader *reader, int64_t array, zg_hash *hash) {
-  zg_conv_attributes conv;
-  ZG_TRY(zg_reader_convolution(reader, array, &conv));
-  zg_hash_add(hash, conv.geometry.input, sizeof conv.geometry.input);
-  zg_hash_add(hash, conv.geometry.stride, sizeof conv.geometry.stride);
-  zg_hash_add(hash, conv.geometry.dilation, sizeof conv.geometry.dilation);
-  zg_hash_add(hash, conv.geometry.padding, sizeof conv.geometry.padding);
-  zg_hash_add_int(hash, conv.geometry.groups);
-  zg_hash_add_int(hash, conv.geometry.circular);
-  zg_hash_add_text(hash, conv.problem);
-  return ZG_OK;
+static void hash_convolution(const zg_conv_geometry *conv, zg_hash *hash) {
+  zg_hash_add(hash, conv->input, sizeof conv->input);
+  zg_hash_add(hash, conv->stride, sizeof conv->stride);
+  zg_hash_add(hash, conv->dilation, sizeof conv->dilation);
+  zg_hash_add(hash, conv->padding, sizeof conv->padding);
+  zg_hash_add_int(hash, conv->groups);
+  zg_hash_add_int(hash, conv->circular);
 }
 
 /* What an array says besides its numbers. */
@@ -144,8 +139,8 @@ static zg_status hash_attributes(zg_reader *reader, int64_t index,
   switch (array->data) {
   case ZG_WEIGHTS:
     zg_hash_add_int(hash, array->kind);
-    return array->kind == ZG_WEIGHT_CONV ? hash_convolution(reader, index, hash)
-                                         : ZG_OK;
+    if (array->kind == ZG_WEIGHT_CONV) hash_convolution(&array->conv, hash);
+    return ZG_OK;
   case ZG_GRADIENTS:
   case ZG_SAMPLE_GRADIENTS:
   case ZG_JACOBIAN:

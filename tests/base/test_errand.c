@@ -137,22 +137,21 @@ static void beat_for_a_while(void *context, zg_list *found) {
     usleep(10000);
 }
 
-static void wait_for_a_child_that_comes_on(void) {
+static void wait_for(void (*execute)(void *, zg_list *)) {
   zg_errand *errand;
   zg_list found = {0};
-  if (zg_errand_begin(beat_for_a_while, NULL, &errand) != ZG_OK) _exit(1);
+  if (zg_errand_begin(execute, NULL, &errand) != ZG_OK) _exit(1);
   zg_watchdog_start(0.3, 0);
   ZG_PLACE("waiting", "for a child");
   zg_errand_end(&errand, NULL, &found);
 }
 
+static void wait_for_a_child_that_comes_on(void) {
+  wait_for(beat_for_a_while);
+}
+
 static void wait_for_a_child_that_stands_still(void) {
-  zg_errand *errand;
-  zg_list found = {0};
-  if (zg_errand_begin(wait_for_ever, NULL, &errand) != ZG_OK) _exit(1);
-  zg_watchdog_start(0.3, 0);
-  ZG_PLACE("waiting", "for a child");
-  zg_errand_end(&errand, NULL, &found);
+  wait_for(wait_for_ever);
 }
 
 static void the_watchdog_sees_what_the_child_does(void) {
