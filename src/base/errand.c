@@ -74,10 +74,13 @@ static void take_apart(const buffer *b, zg_list *found) {
     zg_list_add(found, text);
 }
 
+/* A kill comes from without, a crash from what it was reading. */
 static zg_status fail(int end) {
-  if (WIFSIGNALED(end))
-    return zg_fail(ZG_ERR_SYSTEM, "a child process was ended by signal %d (%s)",
-                   WTERMSIG(end), strsignal(WTERMSIG(end)));
+  int signal = WIFSIGNALED(end) ? WTERMSIG(end) : 0;
+  if (signal)
+    return zg_fail(signal == SIGKILL ? ZG_ERR_SYSTEM : ZG_ERR_DATA,
+                   "a child process was ended by signal %d (%s)", signal,
+                   strsignal(signal));
   return zg_fail(ZG_ERR_SYSTEM, "out of memory (in a child process)");
 }
 

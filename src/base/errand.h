@@ -24,7 +24,8 @@ zg_status zg_errand_begin(void (*execute)(void *context, zg_list *found), void *
 /** Wait for its end; what it has found is added to the list.
  * \param [in] should_stop  asked now and then; NULL: never.
  * \return ZG_STOPPED when it was asked to stop: the child is then killed;
- * ZG_ERR_SYSTEM when the child had no memory, or was killed. */
+ * ZG_ERR_SYSTEM when the child had no memory, or was killed; ZG_ERR_DATA when it
+ * crashed. */
 zg_status zg_errand_end(zg_errand **errand, bool (*should_stop)(void), zg_list *found);
 
 /** Kill the child; nothing happens where there is no errand. */

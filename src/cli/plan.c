@@ -79,7 +79,7 @@ static zg_status plan_job(const zg_job *job, const zg_resources *resources,
   zg_plan *plan = NULL;
   zg_prediction prediction;
   zg_prepare_inputs(job, ZG_DEPTH_HEADERS, NULL, &inputs);
-  zg_status status = zg_prepare_zoo(job, &inputs, &zoo);
+  zg_status status = zg_prepare_zoo(&inputs, &zoo);
   if (status == ZG_OK) status = zg_prepare_plan(job, zoo, resources, &plan);
   if (status == ZG_OK) status = zg_predict(machine, plan, &prediction);
   if (status == ZG_OK && json) print_json(plan, &prediction);

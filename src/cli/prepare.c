@@ -28,6 +28,14 @@ static zg_select selection_of(const zg_job *job) {
   return select;
 }
 
+/* What the measures of the job need of the zoo. */
+static zg_status check_zoo(const zg_job *job, const zg_select *select,
+                           const zg_zoo *zoo) {
+  const uint32_t tangent = ZG_DATA_BIT(ZG_NTK_SIGNAL);
+  ZG_TRY(pairs_rows(job) ? zg_zoo_check_paired(zoo) : zg_zoo_check_samples(zoo));
+  return select->data & tangent ? zg_zoo_check_tangent(zoo) : ZG_OK;
+}
+
 void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(void),
                        zg_inputs *inputs) {
   zg_list paths = {0};
@@ -35,6 +43,9 @@ void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(vo
   zg_status status = zg_zoo_expand(&job->zoo, job->directory, &paths);
   if (status == ZG_OK)
     status = zg_zoo_probe(&paths, &select, depth, should_stop, &inputs->probe);
+  if (status == ZG_OK)
+    status = zg_zoo_open(&inputs->probe.sound, &select, &inputs->zoo);
+  if (status == ZG_OK) status = check_zoo(job, &select, inputs->zoo);
   zg_list_clear(&paths);
   inputs->tried = true;
   inputs->status = status;
@@ -43,22 +54,19 @@ void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(vo
 
 void zg_inputs_clear(zg_inputs *inputs) {
   zg_probe_clear(&inputs->probe);
+  zg_zoo_destroy(&inputs->zoo);
   *inputs = (zg_inputs){0};
 }
 
-zg_status zg_prepare_zoo(const zg_job *job, const zg_inputs *inputs, zg_zoo **zoo) {
-  const uint32_t tangent = ZG_DATA_BIT(ZG_NTK_SIGNAL);
+zg_status zg_prepare_zoo(zg_inputs *inputs, zg_zoo **zoo) {
   const zg_probe *probe = &inputs->probe;
-  zg_select select = selection_of(job);
-  if (inputs->status != ZG_OK) return zg_fail(inputs->status, "%s", inputs->message);
-  for (int64_t k = 0; k < probe->left_out.count; k++)
+  for (int64_t k = 0; probe->sound.count && k < probe->left_out.count; k++)
     zg_warn("%s: left out with its models: reading it %s", probe->left_out.items[k],
             probe->reasons.items[k]);
-  zg_status status = zg_zoo_open(&probe->sound, &select, zoo);
-  if (status == ZG_OK)
-    status = pairs_rows(job) ? zg_zoo_check_paired(*zoo) : zg_zoo_check_samples(*zoo);
-  if (status == ZG_OK && (select.data & tangent)) status = zg_zoo_check_tangent(*zoo);
-  return status;
+  if (inputs->status != ZG_OK) return zg_fail(inputs->status, "%s", inputs->message);
+  *zoo = inputs->zoo;
+  inputs->zoo = NULL;
+  return ZG_OK;
 }
 
 zg_status zg_prepare_plan(const zg_job *job, const zg_zoo *zoo,

@@ -9,25 +9,28 @@
 #include "plan/plan.h"
 #include "zoo/probe.h"
 
-/** The files of a job's zoo and what trying them has shown (zoo/probe.h); start with
- * zeros, end with zg_inputs_clear. */
+/** The files of a job's zoo, what trying them has shown (zoo/probe.h) and the catalogue
+ * of those that can be used; start with zeros, end with zg_inputs_clear. */
 typedef struct zg_inputs {
   bool tried;
-  zg_status status; /**< of trying them */
+  zg_status status; /**< of trying them, reading the catalogue and checking that the
+                       measures of the job have what they need */
   char message[ZG_MESSAGE_BYTES];
   zg_probe probe;
+  zg_zoo *zoo; /**< owned; may be NULL where the status is another than ZG_OK */
 } zg_inputs;
 
-/** Find the files of a job and try them. Not collective, and before MPI and threads
- * are started. */
+/** Find the files of a job, try them and read their catalogue. Not collective, and
+ * before MPI and threads are started. */
 void zg_prepare_inputs(const zg_job *job, zg_depth depth, bool (*should_stop)(void),
                        zg_inputs *inputs);
 void zg_inputs_clear(zg_inputs *inputs);
 
-/** Warn of the files that are left out, read the catalogue of the others and check what
- * the measures of the job need. Not collective.
- * \param [out] zoo  created; destroy with zg_zoo_destroy. */
-zg_status zg_prepare_zoo(const zg_job *job, const zg_inputs *inputs, zg_zoo **zoo);
+/** Warn of the files that are left out, and hand over the catalogue of the others. Not
+ * collective.
+ * \param [out] zoo  destroy with zg_zoo_destroy.
+ * \return the status of the inputs. */
+zg_status zg_prepare_zoo(zg_inputs *inputs, zg_zoo **zoo);
 
 /** What a run has to do with. */
 typedef struct zg_resources {

@@ -12,7 +12,7 @@
 #include "engine/part.h"
 #include "engine/state.h"
 #include "linalg/core.h"
-#include "zoo/exchange.h"
+#include "zoo/digest.h"
 #include "zoo/h5.h"
 
 #include <limits.h>

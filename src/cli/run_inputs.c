@@ -1,7 +1,8 @@
 /** \file
- * The job of a run and its zoo: reading them, and trying the zoo's files in a child
- * process while MPI starts (zoo/probe.h): the files of a large zoo may take longer than
- * launchers let a rank start, and a child of a process of MPI is no sound thing. */
+ * The job of a run and its zoo: the files are tried (zoo/probe.h) and their catalogue
+ * is read in a child process while MPI starts: a large zoo may take longer than
+ * launchers let a rank start, a child of a process of MPI is no sound thing, and what
+ * HDF5 does with damaged headers is better done where it harms nobody. */
 #include "base/memory.h"
 #include "base/watchdog.h"
 #include "cli/environment.h"
@@ -58,10 +59,17 @@ zg_status zg_session_load_job(zg_session *s) {
   return status;
 }
 
-/* ---- trying the files ---- */
+/* ---- reading the zoo ---- */
 
 /* What the child has found are texts, each after one of these. */
-enum { STATUS = 'v', OUTPUT = 'o', SOUND = 's', LEFT_OUT = 'l', REASON = 'r' };
+enum {
+  STATUS = 'v',
+  OUTPUT = 'o',
+  SOUND = 's',
+  LEFT_OUT = 'l',
+  REASON = 'r',
+  CATALOGUE = 'c'
+};
 
 static void add_text(zg_list *found, char what, const char *text) {
   zg_text line = {0};
@@ -75,8 +83,15 @@ static void add_list(zg_list *found, char what, const zg_list *list) {
     add_text(found, what, list->items[k]);
 }
 
+static void add_catalogue(zg_list *found, const zg_zoo *zoo) {
+  if (!zoo) return;
+  char *text = zg_zoo_to_text(zoo);
+  add_text(found, CATALOGUE, text);
+  free(text);
+}
+
 /* In the child, whose session is a copy. */
-static void try_files(void *session, zg_list *found) {
+static void read_zoo(void *session, zg_list *found) {
   zg_session *s = session;
   zg_text status = {0};
   const char *output = zg_session_merges(s) ? s->args->operands[0] : s->job->output;
@@ -89,6 +104,7 @@ static void try_files(void *session, zg_list *found) {
   add_list(found, SOUND, &s->inputs.probe.sound);
   add_list(found, LEFT_OUT, &s->inputs.probe.left_out);
   add_list(found, REASON, &s->inputs.probe.reasons);
+  add_catalogue(found, s->inputs.zoo);
 }
 
 static void take_text(zg_session *s, const char *line) {
@@ -97,6 +113,7 @@ static void take_text(zg_session *s, const char *line) {
   if (*line == SOUND) zg_list_add(&probe->sound, text);
   if (*line == LEFT_OUT) zg_list_add(&probe->left_out, text);
   if (*line == REASON) zg_list_add(&probe->reasons, text);
+  if (*line == CATALOGUE) s->inputs.zoo = zg_zoo_from_text(text);
   if (*line == OUTPUT) snprintf(s->trouble, sizeof s->trouble, "%s", text);
   if (*line != STATUS) return;
   char *message;
@@ -110,7 +127,7 @@ void zg_session_try_inputs(zg_session *s) {
   if (zg_is_first_process() && read_job(s, &path, &text) == ZG_OK &&
       zg_job_parse(path, text, &s->job) == ZG_OK) {
     s->inputs.tried = true;
-    s->inputs.status = zg_errand_begin(try_files, s, &s->errand);
+    s->inputs.status = zg_errand_begin(read_zoo, s, &s->errand);
     snprintf(s->inputs.message, sizeof s->inputs.message, "%s", zg_message());
   }
   zg_job_destroy(&s->job);
@@ -120,10 +137,10 @@ void zg_session_try_inputs(zg_session *s) {
 
 /* Wait for the child. */
 static void collect(zg_session *s) {
-  ZG_PLACE("trying the files of", s->job->path);
+  ZG_PLACE("reading the zoo of", s->job->path);
   zg_list found = {0};
   s->inputs.status = zg_errand_end(&s->errand, zg_should_stop, &found);
-  snprintf(s->inputs.message, sizeof s->inputs.message, "%s: trying its files: %s",
+  snprintf(s->inputs.message, sizeof s->inputs.message, "%s: reading its zoo: %s",
            s->job->path, zg_message());
   for (int64_t k = 0; k < found.count; k++)
     take_text(s, found.items[k]);
@@ -137,7 +154,7 @@ static zg_status open_zoo(zg_session *s) {
   if (!s->inputs.tried) /* a launcher that does not say in advance who is rank 0 */
     zg_prepare_inputs(s->job, ZG_DEPTH_DATA, zg_should_stop, &s->inputs);
   if (s->inputs.status == ZG_STOPPED) return zg_session_stopped(s);
-  return zg_prepare_zoo(s->job, &s->inputs, &s->zoo);
+  return zg_prepare_zoo(&s->inputs, &s->zoo);
 }
 
 zg_status zg_session_load_zoo(zg_session *s) {

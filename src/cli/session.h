@@ -2,7 +2,7 @@
  * A run of `zoogram run` or `zoogram merge` while it lasts; private to this folder.
  *
  *     run.c          the two commands, step by step
- *     run_inputs.c   job and zoo, and trying the zoo's files while MPI starts
+ *     run_inputs.c   job and zoo, which is read while MPI starts
  *     run_output.c   what is there under the output's name, and who owns it
  *     run_log.c      header, plan and footer of the log */
 #ifndef ZG_CLI_SESSION_H
@@ -28,7 +28,7 @@ typedef struct zg_session {
   int64_t part_count;
   zg_job *job;
   char *output;      /**< results or a part */
-  zg_errand *errand; /**< of trying the inputs, until they are needed */
+  zg_errand *errand; /**< of reading the zoo, until it is needed */
   zg_inputs inputs;  /**< on rank 0 */
   bool left_out;     /**< some of the inputs */
   zg_resources resources;
@@ -52,15 +52,15 @@ bool zg_session_restarts(const zg_session *session);
 /** Record that the run was asked to stop, and by what. \return ZG_STOPPED. */
 zg_status zg_session_stopped(const zg_session *session);
 
-/** Where this process is going to be rank 0: read the job and begin to try its files,
+/** Where this process is going to be rank 0: read the job and begin to read the zoo,
  * and what has the output's name, in a child process. Not collective, and before MPI
  * and threads are started. */
 void zg_session_try_inputs(zg_session *session);
 /** Read the job on rank 0, for all; of a merge it is in the parts. Collective; the same
  * status on all ranks. */
 zg_status zg_session_load_job(zg_session *session);
-/** Wait for what trying the files has shown, and open the zoo without those that are to
- * be left out. Collective; the same status on all ranks. */
+/** Wait for the catalogue, which is without the files that are to be left out.
+ * Collective; the same status on all ranks. */
 zg_status zg_session_load_zoo(zg_session *session);
 
 /** Try in a child process whether HDF5 survives what has the output's name already, and

@@ -7,6 +7,7 @@
 #include "cli/synthetic.h"
 #include "engine/engine.h"
 #include "plan/calibration.h"
+#include "zoo/digest.h"
 #include "zoo/exchange.h"
 
 #include <math.h>

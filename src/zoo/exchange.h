@@ -1,23 +1,20 @@
 /** \file
- * What ranks do together with a zoo: sharing the catalogue and its digests. */
+ * Handing a catalogue from one process to another. */
 #ifndef ZG_ZOO_EXCHANGE_H
 #define ZG_ZOO_EXCHANGE_H
 
 #include "grid/comm.h"
-#include "zoo/reader.h"
+#include "zoo/zoo.h"
 
 /** Give rank 0's catalogue to the others, which destroy their copy with zg_zoo_destroy.
  * Collective. */
 void zg_zoo_broadcast(MPI_Comm comm, zg_zoo **zoo);
 
-/** Fill the digests of the files, as far as they are in the catalogue: names, shapes,
- * types, attributes, and of the numbers three rows per array (parts of long ones), or
- * all. The ranks share the reading. Collective; the same status on all ranks.
- */
-zg_status zg_zoo_digest(MPI_Comm comm, zg_zoo *zoo, bool all_data);
-
-/** What one array adds to the digest of its file. Not collective. */
-zg_status zg_zoo_digest_array(zg_reader *reader, int64_t array, bool all_data,
-                              int64_t *digest);
+/** A catalogue as a text, which only this program on this machine understands; the
+ * caller frees. Not collective. */
+char *zg_zoo_to_text(const zg_zoo *zoo);
+/** The catalogue that zg_zoo_to_text has written; destroy with zg_zoo_destroy. Not
+ * collective. */
+zg_zoo *zg_zoo_from_text(const char *text);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/sandbox.h"
-#include "zoo/exchange.h"
+#include "zoo/digest.h"
 #include "zoo/h5.h"
 #include "zoo/open.h"
 #include "zoo/scan.h"

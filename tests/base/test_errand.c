@@ -33,6 +33,12 @@ static void die(void *context, zg_list *found) {
   raise(SIGKILL);
 }
 
+static void crash(void *context, zg_list *found) {
+  (void)context, (void)found;
+  signal(SIGSEGV, SIG_DFL);
+  raise(SIGSEGV);
+}
+
 static void wait_for_ever(void *context, zg_list *found) {
   (void)context, (void)found;
   for (;;)
@@ -67,6 +73,9 @@ static void a_child_that_dies_is_told(void) {
   CU_ASSERT_EQUAL(run(die, NULL, NULL, &found), ZG_ERR_SYSTEM);
   CU_ASSERT_STRING_EQUAL(zg_message(),
                          "a child process was ended by signal 9 (Killed)");
+  CU_ASSERT_EQUAL(run(crash, NULL, NULL, &found), ZG_ERR_DATA);
+  CU_ASSERT_STRING_EQUAL(zg_message(),
+                         "a child process was ended by signal 11 (Segmentation fault)");
   CU_ASSERT_EQUAL(found.count, 0);
 }
 

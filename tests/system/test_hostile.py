@@ -223,7 +223,7 @@ class Meanwhile(HostileTestCase):
             os.kill(self.child, signal.SIGKILL)
             _, err = process.communicate(timeout=LIMIT)
             self.assertEqual((process.returncode, err.count("error:")), (SYSTEM, 1), err)
-            self.assertIn("job.yaml: trying its files: a child process was ended by signal 9", err)
+            self.assertIn("job.yaml: reading its zoo: a child process was ended by signal 9", err)
 
 
 class LeftOut(HostileTestCase):

@@ -1,7 +1,10 @@
 /** \file
- * A catalogue handed from rank to rank, and digests that depend on the data alone. */
+ * A catalogue handed from process to process, and digests that depend on the data
+ * alone.
+ */
 #include "files.h"
 #include "mpi_main.h"
+#include "zoo/digest.h"
 #include "zoo/exchange.h"
 
 #include <hdf5_hl.h>
@@ -51,7 +54,7 @@ static void make_zoo(const char *path, content c) {
   MPI_Barrier(world);
 }
 
-/* ---- broadcast ---- */
+/* ---- handing on ---- */
 
 static void check_equal(const zg_zoo *a, const zg_zoo *b) {
   CU_ASSERT_FATAL(a->file_count == b->file_count && a->model_count == b->model_count &&
@@ -75,14 +78,24 @@ static void check_equal(const zg_zoo *a, const zg_zoo *b) {
     CU_ASSERT(x->rank == y->rank && x->dtype == y->dtype && x->data == y->data);
     CU_ASSERT(x->kind == y->kind && x->bias == y->bias && x->place == y->place);
     CU_ASSERT_EQUAL(memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims), 0);
+    CU_ASSERT_EQUAL(memcmp(&x->conv, &y->conv, sizeof x->conv), 0);
   }
 }
 
-static void check_broadcast(const zg_list *paths) {
+static void check_text(const zg_zoo *zoo) {
+  char *text = zg_zoo_to_text(zoo);
+  zg_zoo *read = zg_zoo_from_text(text);
+  check_equal(read, zoo);
+  zg_zoo_destroy(&read);
+  free(text);
+}
+
+static void check_handing_on(const zg_list *paths) {
   zg_zoo *own = open_zoo(paths);
   zg_zoo *received = zg_test_rank() == 0 ? open_zoo(paths) : NULL;
   zg_zoo_broadcast(world, &received);
   check_equal(received, own);
+  check_text(own);
   zg_zoo_destroy(&received);
   zg_zoo_destroy(&own);
 }
@@ -101,7 +114,7 @@ static void every_rank_receives_the_catalogue_of_rank_0(void) {
   zg_list paths = {0};
   zg_list_add(&paths, first);
   zg_list_add(&paths, second);
-  check_broadcast(&paths);
+  check_handing_on(&paths);
   zg_list_clear(&paths);
 }
 
@@ -116,7 +129,7 @@ static void a_catalogue_without_layers_can_be_handed_on(void) {
   MPI_Barrier(world);
   zg_list paths = {0};
   zg_list_add(&paths, path);
-  check_broadcast(&paths);
+  check_handing_on(&paths);
   zg_list_clear(&paths);
 }
 
@@ -255,7 +268,7 @@ static void every_rank_receives_all_arrays(void) {
   zg_list paths = {0};
   make_model(zg_test_path("arrays.h5", path), NULL);
   zg_list_add(&paths, path);
-  check_broadcast(&paths);
+  check_handing_on(&paths);
   zg_list_clear(&paths);
 }
 
