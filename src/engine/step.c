@@ -125,8 +125,18 @@ static bool is_packed(const zg_work *work, const zg_step *step, int64_t item) {
 /* Strips of the left panel that a panel of the right one is multiplied with: on the
  * diagonal those that have a row in front of one of its own. */
 static int64_t strip_count(const zg_step *step, int64_t panel) {
-  if (step->diagonal) return ZG_PANEL_STRIPS * (panel + 1);
-  return zg_packed_rows(step->left->rows) / ZG_STRIP;
+  int64_t strips = zg_ceil_div(step->left->rows, ZG_STRIP);
+  return step->diagonal ? zg_min(strips, ZG_PANEL_STRIPS * (panel + 1)) : strips;
+}
+
+/* Rows of a panel of the right one. */
+static int64_t row_count(const zg_step *step, int64_t panel) {
+  return zg_min(ZG_PANEL, step->right->rows - panel * ZG_PANEL);
+}
+
+/* Numbers of its blocks. */
+static int64_t panel_numbers(const zg_step *step, int64_t panel) {
+  return strip_count(step, panel) * ZG_STRIP * zg_micro_leading(row_count(step, panel));
 }
 
 static int64_t packed_panels(const zg_step *step) {
@@ -135,22 +145,22 @@ static int64_t packed_panels(const zg_step *step) {
 
 int64_t zg_step_numbers(const zg_step *step) {
   if (!step->left->packed) return step->tile.local_rows * step->tile.local_columns;
-  int64_t strips = 0;
+  int64_t numbers = 0;
   for (int64_t p = 0; p < packed_panels(step); p++)
-    strips += strip_count(step, p);
-  return strips * ZG_MICRO_BLOCK;
+    numbers += panel_numbers(step, p);
+  return numbers;
 }
 
 /* The blocks of a packed panel as one: its rows are the right panel's, its columns the
  * left one's. */
 static zg_block packed_block(const zg_step *step, int64_t panel, float *values) {
-  int64_t first = panel * ZG_PANEL;
+  int64_t first = panel * ZG_PANEL, rows = row_count(step, panel);
   return (zg_block){.precision = ZG_SINGLE,
                     .values = values,
-                    .rows = zg_min(ZG_PANEL, step->right->rows - first),
+                    .rows = rows,
                     .columns =
                         zg_min(strip_count(step, panel) * ZG_STRIP, step->left->rows),
-                    .leading = ZG_PANEL,
+                    .leading = zg_micro_leading(rows),
                     .row_of = step->tile.column_of + first,
                     .column_of = step->tile.row_of,
                     .diagonal = step->diagonal};
@@ -184,12 +194,9 @@ static float *chain_starts(const zg_panel *panel, const double *shift) {
 static void clear_packed(const zg_block *block, int64_t strips) {
   float *values = block->values;
   for (int64_t c = 0; c < strips * ZG_STRIP; c++) {
-    float *column = values + c * ZG_PANEL;
-    if (c >= block->columns)
-      memset(column, 0, ZG_PANEL * sizeof *column);
-    else
-      memset(column + block->rows, 0,
-             (size_t)(ZG_PANEL - block->rows) * sizeof *column);
+    float *column = values + c * block->leading;
+    int64_t kept = c < block->columns ? block->rows : 0;
+    memset(column + kept, 0, (size_t)(block->leading - kept) * sizeof *column);
   }
   zg_block_clear(block);
 }
@@ -219,13 +226,14 @@ static void form_packed(zg_work *work, const zg_step *step, int64_t item,
     int64_t strips = strip_count(step, p);
     zg_block block = packed_block(step, p, values);
     zg_phase_start(work, ZG_PHASE_FORM);
-    bool partial = block.rows < ZG_PANEL || block.columns < strips * ZG_STRIP;
+    bool partial = block.rows < block.leading || block.columns < strips * ZG_STRIP;
     bool cleared = step->diagonal || (shift && partial);
     const zg_strips all = {.d = d,
                            .count = strips,
                            .left = left,
                            .panel = right + p * ZG_PANEL * d,
-                           .diagonal = step->diagonal,
+                           .rows = block.rows,
+                           .own = step->diagonal ? strips - p * ZG_PANEL_STRIPS : 0,
                            .ahead = next_features(work, step, item, done)};
     zg_micro_form(&all, left_starts, right_starts + p * ZG_PANEL, streamed && !cleared,
                   values);
@@ -234,7 +242,7 @@ static void form_packed(zg_work *work, const zg_step *step, int64_t item,
     zg_phase_start(work, ZG_PHASE_KERNEL);
     if (visit) visit(context, item, &block, step->right, step->left);
     zg_phase_stop(work, ZG_PHASE_KERNEL);
-    values += strips * ZG_MICRO_BLOCK;
+    values += panel_numbers(step, p);
     done += strips;
   }
   free(left_starts);
@@ -391,9 +399,9 @@ void zg_step_pack(const zg_step *step, const double *whole, float *packed) {
         int64_t right = block.row_of[r], left = block.column_of[c];
         bool kept = !step->diagonal || right > left;
         int64_t at = step->diagonal ? left * columns + right : right * rows + left;
-        if (kept) packed[c * ZG_PANEL + r] = (float)whole[at];
+        if (kept) packed[c * block.leading + r] = (float)whole[at];
       }
-    packed += strip_count(step, p) * ZG_MICRO_BLOCK;
+    packed += panel_numbers(step, p);
   }
 }
 

@@ -8,8 +8,9 @@ typedef struct task {
   const float *strip, *panel;
   const float *left, *right; /* what chains begin with, or NULL: with the block */
   float *block;
-  int first;   /* row of the panel that is needed */
-  bool stream; /* past the cache */
+  int64_t leading; /* of the block: the rows of the panel that are needed end there */
+  int first;       /* row of the panel that is needed */
+  bool stream;     /* past the cache */
   const float *next;
   int64_t stride;
 } task;
@@ -26,9 +27,9 @@ static inline const float *ahead_of(const task *t, int64_t k) {
   __attribute__((target(isa))) static void part_##suffix##_##vectors(const task *t,    \
                                                                      int r, int c) {   \
     vector_##suffix sum[rows][vectors];                                                \
-    float *out = t->block + r * ZG_PANEL + c;                                          \
+    float *out = t->block + r * t->leading + c;                                        \
     const float *start = t->left ? t->right + c : out;                                 \
-    int64_t leading = t->left ? 0 : ZG_PANEL;                                          \
+    int64_t leading = t->left ? 0 : t->leading;                                        \
     UNROLLED for (int i = 0; i < rows; i++) UNROLLED for (int j = 0; j < vectors; j++) \
         sum[i][j] = *(const vector_##suffix *)(start + i * leading + j * lanes);       \
     if (t->left)                                                                       \
@@ -47,7 +48,7 @@ static inline const float *ahead_of(const task *t, int64_t k) {
     }                                                                                  \
     UNROLLED for (int i = 0; i < rows; i++)                                            \
         UNROLLED for (int j = 0; j < vectors; j++) {                                   \
-      float *to = out + i * ZG_PANEL + j * lanes;                                      \
+      float *to = out + i * t->leading + j * lanes;                                    \
       if (t->stream)                                                                   \
         stream_vector(to, sum[i][j]);                                                  \
       else                                                                             \
@@ -64,35 +65,42 @@ DEFINE_PART(avx512, "avx512f", 16, 8, 2, __builtin_ia32_movntps512)
 DEFINE_PART(avx512, "avx512f", 16, 8, 1, __builtin_ia32_movntps512)
 
 static void block_avx512(const task *t) {
-  if (t->first < 16)
-    part_avx512_3(t, 0, 0);
-  else if (t->first < 32)
-    part_avx512_2(t, 0, 16);
+  int64_t vectors = (t->leading - t->first) / 16;
+  if (vectors == 3)
+    part_avx512_3(t, 0, t->first);
+  else if (vectors == 2)
+    part_avx512_2(t, 0, t->first);
   else
-    part_avx512_1(t, 0, 32);
+    part_avx512_1(t, 0, t->first);
 }
 
 /* 12 accumulators do. */
 typedef float vector_avx2 __attribute__((vector_size(32), aligned(4), may_alias));
 DEFINE_PART(avx2, "avx2,fma", 8, 4, 3, __builtin_ia32_movntps256)
+DEFINE_PART(avx2, "avx2,fma", 8, 4, 2, __builtin_ia32_movntps256)
 
 static void block_avx2(const task *t) {
+  bool whole = t->leading == ZG_PANEL;
+  int columns = whole ? 24 : 16;
   for (int r = 0; r < ZG_STRIP; r += 4)
-    for (int c = t->first / 24 * 24; c < ZG_PANEL; c += 24)
-      part_avx2_3(t, r, c);
+    for (int c = t->first / columns * columns; c < t->leading; c += columns)
+      if (whole)
+        part_avx2_3(t, r, c);
+      else
+        part_avx2_2(t, r, c);
 }
 #endif
 
 static void block_c(const task *t) {
   for (int i = 0; t->left && i < ZG_STRIP; i++)
-    for (int j = t->first; j < ZG_PANEL; j++)
-      t->block[i * ZG_PANEL + j] = t->left[i] + t->right[j];
+    for (int64_t j = t->first; j < t->leading; j++)
+      t->block[i * t->leading + j] = t->left[i] + t->right[j];
   for (int64_t k = 0; k < t->d; k++)
     for (int i = 0; i < ZG_STRIP; i++)
-      for (int j = t->first; j < ZG_PANEL; j++)
-        t->block[i * ZG_PANEL + j] =
+      for (int64_t j = t->first; j < t->leading; j++)
+        t->block[i * t->leading + j] =
             __builtin_fmaf(t->strip[k * ZG_PANEL + i], t->panel[k * ZG_PANEL + j],
-                           t->block[i * ZG_PANEL + j]);
+                           t->block[i * t->leading + j]);
 }
 
 typedef void block_fn(const task *t);
@@ -219,10 +227,8 @@ void zg_micro_pack(int64_t first, int64_t rows, int64_t d, const float *x,
 /* Rows of the panel in front of which a strip on the diagonal has nothing: whole
  * vectors of the widest kind. */
 static int first_row(const zg_strips *strips, int64_t s) {
-  const int lanes = 16;
-  int64_t inside = s - (strips->count - ZG_PANEL_STRIPS);
-  if (!strips->diagonal || inside < 0) return 0;
-  return (int)inside * ZG_STRIP / lanes * lanes;
+  int64_t inside = s - (strips->count - strips->own);
+  return inside < 0 ? 0 : (int)inside * ZG_STRIP / ZG_MICRO_LANES * ZG_MICRO_LANES;
 }
 
 /* \param [in] first  the strips' first task, but for what they say themselves. */
@@ -233,6 +239,7 @@ static void multiply_strips(const zg_strips *strips, const task *first) {
   task t = *first;
   t.d = d;
   t.panel = strips->panel;
+  t.leading = zg_micro_leading(strips->rows);
   t.stride = ahead->stride;
   for (int64_t s = 0; s < strips->count; s++) {
     int64_t line = s * (d / 4);
@@ -242,7 +249,7 @@ static void multiply_strips(const zg_strips *strips, const task *first) {
     t.next = ahead->from + line / ZG_AHEAD_LINES * ahead->stride +
              line % ZG_AHEAD_LINES * 16;
     block(&t);
-    t.block += ZG_MICRO_BLOCK;
+    t.block += ZG_STRIP * t.leading;
     if (t.left) t.left += ZG_STRIP;
   }
 }

@@ -3,9 +3,10 @@
  *
  * A packed panel holds ZG_PANEL rows feature by feature, [d][ZG_PANEL]; rows beyond the
  * last are zeros. The product of a strip (ZG_STRIP rows of one panel) and a panel is a
- * block [ZG_STRIP][ZG_PANEL]: the columns of a tile of which the panel's rows are the
- * rows. Every entry is one chain of fused multiply-adds over the features in their
- * order, so that all instruction sets give the same bits. Not collective. */
+ * block [ZG_STRIP][ZG_PANEL], or as much of it as the panel has rows: the columns of a
+ * tile of which the panel's rows are the rows. Every entry is one chain of fused
+ * multiply-adds over the features in their order, so that all instruction sets give the
+ * same bits. Not collective. */
 #ifndef ZG_LINALG_MICRO_H
 #define ZG_LINALG_MICRO_H
 
@@ -16,7 +17,9 @@ enum {
   ZG_PANEL = 48,
   ZG_STRIP = 8,
   ZG_PANEL_STRIPS = ZG_PANEL / ZG_STRIP,
-  ZG_MICRO_BLOCK = ZG_PANEL * ZG_STRIP
+  ZG_MICRO_BLOCK = ZG_PANEL * ZG_STRIP,
+  /** Rows of a panel that are multiplied together: those of the widest vector. */
+  ZG_MICRO_LANES = 16
 };
 
 /** Instruction sets, the slowest first. */
@@ -59,14 +62,21 @@ static inline zg_ahead zg_ahead_from(const float *from) {
   return (zg_ahead){from, 16 * ZG_AHEAD_LINES};
 }
 
+/** Numbers from column to column of the blocks of a panel of which so many rows, up to
+ * ZG_PANEL, are needed. */
+static inline int64_t zg_micro_leading(int64_t rows) {
+  return (rows + ZG_MICRO_LANES - 1) / ZG_MICRO_LANES * ZG_MICRO_LANES;
+}
+
 /** Strips that are multiplied with one panel. */
 typedef struct zg_strips {
   int64_t d, count;
   const float *left;  /**< consecutive packed panels, the strips from the first on */
   const float *panel; /**< packed */
-  bool diagonal;      /**< the last ZG_PANEL_STRIPS of them are this panel itself, of
-                         which only entries on and below the diagonal are needed: some
-                         of the others stay as they are */
+  int64_t rows;       /**< of the panel that are needed */
+  int64_t own;        /**< so many of the last strips are the first ones of this panel
+                         itself, of which only entries on and below the diagonal are
+                         needed: some of the others stay as they are */
   zg_ahead ahead;
 } zg_strips;
 
@@ -75,7 +85,7 @@ typedef struct zg_strips {
  * \param [in]  panel_starts  [ZG_PANEL].
  * \param [in]  stream  write past the cache: blocks that are not needed soon. They
  * have to lie on a cache line then.
- * \param [out] blocks  [count][ZG_STRIP][ZG_PANEL]. */
+ * \param [out] blocks  [count][ZG_STRIP][zg_micro_leading(rows)]. */
 void zg_micro_form(const zg_strips *strips, const float *left_starts,
                    const float *panel_starts, bool stream, float *blocks);
 

@@ -138,6 +138,7 @@ static void add_piece(const float *left, int64_t count, const float *panel,
                             .count = count,
                             .left = left,
                             .panel = panel,
+                            .rows = ZG_PANEL,
                             .ahead = zg_ahead_from(panel)};
   zg_micro_product(&strips, blocks);
 }

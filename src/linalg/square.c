@@ -25,9 +25,9 @@ void zg_square_clear(const zg_square *s) {
   memset(s->blocks, 0, size * sizeof *s->blocks);
 }
 
-/* Strips of columns that a panel of rows is multiplied with: those of whole panels. */
+/* Strips of columns that a panel of rows is multiplied with. */
 static int64_t strips_of(const zg_square *s, int64_t panel) {
-  int64_t strips = zg_packed_rows(s->columns) / ZG_STRIP;
+  int64_t strips = zg_ceil_div(s->columns, ZG_STRIP);
   return s->diagonal ? zg_min(strips, (panel + 1) * ZG_PANEL_STRIPS) : strips;
 }
 
@@ -58,9 +58,11 @@ static void multiply_panel(const zg_square *s, int64_t terms, int64_t panel,
                         .count = zg_min(AHEAD_STRIPS, end - at),
                         .left = s->column_panels + at * ZG_STRIP * terms,
                         .panel = rows,
+                        .rows = ZG_PANEL,
                         .ahead = at == first ? zg_ahead_from(rows + ZG_PANEL * terms)
                                              : next_vectors(s, terms, panel, first)};
-    strips.diagonal = s->diagonal && at + strips.count == all;
+    if (s->diagonal)
+      strips.own = zg_max(0, at + strips.count - panel * ZG_PANEL_STRIPS);
     zg_micro_product(&strips, blocks_of(s, panel) + at * ZG_MICRO_BLOCK);
   }
 }
