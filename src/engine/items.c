@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "linalg/micro.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,6 +51,23 @@ static zg_status read_rows(const bench *b, int64_t item, int64_t row, int64_t ro
   return status;
 }
 
+/* Numbers that are looked at at a time: several times, so that they should stay in a
+ * core's cache, and whole panels of rows, enough for a mean. */
+enum { PIECE = 1 << 16, PIECE_ROWS = 2 * ZG_PANEL };
+
+/* What becomes of rows that have been read. */
+static void take_slab(const bench *b, int64_t item, int64_t row, const zg_slab *slab,
+                      zg_moments *moments) {
+  int64_t step = zg_max(PIECE_ROWS, zg_packed_rows(PIECE / slab->d));
+  for (int64_t at = 0; at < slab->rows; at += step) {
+    zg_slab piece = *slab;
+    piece.data = zg_real_at(slab->precision, slab->data, at * slab->d);
+    piece.rows = zg_min(step, slab->rows - at);
+    zg_moments_add(moments, &piece, b->scratch);
+    zg_store_put(b->work->store, item, row + at, &piece);
+  }
+}
+
 /* All rows [first, end), or of these the group's share of a sample, spread evenly in
  * runs that are worth reading. */
 static zg_status measure_rows(const bench *b, int64_t item, int64_t first, int64_t end,
@@ -65,8 +83,7 @@ static zg_status measure_rows(const bench *b, int64_t item, int64_t first, int64
   for (int64_t row = first; row < end; row += step) {
     zg_slab slab;
     ZG_TRY(read_rows(b, item, row, zg_min(rows, end - row), &slab));
-    zg_moments_add(moments, &slab, b->scratch);
-    zg_store_put(b->work->store, item, row, &slab);
+    take_slab(b, item, row, &slab, moments);
   }
   return ZG_OK;
 }
@@ -80,6 +97,27 @@ static int64_t *mean_places(const zg_work *work) {
     at += group_count(plan) * zg_work_width(work, i);
   }
   return places;
+}
+
+static zg_code code_of(const zg_work *work, int64_t i, const partial *p,
+                       double squares) {
+  const zg_array *layer = &work->run->zoo->arrays[i];
+  if (p->bad[i] || !isfinite(squares)) return ZG_CODE_NONFINITE;
+  if (zg_is_constant(squares, work->run->plan->samples, layer->d,
+                     zg_dtype_epsilon(layer->dtype), p->largest[i]))
+    return ZG_CODE_ZERO_VARIANCE;
+  return ZG_CODE_OK;
+}
+
+static zg_item describe(const zg_work *work, int64_t i, const partial *p, double *mean,
+                        double squares) {
+  zg_item item = {
+      .mean = mean, .squares = squares, .code = code_of(work, i, p, squares)};
+  if (zg_item_usable(&item)) {
+    item.scale = 1 / sqrt(squares);
+    item.heaviest = p->heaviest[i] / squares;
+  }
+  return item;
 }
 
 /* Measure one (item, group), whose mean there is room for. */
@@ -99,6 +137,9 @@ static void measure_task(const bench *b, int64_t task, double *mean) {
     p->bad[i] |= !moments.finite;
     zg_progress("statistics", (double)++p->done / (double)p->tasks);
   }
+  if (groups > 1) return; /* others have the rest of the item */
+  zg_item item = describe(b->work, i, p, mean, p->squares[task]);
+  zg_store_centre(b->work->store, i, &item);
 }
 
 /* Measure this rank's run of (item, group), on all of its threads. */
@@ -163,29 +204,13 @@ static double combine_groups(const zg_work *work, int64_t i, const double *means
   return total;
 }
 
-static zg_code code_of(const zg_work *work, int64_t i, const partial *p,
-                       double squares) {
-  const zg_array *layer = &work->run->zoo->arrays[i];
-  if (p->bad[i] || !isfinite(squares)) return ZG_CODE_NONFINITE;
-  if (zg_is_constant(squares, work->run->plan->samples, layer->d,
-                     zg_dtype_epsilon(layer->dtype), p->largest[i]))
-    return ZG_CODE_ZERO_VARIANCE;
-  return ZG_CODE_OK;
-}
-
 static void keep(zg_work *work, const partial *p) {
   int64_t groups = group_count(work->run->plan);
   double *mean = work->items.means;
   const double *means = p->means;
   for (int64_t i = 0; i < work->run->plan->items; i++) {
-    zg_item *item = &work->items.items[i];
     double squares = combine_groups(work, i, means, p->squares + i * groups, mean);
-    *item = (zg_item){
-        .mean = mean, .squares = squares, .code = code_of(work, i, p, squares)};
-    if (zg_item_usable(item)) {
-      item->scale = 1 / sqrt(item->squares);
-      item->heaviest = p->heaviest[i] / item->squares;
-    }
+    work->items.items[i] = describe(work, i, p, mean, squares);
     mean += zg_work_width(work, i);
     means += groups * zg_work_width(work, i);
   }

@@ -112,54 +112,64 @@ void zg_store_put(zg_store *store, int64_t item, int64_t row, const zg_slab *sla
 
 /* ---- centring ---- */
 
-/* What ranks of other nodes have measured is read here too, dealt out to the ranks of
- * this node. */
-static zg_status read_rest(zg_store *store, int64_t groups) {
-  zg_work *work = store->work;
-  const zg_plan *plan = work->run->plan;
-  int rank, ranks;
-  MPI_Comm_rank(work->run->comm, &rank);
-  MPI_Comm_size(work->run->comm, &ranks);
-  int64_t tasks = plan->items * groups, next = 0;
-  for (int owner = 0; owner < ranks; owner++) {
-    bool here = store->node_of[owner] == store->node_of[rank];
-    int64_t first = zg_part(tasks, ranks, owner),
-            end = zg_part(tasks, ranks, owner + 1);
-    for (int64_t t = first; !here && t < end; t++) {
-      int64_t i = t / groups, g = t % groups;
-      bool mine =
-          store->offset[i] >= 0 && next++ % store->memory.ranks == store->memory.rank;
-      int64_t row = zg_part(plan->samples, groups, g);
-      int64_t last = zg_part(plan->samples, groups, g + 1);
-      int64_t step = zg_reader_slab_rows(zg_work_width(work, i));
-      for (; mine && row < last; row += step) {
-        zg_slab slab;
-        ZG_TRY(zg_work_go_on(work));
-        ZG_TRY(zg_reader_rows(work->reader, i, row, zg_min(step, last - row), &slab));
-        zg_store_put(store, i, row, &slab);
-      }
-    }
-  }
-  return ZG_OK;
-}
-
 /* One packed panel of an item: its rows centred and scaled, and their norms. */
-static void centre_panel(zg_store *store, int64_t item, int64_t panel) {
-  const zg_work *work = store->work;
-  const zg_item *about = &work->items.items[item];
-  int64_t d = zg_work_width(work, item), first = panel * ZG_PANEL;
-  int64_t rows = zg_min(ZG_PANEL, work->run->plan->samples - first);
+static void centre_panel(zg_store *store, int64_t item, const zg_item *about,
+                         int64_t panel) {
+  int64_t d = zg_work_width(store->work, item), first = panel * ZG_PANEL;
+  int64_t rows = zg_min(ZG_PANEL, store->work->run->plan->samples - first);
   float *values = panels_of(store, item) + first * d;
   double norms[ZG_PANEL];
   zg_centre_packed(rows, d, about->mean, about->scale, values, norms);
   memcpy(norms_of(store, item) + first, norms, (size_t)rows * sizeof *norms);
 }
 
-zg_status zg_store_finish(zg_store *store, int64_t groups) {
-  if (!store) return ZG_OK;
+void zg_store_centre(zg_store *store, int64_t item, const zg_item *about) {
+  if (!zg_store_has(store, item) || !zg_item_usable(about)) return;
+  int64_t panels = zg_packed_rows(store->work->run->plan->samples) / ZG_PANEL;
+  for (int64_t k = 0; k < panels; k++)
+    centre_panel(store, item, about, k);
+}
+
+/* Rows [row, end) of an item, as they are. */
+static zg_status read_rows(zg_store *store, int64_t item, int64_t row, int64_t end) {
+  zg_work *work = store->work;
+  int64_t step = zg_reader_slab_rows(zg_work_width(work, item));
+  for (; row < end; row += step) {
+    zg_slab slab;
+    ZG_TRY(zg_work_go_on(work));
+    ZG_TRY(zg_reader_rows(work->reader, item, row, zg_min(step, end - row), &slab));
+    zg_store_put(store, item, row, &slab);
+  }
+  return ZG_OK;
+}
+
+/* What ranks of other nodes have measured is read here too, dealt out to the ranks of
+ * this node. */
+static zg_status read_rest(zg_store *store, int64_t groups) {
   const zg_work *work = store->work;
-  ZG_TRY(zg_agree(work->run->comm, read_rest(store, groups)));
-  zg_shared_meet(&store->memory);
+  const zg_plan *plan = work->run->plan;
+  int rank, ranks;
+  MPI_Comm_rank(work->run->comm, &rank);
+  MPI_Comm_size(work->run->comm, &ranks);
+  int64_t tasks = plan->items * groups, next = 0;
+  for (int owner = 0; owner < ranks; owner++) {
+    if (store->node_of[owner] == store->node_of[rank]) continue;
+    for (int64_t t = zg_part(tasks, ranks, owner); t < zg_part(tasks, ranks, owner + 1);
+         t++) {
+      int64_t i = t / groups, g = t % groups;
+      if (store->offset[i] < 0 || next++ % store->memory.ranks != store->memory.rank)
+        continue;
+      ZG_TRY(read_rows(store, i, zg_part(plan->samples, groups, g),
+                       zg_part(plan->samples, groups, g + 1)));
+      if (groups == 1) zg_store_centre(store, i, &work->items.items[i]);
+    }
+  }
+  return ZG_OK;
+}
+
+/* All items, their panels dealt out to the ranks of the node. */
+static void centre_all(zg_store *store) {
+  const zg_work *work = store->work;
   int64_t panels = zg_packed_rows(work->run->plan->samples) / ZG_PANEL;
   int64_t tasks = work->run->plan->items * panels;
   int64_t first = zg_part(tasks, store->memory.ranks, store->memory.rank);
@@ -167,9 +177,18 @@ zg_status zg_store_finish(zg_store *store, int64_t groups) {
 #pragma omp parallel for num_threads(zg_threads())
   for (int64_t t = first; t < end; t++) {
     int64_t i = t / panels;
-    if (store->offset[i] >= 0 && zg_item_usable(&work->items.items[i]))
-      centre_panel(store, i, t % panels);
+    const zg_item *about = &work->items.items[i];
+    if (store->offset[i] >= 0 && zg_item_usable(about))
+      centre_panel(store, i, about, t % panels);
   }
+}
+
+zg_status zg_store_finish(zg_store *store, int64_t groups) {
+  if (!store) return ZG_OK;
+  ZG_TRY(zg_agree(store->work->run->comm, read_rest(store, groups)));
+  zg_shared_meet(&store->memory);
+  if (groups == 1) return ZG_OK; /* each item by who has read it */
+  centre_all(store);
   zg_shared_meet(&store->memory);
   return ZG_OK;
 }
@@ -193,7 +212,7 @@ static zg_status read_again(zg_store *store, int64_t item, int64_t first, int64_
       zg_store_put(store, item, row, &slab);
   }
   for (int64_t p = first; !store->raw[item] && p < end; p++)
-    centre_panel(store, item, p);
+    centre_panel(store, item, about, p);
   return ZG_OK;
 }
 

@@ -20,8 +20,13 @@ void zg_store_destroy(zg_store **store);
  * \param [in] row  of the slab's first. Not collective. */
 void zg_store_put(zg_store *store, int64_t item, int64_t row, const zg_slab *slab);
 
-/** Read what ranks of other nodes have read, and centre everything: the statistics are
- * known now.
+/** Centre an item whose rows have all been put by this rank; it is still in the cache
+ * now. Not collective.
+ * \param [in] about  its mean and scale, and whether it is usable. */
+void zg_store_centre(zg_store *store, int64_t item, const zg_item *about);
+
+/** Read what ranks of other nodes have read, and centre everything that is not centred
+ * yet: the statistics are known now.
  * \param [in] groups  the samples of each item were read in so many runs, and the runs
  * of all items were dealt to the ranks in equal runs. Collective; the same status on
  * all ranks. */
