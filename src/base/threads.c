@@ -17,6 +17,10 @@ int zg_thread(void) {
   return omp_get_thread_num();
 }
 
+bool zg_in_threads(void) {
+  return omp_in_parallel();
+}
+
 void zg_thread_start(void *(*function)(void *)) {
   pthread_t thread;
   pthread_attr_t detached;

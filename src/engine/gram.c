@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "linalg/core.h"
 #include "linalg/fixed.h"
 
 #include <math.h>
@@ -146,9 +147,11 @@ static void fill_item(zg_pass_state *s, const zg_step *step, int64_t stride,
 }
 
 static void form_tile(zg_pass_state *s, const zg_step *step, int64_t stride) {
+  zg_blas_share_threads(s->threads);
 #pragma omp parallel for schedule(dynamic, 4) num_threads(s->threads)
   for (int64_t i = 0; i < s->end; i++)
     fill_item(s, step, stride, i);
+  zg_blas_set_threads(zg_threads());
 }
 
 static zg_status visit(void *context, const zg_step *step) {

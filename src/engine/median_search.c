@@ -7,6 +7,7 @@
 #include "base/watchdog.h"
 #include "engine/step.h"
 #include "linalg/bracket.h"
+#include "linalg/core.h"
 #include "linalg/numbers.h"
 #include "linalg/search.h"
 #include "linalg/select.h"
@@ -202,9 +203,11 @@ static void search_item(finder *f, const zg_step *step, int64_t i) {
 static zg_status visit(void *context, const zg_step *step) {
   finder *f = context;
   int64_t N = f->work->run->plan->items;
+  zg_blas_share_threads(f->threads);
 #pragma omp parallel for schedule(dynamic, 4) num_threads(f->threads)
   for (int64_t i = 0; i < N; i++)
     if (!f->done[i]) search_item(f, step, i);
+  zg_blas_set_threads(zg_threads());
   f->forming->formed = f->forming->V && f->work->run->plan->panel_count == 1;
   return ZG_OK;
 }

@@ -1,6 +1,8 @@
 #include "linalg/blas.h"
 
 #include "base/memory.h"
+#include "base/threads.h"
+#include "linalg/core.h"
 #include "linalg/fixed.h"
 #include "linalg/inner.h"
 #include "linalg/micro.h"
@@ -20,18 +22,33 @@ void ssyrk_(const char *, const char *, const int *, const int *, const float *,
 void dsyrk_(const char *, const char *, const int *, const int *, const double *,
             const double *, const int *, const double *, double *, const int *);
 
+/* A small product is made by one thread: the library's others would wait for the next
+ * one for a while, on cores where threads of ours compute. */
+static bool begin(int m, int n, int k) {
+  const double small = 1e8; /* operations, some milliseconds */
+  bool alone = zg_threads() > 1 && !zg_in_threads() && 2.0 * m * n * k < small;
+  if (alone) zg_blas_set_threads(1);
+  return alone;
+}
+
+static void end(bool alone) {
+  if (alone) zg_blas_set_threads(zg_threads());
+}
+
 void zg_product(zg_precision precision, int64_t m64, int64_t n64, int64_t k64,
                 double alpha, const void *A, int64_t lda64, const void *B,
                 int64_t ldb64, double beta, void *C, int64_t ldc64) {
   int m = zg_int(m64), n = zg_int(n64), k = zg_int(k64);
   int lda = zg_int(lda64), ldb = zg_int(ldb64), ldc = zg_int(ldc64);
   if (!m || !n) return;
+  bool alone = begin(m, n, k);
   if (precision == ZG_SINGLE) {
     float a = (float)alpha, b = (float)beta;
     sgemm_("T", "N", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
   } else {
     dgemm_("T", "N", &m, &n, &k, &alpha, A, &lda, B, &ldb, &beta, C, &ldc);
   }
+  end(alone);
 }
 
 void zg_outer_product(zg_precision precision, int64_t m64, int64_t n64, int64_t k64,
@@ -40,6 +57,7 @@ void zg_outer_product(zg_precision precision, int64_t m64, int64_t n64, int64_t 
   int m = zg_int(m64), n = zg_int(n64), k = zg_int(k64);
   int lda = zg_int(lda64), ldb = zg_int(ldb64), ldc = zg_int(ldc64);
   if (!m || !n) return;
+  bool alone = begin(m, n, k);
   if (precision == ZG_SINGLE) {
     float a = 1, b = 0;
     sgemm_("N", "T", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
@@ -47,6 +65,7 @@ void zg_outer_product(zg_precision precision, int64_t m64, int64_t n64, int64_t 
     double a = 1, b = 0;
     dgemm_("N", "T", &m, &n, &k, &a, A, &lda, B, &ldb, &b, C, &ldc);
   }
+  end(alone);
 }
 
 void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double alpha,
@@ -54,12 +73,14 @@ void zg_self_product(zg_precision precision, int64_t n64, int64_t k64, double al
                      int64_t ldc64) {
   int n = zg_int(n64), k = zg_int(k64), lda = zg_int(lda64), ldc = zg_int(ldc64);
   if (!n) return;
+  bool alone = begin(n, n / 2, k);
   if (precision == ZG_SINGLE) {
     float a = (float)alpha, b = (float)beta;
     ssyrk_("L", "T", &n, &k, &a, A, &lda, &b, C, &ldc);
   } else {
     dsyrk_("L", "T", &n, &k, &alpha, A, &lda, &beta, C, &ldc);
   }
+  end(alone);
 }
 
 ZG_VECTOR

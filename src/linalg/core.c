@@ -1,5 +1,7 @@
 #include "linalg/core.h"
 
+#include "base/threads.h"
+
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +21,10 @@ const char *zg_blas_library(void) {
 
 void zg_blas_set_threads(int threads) {
   if (openblas_set_num_threads) openblas_set_num_threads(threads);
+}
+
+void zg_blas_share_threads(int loop) {
+  zg_blas_set_threads(zg_threads() > loop ? zg_threads() / loop : 1);
 }
 
 /* Classes of vector instructions, 0 the oldest. */

@@ -17,6 +17,9 @@ const char *zg_blas_library(void);
 const char *zg_blas_better_core(void);
 /** Threads that each call uses from now on. */
 void zg_blas_set_threads(int threads);
+/** The same before a loop of so many threads that make calls: each gets its share of
+ * zg_threads(). After it they are set to those again. */
+void zg_blas_share_threads(int loop);
 /** Whether there is address space for the buffer that OpenBLAS takes at the first
  * product; where there is none (ulimit -v) it would try for ever. */
 bool zg_blas_has_room(void);
