@@ -69,13 +69,19 @@ static char *find_place(size_t bytes) {
   return all + skip;
 }
 
-/* One small page in each place of a huge one, which then takes it in.
- * \return whether they are all huge. */
+/* One small page in each place of a huge one, which then takes it in. Where memory is
+ * in pieces the kernel searches long for each, so that it is asked no more after a
+ * failure. \return whether they are all huge. */
 static bool make_huge(char *base, int file, int64_t first, int64_t end) {
 #ifdef MADV_COLLAPSE
-  for (int64_t at = first; at < end; at += HUGE)
-    if (posix_fallocate(file, (off_t)at, PAGE) != 0) return false;
-  return madvise(base + first, (size_t)(end - first), MADV_COLLAPSE) == 0;
+  const int64_t some = 32 * HUGE;
+  for (int64_t at = first; at < end; at += some) {
+    int64_t last = zg_min(end, at + some);
+    for (int64_t page = at; page < last; page += HUGE)
+      if (posix_fallocate(file, (off_t)page, PAGE) != 0) return false;
+    if (madvise(base + at, (size_t)(last - at), MADV_COLLAPSE) != 0) return false;
+  }
+  return true;
 #else
   (void)base, (void)file, (void)first, (void)end;
   return false;
