@@ -20,12 +20,19 @@ class Bench:
         self.core = self.machine.get("blas_core", "")
         self.alternatives = Alternatives(options.torch_python, self.core, options.ranks, folder)
         self.zoo, self.zoo_path = None, folder / "zoo.h5"
-        calibration = options.out / "machine.yaml"
-        known = not options.quick and self.program().calibrate(calibration)
-        self.calibration = calibration if known else None
+        self.calibrations = {}
 
     def program(self, ranks=None, threads=1):
         return Program(self.options.program, self.options.mpirun, ranks or self.options.ranks, threads)
+
+    def calibration(self, program):
+        """The file with the machine's rates for its ranks and threads, measured when first asked for; None where there
+        are to be none."""
+        threads = program.threads
+        if threads not in self.calibrations:
+            path = self.options.out / ("machine.yaml" if threads == 1 else f"machine-{threads}-threads.yaml")
+            self.calibrations[threads] = path if not self.options.quick and program.calibrate(path) else None
+        return self.calibrations[threads]
 
     def sgemm(self, cores):
         return machine.sgemm(cores, self.core, seconds=0.1 if self.options.quick else 1)
@@ -53,7 +60,8 @@ def run_case(bench, case, others):
     job = lambda: bench.job(zoo, case.measures, **(case.quick_job if quick else case.job))
     prepare = lambda: machine.forget(bench.zoo_path) if case.cold else None
     program = bench.program(ranks, case.threads)
-    predicted = program.predicted(job(), bench.calibration) if bench.calibration else None
+    rates = bench.calibration(program)
+    predicted = program.predicted(job(), rates) if rates else None
     runs = measure(program, job, bench.sgemm, bench.options.repeat, PATIENCE, prepare)
     bench.keep_log(case.name, min(runs, key=lambda run: run["seconds"])["log"])
     found = figures(runs, ranks * case.threads, ranks, case.useful_flop(zoo))
