@@ -185,10 +185,11 @@ char *zg_format_duration(char *buffer, double seconds) {
     long long s = llround(fmin(seconds, 1e15));
     snprintf(buffer, ZG_UNIT_BYTES, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60,
              s % 60);
-  } else if (seconds >= 0.1) {
-    snprintf(buffer, ZG_UNIT_BYTES, "%.1f s", seconds);
+  } else if (seconds >= 1) {
+    snprintf(buffer, ZG_UNIT_BYTES, seconds < 9.995 ? "%.2f s" : "%.1f s", seconds);
   } else {
-    snprintf(buffer, ZG_UNIT_BYTES, "%.1f ms", 1e3 * seconds);
+    double ms = 1e3 * seconds;
+    snprintf(buffer, ZG_UNIT_BYTES, ms < 99.95 ? "%.1f ms" : "%.0f ms", ms);
   }
   return buffer;
 }

@@ -48,7 +48,7 @@ bool zg_parse_duration(const char *text, double *seconds);
 enum { ZG_UNIT_BYTES = 32 };
 /** "1.5 GiB" into a caller's buffer of ZG_UNIT_BYTES; returns it. */
 char *zg_format_bytes(char *buffer, double bytes);
-/** "1:02:03", "45.1 s", "3.2 ms". */
+/** "1:02:03", "45.1 s", "4.51 s", "451 ms", "3.2 ms". */
 char *zg_format_duration(char *buffer, double seconds);
 /** "3.4 Gflop": a number with an SI prefix and a unit. */
 char *zg_format_si(char *buffer, double value, const char *unit);

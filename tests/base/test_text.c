@@ -184,9 +184,11 @@ static void durations_are_printed_in_the_unit_that_suits_them(void) {
   static const struct {
     double seconds;
     const char *text;
-  } cases[] = {{0, "0.0 ms"},       {0.0032, "3.2 ms"},   {0.5, "0.5 s"},
-               {45.1, "45.1 s"},    {60, "0:01:00"},      {3723, "1:02:03"},
-               {3599.6, "1:00:00"}, {360000, "100:00:00"}};
+  } cases[] = {{0, "0.0 ms"},        {0.0032, "3.2 ms"}, {0.0999, "99.9 ms"},
+               {0.09999, "100 ms"},  {0.51, "510 ms"},   {1, "1.00 s"},
+               {9.99, "9.99 s"},     {9.999, "10.0 s"},  {45.1, "45.1 s"},
+               {60, "0:01:00"},      {3723, "1:02:03"},  {3599.6, "1:00:00"},
+               {360000, "100:00:00"}};
   char buffer[ZG_UNIT_BYTES];
   for (size_t k = 0; k < COUNT(cases); k++)
     check_text(zg_format_duration(buffer, cases[k].seconds), cases[k].text);
